@@ -1,0 +1,33 @@
+"""The façade: the only module of the harness that methods/ and datasets/ import from."""
+
+from benchmark.channel import Inbox, Message, Rows, State
+from benchmark.client import Client, ClientInfo
+from benchmark.data import Arrays, Source, from_torchvision
+from benchmark.errors import RequestError
+from benchmark.method import Batch, Count, Fraction, Method, Phase, Rate, Weight
+from benchmark.models.line_up import LocalModel
+from benchmark.models.switch_norm import SwitchNorm2d
+from benchmark.task import Task
+
+__all__ = [
+    "Arrays",
+    "Batch",
+    "Client",
+    "ClientInfo",
+    "Count",
+    "Fraction",
+    "Inbox",
+    "LocalModel",
+    "Message",
+    "Method",
+    "Phase",
+    "Rate",
+    "RequestError",
+    "Rows",
+    "Source",
+    "State",
+    "SwitchNorm2d",
+    "Task",
+    "Weight",
+    "from_torchvision",
+]

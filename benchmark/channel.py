@@ -1,0 +1,133 @@
+"""The only way between client and server: what is not sent does not exist on the other side, and is not counted.
+
+Bytes are element size x number of elements of what travels. A table of rows (prototypes, class logits) travels as
+its present rows and a four-byte index each. Sample counts travel free; evaluation never passes through here.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+ROW_INDEX_BYTES = 4
+
+
+class Rows(NamedTuple):
+    """A row-sparse table with one row per class.
+
+    values:  [C, d] float; rows that are not present are zero
+    present: [C] bool; only present rows travel and are counted
+    """
+
+    values: Tensor
+    present: Tensor
+
+
+Weights = dict[str, Tensor]
+Value = Weights | Tensor | Rows
+State = dict[str, Value]
+"""What one side holds, by name."""
+Message = dict[str, Value]
+"""What travels, by the same names."""
+Direction = Literal["up", "down"]
+
+
+def packed(value: Value) -> Value:
+    """A copy that shares no memory with the original and holds only what travels."""
+    match value:
+        case Rows(values, present):
+            return Rows(torch.where(present[:, None], values.detach(), 0), present.detach().clone())
+        case Tensor():
+            return value.detach().clone(memory_format=torch.contiguous_format)
+        case _:
+            return {name: tensor.detach().clone() for name, tensor in value.items()}
+
+
+def nbytes(value: Value) -> int:
+    """Size of a value on the wire, in bytes."""
+    match value:
+        case Rows(values, present):
+            row = values.element_size() * values[0].numel() + ROW_INDEX_BYTES
+            return int(present.sum()) * row
+        case Tensor():
+            return value.element_size() * value.numel()
+        case _:
+            return sum(nbytes(tensor) for tensor in value.values())
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """What one round's participants sent: all that the server sees of them.
+
+    messages:    client id -> message, in the order of client ids
+    num_samples: client id -> n_k, the number of training samples
+    """
+
+    messages: Mapping[int, Message]
+    num_samples: Mapping[int, int]
+
+    def of(self, name: str) -> Iterator[tuple[Value, int]]:
+        """Each client's value of that name with its n_k, in the order of client ids."""
+        return ((message[name], self.num_samples[k]) for k, message in sorted(self.messages.items()))
+
+    def mean(self, names: Iterable[str]) -> State:
+        """The mean of each named part, weighted with n_k / sum of n_k over this round's participants."""
+        return {name: _weighted_mean([(w, n) for w, n in self.of(name) if isinstance(w, dict)]) for name in names}
+
+    def mean_rows(self, name: str, counts: str | None = None) -> Rows:
+        """The mean of each row over the clients that sent it.
+
+        counts names a [C] tensor that clients sent beside the rows, their weights; without it all weigh the same.
+        """
+        tables = [value for value, _ in self.of(name) if isinstance(value, Rows)]
+        present = torch.stack([table.present for table in tables])  # [S, C]
+        weight = present.float()
+        if counts is not None:
+            weight = weight * torch.stack([value for value, _ in self.of(counts) if isinstance(value, Tensor)])
+        total = weight.sum(0).clamp_min(torch.finfo(weight.dtype).tiny)  # [C]
+        values = torch.stack([table.values for table in tables])  # [S, C, d]
+        return Rows((weight[..., None] * values).sum(0) / total[:, None], present.any(0))
+
+
+def _weighted_mean(weighted: list[tuple[Weights, int]]) -> Weights:
+    """A running mean in client order: exact when all are equal, and for one client."""
+    (first, total), *rest = weighted
+    mean = {key: tensor.clone() if tensor.is_floating_point() else tensor.double() for key, tensor in first.items()}
+    for weights, n in rest:
+        total += n
+        for key, tensor in weights.items():
+            mean[key].lerp_(tensor.to(mean[key].dtype), n / total)
+    return {key: m if first[key].is_floating_point() else m.round().to(first[key].dtype) for key, m in mean.items()}
+
+
+class Channel:
+    """Carries one round's messages and meters them: bytes[direction][client][name]."""
+
+    def __init__(self, num_samples: Mapping[int, int]) -> None:
+        """Open the channel for clients of these sizes (client id -> n_k)."""
+        self.bytes: dict[Direction, dict[int, dict[str, int]]] = {"up": {}, "down": {}}
+        self._num_samples = num_samples
+        self._received: dict[int, Message] = {}
+
+    def down(self, client: int, message: Message) -> Message:
+        """Carry a message to a client; what it returns is the client's own copy."""
+        return self._carry("down", client, message)
+
+    def up(self, client: int, message: Message) -> None:
+        """Carry a message to the server, into the inbox."""
+        self._received[client] = self._carry("up", client, message)
+
+    def inbox(self) -> Inbox:
+        """What has come up in this round."""
+        return Inbox(self._received, {k: self._num_samples[k] for k in self._received})
+
+    def total(self, direction: Direction) -> int:
+        """Bytes carried in one direction so far."""
+        return sum(size for sizes in self.bytes[direction].values() for size in sizes.values())
+
+    def _carry(self, direction: Direction, client: int, message: Message) -> Message:
+        copy = {name: packed(value) for name, value in message.items()}
+        self.bytes[direction][client] = {name: nbytes(value) for name, value in copy.items()}
+        return copy

@@ -1,0 +1,314 @@
+"""The command line: words to a request, and outcomes to words and exit codes.
+
+0 all done, 1 some runs failed or a check did not hold, 2 the request itself is wrong, 130 interrupted.
+
+torch is imported by the commands that need it, when they run.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmark import __version__
+from benchmark.config import FederationConfig
+from benchmark.errors import RequestError
+
+if TYPE_CHECKING:
+    from benchmark.runner import Outcome, Request
+
+PROGRAM = "python -m benchmark"
+MAIN_METHODS = "fedmoe,fedproto,fml,lg-fedavg,standalone"
+AXES = {
+    "methods": (MAIN_METHODS, "Methods: names, with +key=value for other hyper-parameters, or paths to .py files."),
+    "datasets": ("", "Data sets: names, .npz files or image folders. Without it, the preset demo."),
+    "partition": ("pathological", "How data are divided: pathological[:n], dirichlet:a, iid."),
+    "models": ("cnn5", "Line-ups of local models."),
+    "clients": ("10", FederationConfig.model_fields["clients"].description),
+    "participation": ("1.0", FederationConfig.model_fields["participation"].description),
+    "seeds": ("0", "Seeds; each gives partition, participants, batches and initial weights."),
+}
+FEDERATION = {name: field for name, field in FederationConfig.model_fields.items() if name not in AXES}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; the exit code."""
+    try:
+        return cli.main(args=list(argv) or ["--help"], prog_name=PROGRAM, standalone_mode=False) or 0
+    except (click.ClickException, RequestError) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        click.echo(f"error: {' '.join(message.split())}", err=True)
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+
+
+def _options(function: Callable) -> Callable:
+    """The axes of the grid, then the fields of the federation, as options that default to the preset's value."""
+    described = {name: (default, text) for name, (default, text) in AXES.items()}
+    described |= {name: (str(field.default), field.description) for name, field in FEDERATION.items()}
+    for name, (default, text) in reversed(described.items()):
+        kind = "A,B,..." if name in AXES else "X"
+        shown = f"{text}  [{default}]" if default else text
+        function = click.option("--" + name.replace("_", "-"), metavar=kind, help=shown)(function)
+    return function
+
+
+def _folder(name: str, text: str) -> Callable:
+    return click.option(
+        f"--{name}", type=click.Path(path_type=Path, file_okay=False), default=Path(name), show_default=True, help=text
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="benchmark")
+def cli() -> None:
+    """Benchmark of model-heterogeneous personalised federated learning.
+
+    \b
+    python -m benchmark run                                        the demo, about a minute
+    python -m benchmark run --methods fedmoe,fml --datasets cifar10,cifar100
+    python -m benchmark report                                     tables and figures anew
+    """
+
+
+@cli.command()
+@click.option("--preset", metavar="NAME", help="A named set of defaults; see `list presets`.")
+@_options
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@_folder("data", "Where data sets are kept as <name>.npz.")
+@_folder("results", "Where results are kept.")
+@_folder("reports", "Where reports are written.")
+@click.option("--experiment", metavar="NAME", help="Name of the results' folder.  [the preset's name, or default]")
+@click.option("--force", is_flag=True, help="Run again what is already there.")
+@click.option("--no-report", is_flag=True, help="Leave the report as it is.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def run(
+    preset: str | None,
+    device: str,
+    data: Path,
+    results: Path,
+    reports: Path,
+    experiment: str | None,
+    force: bool,
+    no_report: bool,
+    as_json: bool,
+    **given: str | None,
+) -> int:
+    """Run every method on every data set, and write the report. Without arguments: the demo."""
+    from benchmark.runner import plan
+
+    if preset is None and given["datasets"] is None:
+        preset = "demo"
+    request = _request(preset, given, experiment, data=data, results=results, device=device)
+    _check_report_folder(reports)
+    outcomes = _execute(plan(request), request, force, quiet=as_json)
+    page = None if no_report else _write_report(results, reports, [request.experiment], {})[0]
+    failed = [o for o in outcomes if o.status != "done"]
+    if as_json:
+        click.echo(json.dumps(_document(request.experiment, outcomes), indent=1))
+    else:
+        _show(outcomes)
+        for outcome in failed:
+            click.echo(f"{outcome.status}: {outcome.spec.method.label} on {outcome.spec.dataset}: {outcome.reason}")
+        if page:
+            click.echo(f"report: {page}")
+    return 1 if failed else 0
+
+
+@cli.command()
+@_folder("results", "Where results are kept.")
+@_folder("reports", "Where reports are written.")
+@click.option("--experiment", metavar="A,B,...", help="Only these experiments.  [all]")
+@click.option("--target", metavar="X or NAME=X,...", help="Accuracy in percent whose cost is given.  [the data set's]")
+def report(results: Path, reports: Path, experiment: str | None, target: str | None) -> None:
+    """Write tables and figures from results that are there."""
+    chosen = experiment.split(",") if experiment else []
+    for name in chosen:
+        if not (results / name).is_dir():
+            raise RequestError(f"there is no experiment {name!r} in {results}")
+    _check_report_folder(reports)
+    for page in _write_report(results, reports, chosen, _targets(target)):
+        click.echo(f"report: {page}")
+
+
+@cli.command(name="list")
+@click.argument("what", type=click.Choice(["methods", "datasets", "models", "partitions", "presets"]))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def list_(what: str, as_json: bool) -> None:
+    """Say what there is."""
+    entries = _listing(what)
+    if as_json:
+        click.echo(json.dumps(entries, indent=1))
+        return
+    width = max(len(entry["name"]) for entry in entries)
+    for entry in entries:
+        click.echo(f"{entry['name']:{width}}  {entry['description']}")
+        for field in entry.get("hyperparameters", ()):
+            click.echo(f"{'':{width}}    {field['name']}={field['default']}")
+
+
+@cli.command()
+@_folder("data", "Where data sets are kept as <name>.npz.")
+def doctor(data: Path) -> int:
+    """Say what this machine has, and what is missing."""
+    from benchmark.doctor import examine
+
+    findings = examine(data)
+    width = max(len(name) for name, _, _ in findings)
+    for name, good, text in findings:
+        click.echo(f"{'ok ' if good else 'NO '} {name:{width}}  {text}")
+    return 0 if all(good for _, good, _ in findings) else 1
+
+
+def _request(
+    preset: str | None, given: Mapping[str, str | None], experiment: str | None, **places: Any
+) -> "Request":
+    from benchmark import registry
+    from benchmark.runner import Request
+
+    defaults = registry.preset(preset) if preset else {}
+    values: dict[str, Any] = defaults | {name: value for name, value in given.items() if value is not None}
+    axes = {name: _commas(name, values.get(name, default)) for name, (default, _) in AXES.items()}
+    return Request(
+        methods=axes["methods"],
+        datasets=axes["datasets"],
+        partition=axes["partition"],
+        models=axes["models"],
+        clients=[_number("clients", text, int) for text in axes["clients"]],
+        participation=[_number("participation", text, float) for text in axes["participation"]],
+        seeds=[_number("seeds", text, int) for text in axes["seeds"]],
+        federation={name: values[name] for name in FEDERATION if name in values},
+        experiment=_file_name(experiment or preset or "default"),
+        command=[*shlex.split(PROGRAM), *sys.argv[1:]],
+        **places,
+    )
+
+
+def _commas(name: str, value: Any) -> list[str]:
+    items = [str(item) for item in value] if isinstance(value, list) else [item.strip() for item in value.split(",")]
+    if not all(items):
+        raise RequestError(f"--{name} {value!r} has an empty name in it; separate names by single commas")
+    return items
+
+
+def _number(name: str, text: str, kind: Callable[[str], Any]) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise RequestError(f"--{name} should be {'whole ' if kind is int else ''}numbers, not {text!r}") from None
+
+
+def _file_name(name: str) -> str:
+    if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|'):
+        raise RequestError(f"--experiment {name!r} can't name a folder; use letters, digits, - and _")
+    return name
+
+
+def _targets(text: str | None) -> dict[str, float]:
+    """Accuracies by data set; under '' the one for all others."""
+    targets = {}
+    for item in text.split(",") if text else ():
+        name, _, value = item.rpartition("=")
+        targets[name] = _number("target", value, float)
+        if not 0 < targets[name] <= 100:
+            raise RequestError(f"--target is above 0 and at most 100 percent, not {value}")
+    return targets
+
+
+def _check_report_folder(reports: Path) -> None:
+    from benchmark.record import check_writable
+
+    check_writable(reports)
+
+
+def _execute(runs: Sequence[Any], request: "Request", force: bool, quiet: bool) -> list["Outcome"]:
+    from benchmark.display import display
+    from benchmark.record import accuracies
+    from benchmark.runner import execute
+
+    outcomes = []
+    with display(quiet) as shown:
+
+        def on_round(run: Any, record: Mapping[str, Any]) -> None:
+            scores = accuracies([record])
+            shown.round(record["round"], float(scores.mean()) if len(scores) else None)
+
+        for i, run in enumerate(runs, start=1):
+            shown.start(f"{i}/{len(runs)} {run.spec.dataset} {run.spec.method.label}", run.spec.federation.rounds)
+            outcomes.append(execute(run, request, on_round, force))
+            shown.finish(outcomes[-1].status if outcomes[-1].reason is None else outcomes[-1].reason)
+    return outcomes
+
+
+def _document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[str, Any]:
+    runs = [
+        {
+            "dataset": o.spec.dataset,
+            "method": o.spec.method.label,
+            "key": o.spec.key,
+            "status": o.status,
+            "reason": o.reason,
+            "path": str(o.path),
+            "summary": o.summary,
+        }
+        for o in outcomes
+    ]
+    return {"experiment": experiment, "runs": runs}
+
+
+def _show(outcomes: Sequence["Outcome"]) -> None:
+    from benchmark.display import show_outcomes
+
+    def cell(o: "Outcome", name: str, scale: float, form: str) -> str:
+        found = (o.summary or {}).get(name)
+        return "–" if found is None or o.status != "done" else format(found / scale, form)
+
+    show_outcomes(
+        [
+            {
+                "data set": o.spec.dataset,
+                "method": o.spec.method.label,
+                "partition": o.spec.partition,
+                "N": str(o.spec.federation.clients),
+                "seed": str(o.spec.seed),
+                "accuracy %": cell(o, "accuracy_mean", 1, ".2f"),
+                "up MB": cell(o, "bytes_up", 1e6, ".2f"),
+                "down MB": cell(o, "bytes_down", 1e6, ".2f"),
+                "client TFLOP": cell(o, "client_flops", 1e12, ".3f"),
+                "client s": cell(o, "client_seconds", 1, ".1f"),
+                "status": o.status,
+            }
+            for o in outcomes
+        ]
+    )
+
+
+def _write_report(results: Path, reports: Path, experiments: list[str], targets: dict[str, float]) -> list[Path]:
+    from benchmark.report.page import write_report
+
+    return write_report(results, reports, experiments, targets)
+
+
+def _listing(what: str) -> list[dict[str, Any]]:
+    from benchmark import registry
+
+    if what == "presets":
+        return [
+            {"name": name, "description": registry.preset(name)["description"]}
+            for name in registry.names("benchmark.presets", ".toml")
+        ]
+    if what == "models":
+        return [{"name": name, "description": registry.line_up(name).description} for name in registry.LINE_UPS]
+    packages = {"methods": "methods", "datasets": "datasets.sources", "partitions": "datasets.partitions"}
+    entries: list[dict[str, Any]] = [*registry.described(packages[what])]
+    if what == "methods":
+        for entry in entries:
+            _, spec = registry.method(entry["name"])
+            entry["hyperparameters"] = [{"name": k, "default": v} for k, v in spec.hyperparameters.items()]
+    return entries

@@ -1,0 +1,47 @@
+"""What one client can see inside a hook: its own parts, what it has received, and its size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from benchmark.channel import Rows
+
+
+@dataclass(frozen=True)
+class ClientInfo:
+    """What the server may know of a client: its id, its architecture and n_k, its number of training samples."""
+
+    id: int
+    architecture: str
+    num_samples: int
+
+
+class Client:
+    """One client inside a hook.
+
+    client.gate(x) runs the part named gate on this client's weights; client.prototypes is a value that it holds or
+    has received. Any other name answers with the names that are held.
+    """
+
+    def __init__(self, info: ClientInfo, parts: Mapping[str, nn.Module], values: Mapping[str, Tensor | Rows]) -> None:
+        """Give the client its parts (modules that carry its weights now) and its values."""
+        self.info = info
+        self.parts = parts
+        self.values = values
+        if taken := {"info", "parts", "values"} & {*parts, *values}:
+            raise ValueError(f"{', '.join(sorted(taken))} can't name a part or a value of a client; choose another")
+        self._held = {**values, **parts}
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    else:
+
+        def __getattr__(self, name):
+            held = self.__dict__.get("_held", {})
+            if name in held:
+                return held[name]
+            raise AttributeError(f"the client holds no {name!r}; it holds {', '.join(sorted(held))}")

@@ -1,0 +1,134 @@
+"""What a run costs: FLOPs, seconds, peak memory.
+
+FLOPs are those of matrix products and convolutions, forward and backward, 2 per multiply-add; element-wise work and
+the optimiser are not counted.
+"""
+
+import contextlib
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def _convolution_backward_flops(
+    grad_out: Sequence[int],
+    x: Sequence[int],
+    weight: Sequence[int],
+    bias: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    transposed: bool,
+    output_padding: object,
+    groups: int,
+    output_mask: Sequence[bool],
+    **kwargs: object,
+) -> int:
+    """Either gradient costs what the forward pass costs.
+
+    weight is [out, in / groups, ...], so grouping is in its shape; torch's own formula counts the weight's gradient
+    `groups` times (torch 2.14; pytorch#183405).
+    """
+    forward = 2 * prod(x if transposed else grad_out) * prod(weight[1:])
+    return forward * (output_mask[0] + output_mask[1])
+
+
+CORRECTED: dict[Any, Callable[..., int]] = {torch.ops.aten.convolution_backward: _convolution_backward_flops}
+
+
+class FlopCounter:
+    """Counts what runs inside `with`; .total is the FLOPs so far."""
+
+    def __init__(self) -> None:
+        """Start at 0."""
+        self._mode = FlopCounterMode(display=False, custom_mapping=CORRECTED)
+        self.total = 0
+
+    def __enter__(self) -> "FlopCounter":
+        """Start to count."""
+        self._mode.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Stop and keep the sum."""
+        self._mode.__exit__(*error)
+        self.total = int(self._mode.get_total_flops())
+
+
+class Stopwatch:
+    """Seconds by purpose, on the device's own clock: CUDA events on a GPU, a monotonic clock on a CPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Nothing has been measured yet."""
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._cuda = device.type == "cuda"
+        self._device = device
+
+    @contextlib.contextmanager
+    def measure(self, purpose: str) -> Iterator[None]:
+        """Add the duration of the block to a purpose."""
+        if not self._cuda:
+            start = time.perf_counter()
+            yield
+            self.seconds[purpose] += time.perf_counter() - start
+            return
+        with torch.cuda.device(self._device):
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            yield
+            end.record()
+            end.synchronize()
+        self.seconds[purpose] += begin.elapsed_time(end) / 1000
+
+
+class PeakMemory:
+    """The most memory in use since it was made: on the device, and of the process where the system can tell."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Start over, where the system lets one."""
+        self._device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+    @property
+    def bytes(self) -> int | None:
+        """Peak in bytes: allocated on a GPU, resident on a CPU; None where it can't be known."""
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._device)
+        return peak_resident_bytes()
+
+
+def peak_resident_bytes() -> int | None:
+    """Peak resident memory of this process in bytes, or None where the system does not tell."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def matrix_product_rate(device: torch.device, size: int = 2048, repeats: int = 7) -> float:
+    """FLOPs per second of a single-precision matrix product, the yardstick for training: a median of several."""
+    a, b = (torch.rand(size, size, device=device) for _ in range(2))
+    seconds = []
+    for _ in range(repeats + 2):
+        watch = Stopwatch(device)
+        with watch.measure("product"):
+            torch.mm(a, b)
+        seconds.append(watch.seconds["product"])
+    return 2 * size**3 / median(seconds[2:])

@@ -1,0 +1,204 @@
+"""Data sets as arrays: read, checked, hashed, and kept as one .npz per name."""
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.errors import RequestError
+
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+LAYOUT = f"keys {', '.join(KEYS)}; x uint8 [n, h, w] or [n, h, w, c], y integers 0 ... C-1"
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".gif", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """A data set in memory.
+
+    x_train, x_test: [n, h, w, c] uint8
+    y_train, y_test: [n] int64, labels 0 ... C-1
+    classes:         the C names, in the order of labels
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    classes: tuple[str, ...]
+
+    @cached_property
+    def hash(self) -> str:
+        """Hex digest of all images and labels."""
+        digest = hashlib.sha256()
+        for key in KEYS:
+            array = np.ascontiguousarray(getattr(self, key))
+            digest.update(f"{key} {array.shape} {array.dtype}".encode())
+            digest.update(array)
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation per channel [c] of the training images, on the scale 0-255."""
+        levels = np.arange(256)
+        channels = range(self.x_train.shape[-1])
+        counts = np.stack([np.bincount(self.x_train[..., c].ravel(), minlength=256) for c in channels])
+        share = counts / counts.sum(1, keepdims=True)  # [c, 256]
+        mean = share @ levels
+        std = np.sqrt(share @ levels**2 - mean**2)
+        return mean, np.where(std > 0, std, 1.0)
+
+    @property
+    def images(self) -> np.ndarray:
+        """Training and test images, pooled: [N, h, w, c]."""
+        return np.concatenate([self.x_train, self.x_test])
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Their labels: [N]."""
+        return np.concatenate([self.y_train, self.y_test])
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a named data set comes from, and what the field asks of it."""
+
+    load: Callable[[Path], Arrays]
+    """Fetch it; the folder is for downloads and is thrown away afterwards."""
+    target: float | None = None
+    """The accuracy in percent whose cost the tables give."""
+
+
+def load_dataset(name: str, source: Source, folder: Path) -> Arrays:
+    """A named data set: from <folder>/<name>.npz, or from its source and then kept there.
+
+    Raises RequestError when it can be neither read nor fetched.
+    """
+    kept = folder / f"{name}.npz"
+    if kept.exists():
+        return read_npz(kept)
+    try:
+        with tempfile.TemporaryDirectory() as downloads, contextlib.redirect_stdout(sys.stderr):
+            arrays = source.load(Path(downloads))
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise RequestError(f"{name} can't be fetched ({reason}); put it at {kept} ({LAYOUT})") from error
+    _write_npz(kept, arrays)
+    return arrays
+
+
+def read_npz(path: Path) -> Arrays:
+    """A file in the Keras layout; `classes` in it, if any, names the labels. Raises RequestError if it is not one."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [key for key in KEYS if key not in file]
+            if missing:
+                found = ", ".join(file.files) or "nothing"
+                raise RequestError(f"{path} has no {', '.join(missing)}, it has {found}; expected {LAYOUT}")
+            arrays = {key: file[key] for key in KEYS}
+            names = file["classes"] if "classes" in file else None
+    except RequestError:
+        raise
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        reason = "it holds an object array" if "pickle" in str(error) else "it is damaged or no .npz file"
+        raise RequestError(f"{path} can't be read: {reason}; expected {LAYOUT}") from error
+    return checked(str(path), **arrays, classes=names)
+
+
+def checked(
+    name: str,
+    x_train: np.ndarray,
+    y_train: np.ndarray,
+    x_test: np.ndarray,
+    y_test: np.ndarray,
+    classes: np.ndarray | None = None,
+) -> Arrays:
+    """Arrays in canonical shape. Raises RequestError, naming the array, where they are not in the Keras layout."""
+
+    def wrong(what: str) -> RequestError:
+        return RequestError(f"{name}: {what}; expected {LAYOUT}")
+
+    images, labels = {}, {}
+    for split, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
+        if x.dtype != np.uint8 or x.ndim not in (3, 4) or 0 in x.shape[1:]:
+            raise wrong(f"x_{split} is {x.dtype} {list(x.shape)}")
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+            raise wrong(f"y_{split} is {y.dtype} {list(y.shape)}")
+        if len(x) != len(y):
+            raise wrong(f"x_{split} has {len(x)} images and y_{split} {len(y)} labels")
+        images[split] = x if x.ndim == 4 else x[..., None]
+        labels[split] = y.astype(np.int64)
+    if images["train"].shape[1:] != images["test"].shape[1:]:
+        raise wrong(f"x_train is {list(x_train.shape)} and x_test {list(x_test.shape)}")
+    pooled = np.concatenate([labels["train"], labels["test"]])
+    if not len(labels["train"]):
+        raise wrong("x_train is empty")
+    found = np.unique(pooled)
+    count = len(found) if classes is None else len(classes)
+    if found[0] < 0 or found[-1] >= count:
+        raise wrong(f"labels run from {found[0]} to {found[-1]}, with {count} classes")
+    if count < 2:
+        raise wrong("there is only one class")
+    names = tuple(str(label) for label in (range(count) if classes is None else classes))
+    return Arrays(images["train"], labels["train"], images["test"], labels["test"], names)
+
+
+def from_torchvision(dataset: type, downloads: Path) -> Arrays:
+    """A torchvision data set, downloaded; of those that take train= or else split= in their constructor."""
+    parts = {}
+    for split in ("train", "test"):
+        try:
+            data = dataset(downloads, train=split == "train", download=True)
+        except TypeError:
+            data = dataset(downloads, split=split, download=True)
+        x = np.asarray(data.data)
+        if x.ndim == 4 and x.shape[1] in (1, 3):  # SVHN comes as [n, c, h, w]
+            x = x.transpose(0, 2, 3, 1)
+        parts[f"x_{split}"] = np.ascontiguousarray(x)
+        parts[f"y_{split}"] = np.asarray(data.targets if hasattr(data, "targets") else data.labels)
+    names = getattr(data, "classes", None)
+    return checked(dataset.__name__, **parts, classes=None if names is None else np.array(names))
+
+
+def read_image_folder(folder: Path, size: int = 32) -> Arrays:
+    """<folder>/<class>/*.png, or <folder>/train/<class>/... and <folder>/test/<class>/..., as RGB of size x size."""
+    from PIL import Image, UnidentifiedImageError
+
+    splits = {split: folder / split for split in ("train", "test") if (folder / split).is_dir()} or {"train": folder}
+    names = sorted({d.name for split in splits.values() for d in split.iterdir() if d.is_dir()})
+    arrays: dict[str, np.ndarray] = {}
+    for split in ("train", "test"):
+        images, labels = [], []
+        for label, name in enumerate(names):
+            files = sorted((splits[split] / name).glob("*")) if split in splits else []
+            for file in (f for f in files if f.suffix.lower() in IMAGE_SUFFIXES):
+                try:
+                    with Image.open(file) as image:
+                        images.append(np.asarray(image.convert("RGB").resize((size, size))))
+                except (OSError, UnidentifiedImageError) as error:
+                    raise RequestError(f"{file} is no image that can be read") from error
+                labels.append(label)
+        arrays[f"x_{split}"] = np.array(images, dtype=np.uint8).reshape(-1, size, size, 3)
+        arrays[f"y_{split}"] = np.array(labels, dtype=np.int64)
+    if not len(arrays["y_train"]):
+        raise RequestError(f"{folder} has no images; expected one folder per class with images in it")
+    return checked(str(folder), **arrays, classes=np.array(names))
+
+
+def _write_npz(path: Path, arrays: Arrays) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+            np.savez_compressed(file, **{key: getattr(arrays, key) for key in KEYS}, classes=np.array(arrays.classes))
+        os.replace(file.name, path)
+    except OSError as error:
+        raise RequestError(f"{path} can't be written ({error.strerror}); choose another folder with --data") from error

@@ -1,0 +1,129 @@
+"""What a person sees while runs go on, and at their end. Speaks to standard error; the final table to standard output."""
+
+import time
+from collections.abc import Mapping, Sequence
+from math import ceil
+from types import TracebackType
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+LINES_PER_RUN = 10
+
+
+class Display(Protocol):
+    """Shows a run's rounds one by one; used as a context manager around all runs."""
+
+    def __enter__(self) -> "Display":
+        """Begin."""
+        ...
+
+    def __exit__(self, *error: Any) -> None:
+        """End."""
+        ...
+
+    def start(self, title: str, rounds: int) -> None:
+        """A run begins."""
+
+    def round(self, number: int, accuracy: float | None) -> None:
+        """A round is over; accuracy in percent, where it was evaluated."""
+
+    def finish(self, status: str) -> None:
+        """The run is over."""
+
+
+def display(quiet: bool = False) -> Display:
+    """Bars on a terminal, plain lines elsewhere."""
+    console = Console(stderr=True, quiet=quiet)
+    return Bars(console) if console.is_terminal else Lines(console)
+
+
+class Bars:
+    """One progress bar per run: round, accuracy, time left."""
+
+    def __init__(self, console: Console) -> None:
+        """Nothing runs yet."""
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+        )
+        self._task = TaskID(0)
+
+    def __enter__(self) -> "Bars":
+        """Show the bars."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave them as they are."""
+        self._progress.stop()
+
+    def start(self, title: str, rounds: int) -> None:
+        """Add a bar."""
+        self._task = self._progress.add_task(title, total=rounds, note="")
+
+    def round(self, number: int, accuracy: float | None) -> None:
+        """Move it on."""
+        note = {} if accuracy is None else {"note": f"{accuracy:5.1f} %"}
+        self._progress.update(self._task, completed=number, **note)
+
+    def finish(self, status: str) -> None:
+        """Say how it ended, if not well."""
+        if status != "done":
+            self._progress.update(self._task, note=status)
+            self._progress.stop_task(self._task)
+
+
+class Lines:
+    """A few plain lines per run."""
+
+    def __init__(self, console: Console) -> None:
+        """Nothing runs yet."""
+        self._console = console
+
+    def __enter__(self) -> "Lines":
+        """Nothing to prepare."""
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Nothing to undo."""
+
+    def start(self, title: str, rounds: int) -> None:
+        """Remember what runs."""
+        self._title, self._rounds, self._begun, self._accuracy = title, rounds, time.monotonic(), ""
+
+    def round(self, number: int, accuracy: float | None) -> None:
+        """Every tenth of the run, say where it is."""
+        if accuracy is not None:
+            self._accuracy = f", accuracy {accuracy:.1f} %"
+        every = ceil(self._rounds / LINES_PER_RUN)
+        if number % every == 0 or number == self._rounds:
+            left = (time.monotonic() - self._begun) / number * (self._rounds - number)
+            self._say(f"{self._title}: round {number}/{self._rounds}{self._accuracy}, {left:.0f} s left")
+
+    def finish(self, status: str) -> None:
+        """Say how it ended, if not well."""
+        if status != "done":
+            self._say(f"{self._title}: {status}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def show_outcomes(rows: Sequence[Mapping[str, str]]) -> None:
+    """The table at the end, on standard output."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
+    table = Table(*rows[0].keys())
+    for row in rows:
+        table.add_row(*row.values())
+    console.print(table)

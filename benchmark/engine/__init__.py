@@ -1,0 +1,1 @@
+"""Ways to train and evaluate a client; one file each."""

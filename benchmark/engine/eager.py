@@ -1,0 +1,191 @@
+"""The plain engine: one client after another, one step after another.
+
+There is one set of modules per architecture. A client's state is loaded into them, trained and read back by copy. A
+batch is an index into images that lie on the device. Optimisers are new for every client and round: momentum never
+leaks from one client, or one round, into another.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmark import augment
+from benchmark.channel import State, packed
+from benchmark.client import Client
+from benchmark.config import FederationConfig
+from benchmark.cost import FlopCounter, Stopwatch
+from benchmark.errors import Diverged
+from benchmark.method import Batch, Method, Phase, initial_parts, initial_state
+from benchmark.task import Task
+
+EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a client's turn gave beside its new weights.
+
+    loss: mean over the steps; seconds: by purpose; statistics: sums over the training data, as the method defines them
+    """
+
+    loss: float
+    steps: int
+    flops: int
+    seconds: Mapping[str, float]
+    statistics: dict[str, Tensor]
+
+
+class EagerEngine:
+    """Trains and evaluates the clients of one task under one method."""
+
+    def __init__(self, method: Method, task: Task, config: FederationConfig, device: torch.device) -> None:
+        """task has its images on the device already."""
+        self.method, self.task, self.config, self.device = method, task, config, device
+        self._resident: dict[str, dict[str, nn.Module]] = {}
+        self._flops: dict[tuple, int] = {}
+        torch.set_flush_denormal(True)
+
+    def initial_state(self, client: int) -> State:
+        """A client's state before it has ever taken part: a function of the seed."""
+        return initial_state(self._new_parts(client))
+
+    def load(self, client: int, state: State) -> Client:
+        """The client, its weights in the modules of its architecture until the next client is loaded."""
+        info = self.task.infos[client]
+        if info.architecture not in self._resident:
+            self._resident[info.architecture] = self._new_parts(client)
+        parts = self._resident[info.architecture]
+        values = {name: value for name, value in state.items() if not isinstance(value, dict)}
+        for name, module in parts.items():
+            module.load_state_dict(state[name])
+        return Client(info, parts, values)
+
+    def state(self, client: Client) -> State:
+        """The client's state, read back by copy."""
+        return {name: packed(value) for name, value in [*initial_state(client.parts).items(), *client.values.items()]}
+
+    def train(self, client: Client, epochs: Iterator[list[Tensor]]) -> Trained:
+        """Train the client in place through all phases of the method, then take the statistics.
+
+        Raises Diverged where a loss is not finite.
+        """
+        total, steps, flops = torch.zeros((), device=self.device), 0, 0
+        watch = Stopwatch(self.device)
+        with self._exact():
+            for number, phase in enumerate(self.method.phases()):
+                passes = islice(epochs, phase.epochs or self.config.local_epochs)
+                batches = [batch for one_pass in passes for batch in one_pass]
+                flops += sum(self._step_flops(client, number, phase, len(batch)) for batch in batches)
+                with watch.measure("training"):
+                    total += self._train_phase(client, phase, batches)
+                steps += len(batches)
+            chunks = self.task.clients[client.info.id].train.split(EVALUATION_BATCH)
+            flops += sum(self._statistics_flops(client, chunk) for chunk in chunks)
+            with watch.measure("statistics"):
+                statistics = self._statistics(client, chunks)
+        loss = total.item() / steps
+        if not isfinite(loss):
+            raise Diverged(f"the training loss of client {client.info.id} is {loss}")
+        return Trained(loss, steps, flops, dict(watch.seconds), statistics)
+
+    def evaluate(self, client: Client, indices: Tensor) -> dict[str, int]:
+        """Correct predictions on these samples, for each of the method's predictors."""
+        predictors = self.method.predictors()
+        correct = {name: torch.zeros((), dtype=torch.int64, device=self.device) for name in predictors}
+        with self._exact(), _frozen(client):
+            for chunk in indices.split(EVALUATION_BATCH):
+                batch = Batch(*self.task.batch(chunk))
+                for name, predictor in predictors.items():
+                    best, label = predictor(client, batch.x).max(1)
+                    correct[name] += ((label == batch.y) & (best > -torch.inf)).sum()
+        return {name: int(count) for name, count in correct.items()}
+
+    def _new_parts(self, client: int) -> dict[str, nn.Module]:
+        parts = initial_parts(self.method, self.task, client)
+        formats: Any = {"memory_format": torch.channels_last}  # mypy knows no overload with device and format
+        return {name: module.to(self.device, **formats) for name, module in parts.items()}
+
+    def _train_phase(self, client: Client, phase: Phase, batches: list[Tensor]) -> Tensor:
+        """Sum of the losses over the steps, still on the device."""
+        total = torch.zeros((), device=self.device)
+        optimiser = self._optimiser(client, phase)
+        for indices in batches:
+            loss = self._loss(client, phase, Batch(*self.task.batch(indices)))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += loss.detach()
+        return total
+
+    def _optimiser(self, client: Client, phase: Phase) -> torch.optim.Optimizer:
+        """SGD over the phase's parts; sets them to train and the others to stand still."""
+        trained = client.parts.keys() if phase.trains is None else phase.trains
+        groups = []
+        for name, module in client.parts.items():
+            module.train(name in trained).requires_grad_(name in trained)
+            if name in trained and (weights := list(module.parameters())):
+                groups.append({"params": weights, "lr": phase.lr.get(name, self.config.lr)})
+        return torch.optim.SGD(
+            groups, lr=self.config.lr, momentum=self.config.momentum, weight_decay=self.config.weight_decay, fused=True
+        )
+
+    def _loss(self, client: Client, phase: Phase, batch: Batch) -> Tensor:
+        if self.config.augmentation == "lab":
+            batch = batch._replace(x=augment.lab(batch.x))
+        return (phase.loss or self.method.loss)(client, batch)
+
+    def _step_flops(self, client: Client, number: int, phase: Phase, batch_size: int) -> int:
+        """FLOPs of one training step; that step is also the warm-up of its shape, on no clock and without effect."""
+
+        def step() -> None:
+            before = self.state(client)
+            self._optimiser(client, phase)
+            indices = self.task.clients[client.info.id].train[:1].expand(batch_size)
+            self._loss(client, phase, Batch(*self.task.batch(indices))).backward()
+            self.load(client.info.id, before)
+
+        return self._counted((client.info.architecture, number, batch_size), step)
+
+    def _statistics_flops(self, client: Client, chunk: Tensor) -> int:
+        key = (client.info.architecture, "statistics", len(chunk))
+        return self._counted(key, lambda: self._statistics(client, (chunk,)))
+
+    def _counted(self, key: tuple, work: Callable[[], object]) -> int:
+        """FLOPs of some work, which is done the first time that its key is asked for."""
+        if key not in self._flops:
+            with torch.random.fork_rng(), FlopCounter() as counter:
+                work()
+            self._flops[key] = counter.total
+        return self._flops[key]
+
+    def _statistics(self, client: Client, chunks: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        sums: dict[str, Tensor] = {}
+        with _frozen(client):
+            for chunk in chunks:
+                part = self.method.statistics(client, Batch(*self.task.batch(chunk)))
+                if not part:
+                    break
+                sums = {name: sums[name] + value if sums else value for name, value in part.items()}
+        return sums
+
+    @contextlib.contextmanager
+    def _exact(self) -> Iterator[None]:
+        """Single precision as it says, and the same kernels every time."""
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+
+
+@contextlib.contextmanager
+def _frozen(client: Client) -> Iterator[None]:
+    """Evaluation mode, no gradients."""
+    for module in client.parts.values():
+        module.eval()
+    with torch.no_grad():
+        yield
+

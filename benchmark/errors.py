@@ -1,0 +1,20 @@
+"""Errors that are answers: what is wrong with a request, and what would be right."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class RequestError(ValueError):
+    """The request itself is wrong. The message is one line: what is wrong and what would be right."""
+
+
+class Diverged(ArithmeticError):
+    """A training loss that is not finite: the run ends here, and its status says so."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> RequestError:
+    """The error for a name that nobody has, with the nearest one that somebody has."""
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+    return RequestError(f"unknown {kind} {name!r}; {hint}")

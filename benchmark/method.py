@@ -1,0 +1,156 @@
+"""What a method is: who holds what, what is minimised, and what travels. The loop, the optimiser and the counting are
+the harness's.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, NamedTuple
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from benchmark.channel import Inbox, Message, Rows, State
+from benchmark.client import Client, ClientInfo
+from benchmark.models.line_up import LocalModel
+from benchmark.seeds import torch_seeded
+from benchmark.task import Task
+
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""A hyper-parameter above 0: a learning rate."""
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""A hyper-parameter of at least 0: the weight of a loss term."""
+Fraction = Annotated[float, Field(ge=0, le=1)]
+"""A hyper-parameter in [0, 1]."""
+Count = Annotated[int, Field(ge=1)]
+"""A hyper-parameter of at least 1: a width, a number of epochs."""
+
+
+class Batch(NamedTuple):
+    """x: [B, c, h, w] float, normalised; y: [B] int64 labels."""
+
+    x: Tensor
+    y: Tensor
+
+
+Loss = Callable[[Client, Batch], Tensor]
+Predictor = Callable[[Client, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One block of local training."""
+
+    trains: tuple[str, ...] | None = None
+    """Names of the parts that are trained; the others stand still. None: every part the client holds."""
+    loss: Loss | None = None
+    """What is minimised. None: the method's loss."""
+    lr: Mapping[str, float] = field(default_factory=dict)
+    """Learning rate per part; the federation's for parts that are not named."""
+    epochs: int | None = None
+    """Passes over the local data. None: the federation's local epochs."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of federated learning; its fields are its hyper-parameters.
+
+    A method overrides what it does differently. The hooks on batches see fixed shapes and never wait for the device:
+    no .item(), no branch on a tensor, no indexing with a boolean mask.
+    """
+
+    # Declared.
+
+    def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
+        """The modules that a client holds, by name: here extractor and header of its own network."""
+        return {"extractor": model.extractor, "header": model.header}
+
+    def shares(self) -> tuple[str, ...]:
+        """Names of the parts that are sent both ways and averaged, weighted with n_k over the participants."""
+        return ()
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The blocks of local training, in order: here one, over all parts."""
+        return (Phase(),)
+
+    def unsupported(self, task: Task) -> str | None:
+        """Why the method can't work on this task, in one line, or None. Asked before anything runs."""
+        return None
+
+    # On batches.
+
+    def loss(self, client: Client, batch: Batch) -> Tensor:
+        """What a client minimises: here cross-entropy of its prediction."""
+        return F.cross_entropy(self.predict(client, batch.x), batch.y)
+
+    def predict(self, client: Client, x: Tensor) -> Tensor:
+        """Scores [B, C] of the client's classes: here header(extractor(x)). Loss and evaluation share it."""
+        return client.header(client.extractor(x))
+
+    def predictors(self) -> Mapping[str, Predictor]:
+        """The ways to predict, by name; the first is the headline, all are recorded.
+
+        A row of scores that is -inf throughout is no prediction, and counts as wrong.
+        """
+        return {"header": self.predict}
+
+    def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
+        """Sums over the local training data, taken after training in evaluation mode: here none."""
+        return {}
+
+    # Messages: once per client and round.
+
+    def download(self, server: State, client: ClientInfo) -> Message:
+        """What the server sends to a participant before training: here the shared parts."""
+        return {name: server[name] for name in self.shares()}
+
+    def receive(self, state: State, message: Message) -> State:
+        """A client's state after a download: here what came replaces what was held under the same name."""
+        return state | message
+
+    def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
+        """What a participant sends after training: here the shared parts."""
+        return {name: client.parts[name].state_dict() for name in self.shares()}
+
+    # Server.
+
+    def server_init(self, task: Task) -> State:
+        """What the server holds before the first round: here the shared parts in their initial weights."""
+        if not self.shares():
+            return {}
+        parts = initial_parts(self, task, client=None)
+        return {name: parts[name].state_dict() for name in self.shares()}
+
+    def aggregate(self, server: State, inbox: Inbox) -> State:
+        """The server's state after a round: here the mean of what the participants sent."""
+        return server | inbox.mean(self.shares())
+
+
+def initial_parts(method: Method, task: Task, client: int | None) -> dict[str, nn.Module]:
+    """New modules for a client (None: for the server), in initial weights that depend on seed, client and part.
+
+    The local network has the same weights under every method; the small one has the same for every client.
+    """
+    with torch_seeded("init", seed=task.seed, client="server" if client is None else client, part="private"):
+        return method.parts(task.local_model(client), task)
+
+
+def initial_state(parts: Mapping[str, nn.Module]) -> State:
+    """The weights of newly built parts as a state, sharing their memory."""
+    return {name: module.state_dict() for name, module in parts.items()}
+
+
+__all__ = [
+    "Batch",
+    "Count",
+    "Fraction",
+    "Loss",
+    "Method",
+    "Phase",
+    "Predictor",
+    "Rate",
+    "Rows",
+    "Weight",
+    "initial_parts",
+    "initial_state",
+]

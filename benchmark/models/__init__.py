@@ -1,0 +1,1 @@
+"""Networks as extractor and header, and the line-ups built from them."""

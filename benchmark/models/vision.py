@@ -1,0 +1,86 @@
+"""Networks of torchvision, untrained, adapted to small images as usual: the first convolution keeps the resolution.
+
+In `vision4` the last convolution of every network gives 512 channels, so all representations have one width without
+an extra layer; ResNet-18 has that width by nature. In `vision4-native` each keeps the width it was published with.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+from torchvision import models
+from torchvision.ops import Conv2dNormActivation
+
+from benchmark.models.line_up import Architecture, LineUp, Shape
+
+WIDTH = 512
+
+
+def resnet18(input_shape: Shape, width: int) -> nn.Module:
+    """ResNet-18 (He et al., 2016) with a 3x3 stem and no max pooling."""
+    assert width == 512, "ResNet-18 ends in 512 channels"
+    net = models.resnet18()
+    net.conv1 = nn.Conv2d(input_shape[0], 64, 3, padding=1, bias=False)
+    net.maxpool = nn.Identity()
+    net.fc = nn.Identity()
+    return net
+
+
+def mobilenet_v2(input_shape: Shape, width: int) -> nn.Module:
+    """MobileNetV2 (Sandler et al., 2018), stem of stride 1."""
+    net = models.mobilenet_v2()
+    net.features[0][0] = nn.Conv2d(input_shape[0], 32, 3, padding=1, bias=False)
+    net.features[-1] = Conv2dNormActivation(320, width, 1, activation_layer=nn.ReLU6)
+    net.classifier = nn.Identity()
+    return net
+
+
+def shufflenet_v2(input_shape: Shape, width: int, channels: tuple[int, int, int] = (116, 232, 464)) -> nn.Module:
+    """ShuffleNetV2 (Ma et al., 2018) x1.0, stem of stride 1 and no max pooling; channels (48, 96, 192) are x0.5."""
+    net = models.ShuffleNetV2([4, 8, 4], [24, *channels, width])
+    net.conv1[0] = nn.Conv2d(input_shape[0], 24, 3, padding=1, bias=False)
+    net.maxpool = nn.Identity()
+    net.fc = nn.Identity()
+    return net
+
+
+def efficientnet_b0(input_shape: Shape, width: int) -> nn.Module:
+    """EfficientNet-B0 (Tan and Le, 2019), stem of stride 1, stochastic depth as published."""
+    net = models.efficientnet_b0()
+    net.features[0][0] = nn.Conv2d(input_shape[0], 32, 3, padding=1, bias=False)
+    net.features[-1] = Conv2dNormActivation(320, width, 1, activation_layer=nn.SiLU)
+    net.classifier = nn.Identity()
+    return net
+
+
+def _architecture(name: str, build: Callable[..., nn.Module], width: int) -> Architecture:
+    return Architecture(name, partial(build, width=width), width)
+
+
+def _four(mobilenet: int, shufflenet: int, efficientnet: int) -> tuple[Architecture, ...]:
+    return (
+        _architecture("resnet18", resnet18, 512),
+        _architecture("mobilenet_v2", mobilenet_v2, mobilenet),
+        _architecture("shufflenet_v2", shufflenet_v2, shufflenet),
+        _architecture("efficientnet_b0", efficientnet_b0, efficientnet),
+    )
+
+
+SMALL = Architecture("shufflenet_v2_x0_5", partial(shufflenet_v2, width=WIDTH, channels=(48, 96, 192)), WIDTH)
+
+LINE_UPS = (
+    LineUp(
+        "vision4",
+        "ResNet-18, MobileNetV2, ShuffleNetV2, EfficientNet-B0 of torchvision, all ending in 512; small ShuffleNetV2 x0.5",
+        _four(WIDTH, WIDTH, WIDTH),
+        SMALL,
+        min_size=16,
+    ),
+    LineUp(
+        "vision4-native",
+        "the same four with their published widths 512, 1280, 1024, 1280: no common representation, no common header",
+        _four(1280, 1024, 1280),
+        SMALL,
+        min_size=16,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Named experiments: each file is a set of defaults for `run`, overridden by options."""

@@ -1,0 +1,255 @@
+"""From a request to results: check everything first, then run what is not there yet."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark import registry
+from benchmark.config import MethodSpec, RunSpec, federation_config
+from benchmark.cost import PeakMemory
+from benchmark.data import Arrays
+from benchmark.environment import environment, find_device
+from benchmark.errors import Diverged, RequestError
+from benchmark.federation import Federation
+from benchmark.method import Method, initial_parts
+from benchmark.models.line_up import LineUp
+from benchmark.partition import Partition, draw
+from benchmark.record import RunFolder, check_writable, summarise
+from benchmark.task import ClientData, Task
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for; the grid is the product of the axes."""
+
+    methods: Sequence[str]
+    datasets: Sequence[str]
+    partition: Sequence[str]
+    models: Sequence[str]
+    clients: Sequence[int]
+    participation: Sequence[float]
+    seeds: Sequence[int]
+    federation: Mapping[str, Any]
+    """The other fields of FederationConfig."""
+    experiment: str
+    data: Path
+    results: Path
+    device: str
+    command: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the grid, checked and ready."""
+
+    spec: RunSpec
+    method: Method
+    problem: "Problem"
+    folder: RunFolder
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A task before it is made of tensors, shared by the runs that differ in method alone."""
+
+    dataset: "Dataset"
+    line_up: LineUp
+    partition: Partition
+    seed: int
+
+    def task(self) -> Task:
+        """The task, on the CPU."""
+        return Task(
+            images=self.dataset.images,
+            labels=self.dataset.labels,
+            mean=self.dataset.mean,
+            std=self.dataset.std,
+            num_classes=len(self.dataset.classes),
+            clients=tuple(ClientData(*map(torch.from_numpy, splits)) for splits in self.partition.splits),
+            line_up=self.line_up,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set as tensors, read once and shared by all runs on it."""
+
+    name: str
+    images: torch.Tensor
+    labels: torch.Tensor
+    mean: torch.Tensor
+    std: torch.Tensor
+    classes: tuple[str, ...]
+    hash: str
+    target: float | None
+
+    @classmethod
+    def of(cls, name: str, arrays: Arrays, target: float | None) -> "Dataset":
+        """Pool and convert; the arrays can be dropped afterwards."""
+        mean, std = (torch.from_numpy(array).float() for array in arrays.statistics)
+        images, labels = torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels)
+        return cls(name, images, labels, mean, std, arrays.classes, arrays.hash, target)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one run."""
+
+    spec: RunSpec
+    path: Path
+    status: str
+    reason: str | None
+    summary: Mapping[str, Any] | None
+
+
+def plan(request: Request) -> list[Run]:
+    """Every run of the grid, in order. Raises RequestError for the first thing that can't be, before anything runs."""
+    find_device(request.device)
+    methods = [registry.method(text) for text in request.methods]
+    _distinct("method", [spec.label for _, spec in methods])
+    line_ups = [registry.line_up(name) for name in request.models]
+    federations = [
+        federation_config({**request.federation, "clients": clients, "participation": participation})
+        for clients, participation in product(request.clients, request.participation)
+    ]
+    if any(seed < 0 for seed in request.seeds):
+        raise RequestError(f"a seed is at least 0, not {min(request.seeds)}")
+    _distinct("seed", request.seeds)
+    check_writable(request.results)
+
+    runs: list[Run] = []
+    for text in request.datasets:
+        dataset = Dataset.of(*registry.dataset(text, request.data))
+        drawn = cache(_partition)
+        for partition, line_up, federation, seed in product(request.partition, line_ups, federations, request.seeds):
+            name, division = drawn(dataset, partition, federation.clients, federation.validation, seed)
+            problem = Problem(dataset, line_up, division, seed)
+            _check_models(problem, methods)
+            for method, spec in methods:
+                run = RunSpec(
+                    dataset=dataset.name,
+                    data_hash=dataset.hash,
+                    method=spec,
+                    partition=name,
+                    models=line_up.name,
+                    federation=federation,
+                    seed=seed,
+                )
+                folder = RunFolder.of(request.results, request.experiment, dataset.name, spec.label, run.key)
+                runs.append(Run(run, method, problem, folder))
+    return runs
+
+
+OnRound = Callable[[Run, Mapping[str, Any]], None]
+
+
+def execute(run: Run, request: Request, on_round: OnRound, force: bool) -> Outcome:
+    """Run it and record it, unless it is recorded as done; a failure is recorded too."""
+    if not force and run.folder.done:
+        found = run.folder.read()
+        return Outcome(run.spec, run.folder.path, "done", "already there", found["summary"])
+    device = find_device(request.device)
+    facts = {
+        "status": "running",
+        "reason": None,
+        "key": run.spec.key,
+        "specification": run.spec.model_dump(mode="json"),
+        "dataset": {
+            "name": run.problem.dataset.name,
+            "hash": run.problem.dataset.hash,
+            "classes": len(run.problem.dataset.classes),
+            "samples": len(run.problem.dataset.labels),
+            "target_accuracy": run.problem.dataset.target,
+        },
+        "partition": {"hash": run.problem.partition.hash, "counts": run.problem.partition.counts},
+        "architectures": [run.problem.line_up.of(k).name for k in range(run.spec.federation.clients)],
+        "environment": environment(device),
+        "command": list(request.command),
+        "started": _now(),
+        "finished": None,
+        "summary": None,
+    }
+    run.folder.start(facts)
+    memory = PeakMemory(device)
+    rounds: list[Mapping[str, Any]] = []
+    status, reason = "done", None
+    try:
+        federation = Federation(run.method, run.problem.task(), run.spec.federation, device)
+        for record in federation.run():
+            run.folder.append(record)
+            rounds.append(record)
+            on_round(run, record)
+    except Diverged as error:
+        status, reason = "diverged", str(error)
+    except (Exception, MemoryError) as error:
+        status, reason = "failed", f"{type(error).__name__}: {error}"
+    summary = summarise(rounds)
+    busy = summary["client_seconds"] + summary["server_seconds"]
+    summary |= {"gpu_seconds": busy if device.type == "cuda" else None, "peak_memory_bytes": memory.bytes}
+    run.folder.write(facts | {"status": status, "reason": reason, "finished": _now(), "summary": summary})
+    return Outcome(run.spec, run.folder.path, status, reason, summary)
+
+
+def unsupported(method: Method, task: Task) -> str | None:
+    """Why a method can't work with a task, or None: its own reason, or a shared part without a common shape."""
+    if reason := method.unsupported(task):
+        return reason
+    with torch.device("meta"):
+        shapes = {
+            architecture: {
+                name: {key: tuple(tensor.shape) for key, tensor in parts[name].state_dict().items()}
+                for name in method.shares()
+            }
+            for architecture, client in task.by_architecture.items()
+            if (parts := initial_parts(method, task, client))
+        }
+    (first, expected), *others = shapes.items()
+    for name in method.shares():
+        for architecture, found in others:
+            if found[name] != expected[name]:
+                return f"it shares the {name}, which differs between {first} and {architecture}"
+    return None
+
+
+def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]) -> None:
+    task = problem.task()
+    smallest = min(task.input_shape[1:])
+    if smallest < problem.line_up.min_size:
+        raise RequestError(
+            f"{problem.line_up.name} needs images of at least {problem.line_up.min_size} pixels a side, "
+            f"those of {problem.dataset.name} have {smallest}"
+        )
+    for method, spec in methods:
+        if reason := unsupported(method, task):
+            raise RequestError(f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}")
+
+
+def _partition(dataset: Dataset, text: str, clients: int, validation: float, seed: int) -> tuple[str, Partition]:
+    name, partitioner = registry.partition(text, len(dataset.classes))
+    labels = dataset.labels.numpy()
+    return name, draw(
+        partitioner,
+        name=name,
+        dataset=dataset.name,
+        labels=labels,
+        clients=clients,
+        validation=validation,
+        seed=seed,
+    )
+
+
+def _distinct(what: str, values: Sequence[object]) -> None:
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise RequestError(f"{what} {value!r} stands twice in the request; name each once")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

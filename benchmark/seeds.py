@@ -1,0 +1,40 @@
+"""Every random choice has a name; its seed is a hash of that name. Nothing is seeded globally.
+
+The axes in use:
+
+    partition     dataset, classes, clients, seed    who holds which sample
+    participants  seed, round                        who takes part in a round
+    batches       seed, client, round                the order of a client's samples
+    init          seed, client, part                 weights before training
+    training      seed, client, round                dropout, augmentation
+
+The method is never an axis: two methods meet the same partition, participants, batches and initial weights, so
+their difference is paired.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+def seed_for(purpose: str, **axes: int | str) -> int:
+    """A seed in [0, 2**63) for one purpose at one point of its axes; the order of the axes does not matter."""
+    name = "|".join([purpose, *(f"{axis}={axes[axis]}" for axis in sorted(axes))])
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def numpy_generator(purpose: str, **axes: int | str) -> np.random.Generator:
+    """A NumPy generator of its own for one purpose."""
+    return np.random.default_rng(seed_for(purpose, **axes))
+
+
+@contextmanager
+def torch_seeded(purpose: str, **axes: int | str) -> Iterator[None]:
+    """Within the block torch draws from the seed of this purpose; after it, from where it was before."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed_for(purpose, **axes))
+        yield

@@ -1,0 +1,107 @@
+"""One problem, immutable, shared by all methods: images, who holds which of them, and who has which network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from benchmark.client import ClientInfo
+from benchmark.models.line_up import Architecture, LineUp, LocalModel, Shape
+from benchmark.seeds import torch_seeded
+
+
+@dataclass(frozen=True, eq=False)
+class ClientData:
+    """Indices [n] of one client's samples in the task's images, by split."""
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What every method of one comparison is given.
+
+    images:   [N, h, w, c] uint8, train and test pooled, on the device; a batch is an index into them
+    labels:   [N] int64
+    mean, std: [c] per channel, of the data set's training images scaled to 0-255
+    clients:  who holds which samples
+    """
+
+    images: Tensor
+    labels: Tensor
+    mean: Tensor
+    std: Tensor
+    num_classes: int
+    clients: tuple[ClientData, ...]
+    line_up: LineUp
+    seed: int
+
+    @property
+    def num_clients(self) -> int:
+        """N."""
+        return len(self.clients)
+
+    @property
+    def input_shape(self) -> Shape:
+        """(c, h, w) of one image."""
+        _, height, width, channels = self.images.shape
+        return channels, height, width
+
+    @cached_property
+    def infos(self) -> tuple[ClientInfo, ...]:
+        """What the server may know of each client."""
+        return tuple(
+            ClientInfo(k, self.line_up.of(k).name, len(data.train)) for k, data in enumerate(self.clients)
+        )
+
+    @cached_property
+    def by_architecture(self) -> Mapping[str, int]:
+        """Each architecture in use -> the first client that has it."""
+        return {info.architecture: info.id for info in reversed(self.infos)}
+
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """Each architecture in use -> the width of its representation."""
+        return {name: self.line_up.of(k).width for name, k in self.by_architecture.items()}
+
+    def local_model(self, client: int | None) -> LocalModel:
+        """A client's own network in its initial weights; None: the server's, which looks like client 0's."""
+        architecture = self.line_up.of(client or 0)
+        return self._build(architecture, "server" if client is None else client)
+
+    def small_model(self) -> LocalModel:
+        """The small network that all can share, in its initial weights, the same for every client."""
+        return self._build(self.line_up.small, "small")
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images [B, c, h, w] (channels last in memory) and labels [B] of these indices."""
+        # Rows of a flat table and per-pixel factors: a quarter of the time of indexing and broadcasting over images.
+        pixels = self.images.flatten(1).index_select(0, indices).float()
+        x = torch.addcmul(self._shift, pixels, self._scale).view(-1, *self.images.shape[1:])
+        return x.permute(0, 3, 1, 2), self.labels.index_select(0, indices)
+
+    def to(self, device: torch.device) -> "Task":
+        """The same task with its images on another device."""
+        moved = {name: getattr(self, name).to(device) for name in ("images", "labels", "mean", "std")}
+        clients = tuple(ClientData(*(split.to(device) for split in vars(data).values())) for data in self.clients)
+        return replace(self, **moved, clients=clients)
+
+    def _build(self, architecture: Architecture, owner: int | str) -> LocalModel:
+        with torch_seeded("init", seed=self.seed, client=owner, part="extractor"):
+            extractor = architecture.extractor(self.input_shape)
+        with torch_seeded("init", seed=self.seed, client=owner, part="header"):
+            header = architecture.header(self.num_classes)
+        return LocalModel(architecture.name, extractor, header)
+
+    @cached_property
+    def _scale(self) -> Tensor:
+        _, height, width, _ = self.images.shape
+        return (1 / self.std).repeat(height * width)
+
+    @cached_property
+    def _shift(self) -> Tensor:
+        return -self.mean.repeat(len(self._scale) // len(self.mean)) * self._scale

@@ -1,0 +1,36 @@
+"""dirichlet:a: of every class, clients get shares drawn from a symmetric Dirichlet distribution; small a is uneven.
+
+The practical split of pFedMoE, after Qin et al., "FedAPEN", KDD 2023: a client that already holds its N-th of all
+samples gets no more while others do not. Their code redraws until the smallest client has enough, which need not end;
+here the smallest clients are filled up from the largest instead.
+"""
+
+import numpy as np
+
+from benchmark.api import Rate, RequestError
+
+MINIMUM = 10
+"""Samples that every client has at least (FedAPEN's number)."""
+
+
+def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Rate) -> list[np.ndarray]:
+    """Indices per client."""
+    if len(labels) < MINIMUM * clients:
+        raise RequestError(
+            f"dirichlet with {clients} clients and {len(labels)} samples leaves clients with fewer than {MINIMUM}; "
+            f"use at most {len(labels) // MINIMUM} clients"
+        )
+    shares: list[list[int]] = [[] for _ in range(clients)]
+    for label in rng.permutation(int(labels.max()) + 1):
+        samples = rng.permutation(np.flatnonzero(labels == label))
+        hungry = np.array([len(share) * clients < len(labels) for share in shares])
+        draws = np.nan_to_num(rng.dirichlet(np.full(clients, a))) * hungry
+        if draws.sum() == 0:  # every share of the hungry has underflown
+            draws = hungry.astype(float)
+        cuts = (np.cumsum(draws)[:-1] / draws.sum() * len(samples)).round().astype(int)
+        for share, part in zip(shares, np.split(samples, cuts), strict=True):
+            share.extend(part)
+    while len(smallest := min(shares, key=len)) < MINIMUM:
+        largest = max(shares, key=len)
+        smallest.append(largest.pop(int(rng.integers(len(largest)))))
+    return [np.array(share) for share in shares]

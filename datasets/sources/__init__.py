@@ -1,0 +1,1 @@
+"""Named data sets: each file has a SOURCE."""

@@ -1,0 +1,9 @@
+"""CIFAR-10: 60,000 colour photographs of 32x32 in 10 classes. A. Krizhevsky, 2009."""
+
+from functools import partial
+
+from torchvision.datasets import CIFAR10
+
+from benchmark.api import Source, from_torchvision
+
+SOURCE = Source(partial(from_torchvision, CIFAR10), target=90.0)

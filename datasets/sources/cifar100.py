@@ -1,0 +1,9 @@
+"""CIFAR-100: 60,000 colour photographs of 32x32 in 100 classes. A. Krizhevsky, 2009."""
+
+from functools import partial
+
+from torchvision.datasets import CIFAR100
+
+from benchmark.api import Source, from_torchvision
+
+SOURCE = Source(partial(from_torchvision, CIFAR100), target=50.0)

@@ -1,0 +1,9 @@
+"""MNIST: 70,000 handwritten digits of 28x28. Y. LeCun et al., 1998."""
+
+from functools import partial
+
+from torchvision.datasets import MNIST
+
+from benchmark.api import Source, from_torchvision
+
+SOURCE = Source(partial(from_torchvision, MNIST), target=99.0)

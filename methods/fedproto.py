@@ -1,0 +1,96 @@
+"""FedProto: clients agree on one prototype per class, the mean representation of its samples.
+
+Tan et al., "FedProto: Federated Prototype Learning across Heterogeneous Clients", AAAI 2022, arXiv 2105.00243.
+
+Client k holds                                                     trained   travels
+    extractor, header   F_k, H_k  its own architecture                x
+    prototypes          c         one row per class [C, d]                   up (its own classes), down (all known)
+
+One round, for the participants S:
+    down    c -> every k in S, the rows that are known
+    local   minimise CE(H_k(F_k(x)), y) + lambda ||F_k(x) - c_y||^2 / d, the second term where c_y is known
+    up      c_k,j = mean of F_k(x) over the training samples of class j, for the classes that k has
+    server  c_j <- mean of c_k,j over the participants that have class j; other rows stay
+
+Predictors: the header (headline), and the class of the nearest prototype that the client has received.
+
+Departures from the paper, which says one thing in its equations and another in its code:
+    - Eq. 6 weighs c_k,j with |D_k,j| / N_j and divides by the number of owners again; the code takes a plain mean, and
+      so does `weighting="plain"`. `weighting="samples"` takes the weights of Eq. 6 without the second division; the
+      counts then travel too, and are metered.
+    - The regulariser pulls every sample, as in the code; Eq. 7 pulls the batch's class mean. The squared distance is
+      divided by d, as in the code, so lambda = 1 here is the 1 of the authors' README.
+    - Local prototypes are computed after training, in evaluation mode; the code collects them during the last epoch,
+      while the weights move.
+    - Rows of classes that no participant has stay as they were.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task, Weight
+
+
+@dataclass(frozen=True)
+class FedProto(Method):
+    """Private networks tied together by class prototypes."""
+
+    prototype_weight: Weight = 1.0  # lambda
+    weighting: Literal["plain", "samples"] = "plain"  # of the clients in a global prototype
+
+    def unsupported(self, task: Task) -> str | None:
+        """Prototypes need one width."""
+        if len(set(task.widths.values())) == 1:
+            return None
+        return f"it averages representations, and their widths differ: {task.widths}"
+
+    def predictors(self) -> Mapping:
+        """By header and by nearest prototype."""
+        return {"header": self.predict, "prototype": self.nearest_prototype}
+
+    def loss(self, client: Client, batch: Batch) -> Tensor:
+        """Cross-entropy plus the distance to the class's global prototype."""
+        representation = client.extractor(batch.x)  # [B, d]
+        values, present = client.prototypes
+        distance = (representation - values[batch.y]).square().mean(1)  # [B]
+        pull = (distance * present[batch.y]).mean()
+        return F.cross_entropy(client.header(representation), batch.y) + self.prototype_weight * pull
+
+    def nearest_prototype(self, client: Client, x: Tensor) -> Tensor:
+        """Scores [B, C]: minus the distance to each known prototype, -inf for classes without one."""
+        values, present = client.prototypes
+        return (-torch.cdist(client.extractor(x), values)).masked_fill(~present, -torch.inf)
+
+    def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
+        """Sum of representations [C, d] and number of samples [C], per class."""
+        classes = client.prototypes.present.shape[0]
+        one_hot = F.one_hot(batch.y, classes).to(batch.x.dtype)  # [B, C]
+        return {"sums": one_hot.T @ client.extractor(batch.x), "counts": one_hot.sum(0)}
+
+    def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
+        """The client's class means."""
+        sums, counts = statistics["sums"], statistics["counts"]
+        message: Message = {"prototypes": Rows(sums / counts.clamp_min(1)[:, None], counts > 0)}
+        return message | ({"counts": counts} if self.weighting == "samples" else {})
+
+    def download(self, server: State, client: ClientInfo) -> Message:
+        """All rows that are known."""
+        return {"prototypes": server["prototypes"]}
+
+    def server_init(self, task: Task) -> State:
+        """No row is known."""
+        (width,) = set(task.widths.values())
+        values = torch.zeros(task.num_classes, width, device=task.images.device)
+        return {"prototypes": Rows(values, torch.zeros_like(values[:, 0], dtype=torch.bool))}
+
+    def aggregate(self, server: State, inbox: Inbox) -> State:
+        """New rows replace old ones; a class without a participant keeps its row."""
+        old = server["prototypes"]
+        new = inbox.mean_rows("prototypes", counts="counts" if self.weighting == "samples" else None)
+        values = torch.where(new.present[:, None], new.values, old.values)
+        return {"prototypes": Rows(values, old.present | new.present)}

@@ -1,0 +1,62 @@
+"""FML: every client's private network and one shared "meme" network teach each other.
+
+Shen et al., "Federated Mutual Learning", 2020, arXiv 2006.16765.
+
+Client k holds                                                trained   travels
+    extractor, header   P_k  its own architecture                x
+    meme                M    the small network, all of it        x      up, down
+
+One round, for the participants S:
+    down    M -> every k in S
+    local   minimise L_P + L_M, where
+            L_P = alpha CE(P(x), y) + (1 - alpha) KL(M(x) || P(x))      moves P alone
+            L_M = beta  CE(M(x), y) + (1 - beta)  KL(P(x) || M(x))      moves M alone
+    up      M_k -> server
+    server  M <- sum_k n_k M_k / sum_k n_k
+
+KL(t || s) = mean over the batch of sum_c t_c log(t_c / s_c), the teacher t held constant. A client predicts with P.
+
+Departures from the paper: the mean is weighted with n_k, where the authors' server takes a plain mean (the same when
+clients have equally many samples).
+"""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmark.api import Batch, Client, Fraction, LocalModel, Method, Task
+
+
+@dataclass(frozen=True)
+class FML(Method):
+    """Mutual distillation between a private network and a travelling one."""
+
+    alpha: Fraction = 0.5  # weight of the labels for the private network; 1 is training alone
+    beta: Fraction = 0.5  # weight of the labels for the meme
+
+    def shares(self) -> tuple[str, ...]:
+        """The meme."""
+        return ("meme",)
+
+    def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
+        """The private network and the small one with its header."""
+        small = task.small_model()
+        return super().parts(model, task) | {"meme": nn.Sequential(small.extractor, small.header)}
+
+    def loss(self, client: Client, batch: Batch) -> Tensor:
+        """L_P + L_M: two losses with disjoint parameters in one sum."""
+        private, meme = self.predict(client, batch.x), client.meme(batch.x)
+        return (
+            self.alpha * F.cross_entropy(private, batch.y)
+            + (1 - self.alpha) * divergence(meme, private)
+            + self.beta * F.cross_entropy(meme, batch.y)
+            + (1 - self.beta) * divergence(private, meme)
+        )
+
+
+def divergence(teacher: Tensor, student: Tensor) -> Tensor:
+    """KL(teacher || student) of logits [B, C], batch mean; no gradient reaches the teacher."""
+    return F.kl_div(
+        student.log_softmax(1), teacher.detach().log_softmax(1), reduction="batchmean", log_target=True
+    )
