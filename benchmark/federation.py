@@ -32,6 +32,7 @@ class Federation:
         self.engine = EagerEngine(method, self.task, config, device)
         self.schedule = Schedule(self.task, config)
         self.server: State = method.server_init(self.task)
+        self._first_server = self.server
         self.states: dict[int, State] = {}
 
     def run(self) -> Iterator[Record]:
@@ -63,8 +64,14 @@ class Federation:
         return record | {"server_seconds": watch.seconds["server"], "eval_seconds": watch.seconds["evaluation"]}
 
     def state(self, client: int) -> State:
-        """A client's state; of one that has never taken part, its initial one."""
-        return self.states[client] if client in self.states else self.engine.initial_state(client)
+        """A client's state; of one that has never taken part, its initial one with the server's initial message.
+
+        Both follow from the seed, so they cost neither memory nor bytes.
+        """
+        if client in self.states:
+            return self.states[client]
+        message = self.method.download(self._first_server, self.task.infos[client])
+        return self.method.receive(self.engine.initial_state(client), message)
 
     def _evaluate(self) -> Record:
         """Every client on its own samples, as it is (post_local) and after the next download (post_download).

@@ -1,0 +1,128 @@
+"""FedMoE: the gate, the mixture on two numbers, and the methods that it becomes with its gate fixed."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.api import Client, ClientInfo, Method, SwitchNorm2d
+from methods.fedmoe import FedMoE, Gate
+from methods.standalone import Standalone
+
+
+def test_gate_gives_two_weights_per_sample_that_sum_to_one():
+    gate = Gate((3, 8, 8), width=5)
+    for mode in (True, False):
+        a = gate.train(mode)(torch.randn(7, 3, 8, 8))
+        assert a.shape == (7, 2)
+        assert (a > 0).all()
+        torch.testing.assert_close(a.sum(1), torch.ones(7))
+
+
+def test_gate_layers_stand_in_the_order_that_keeps_the_sum():
+    order = [SwitchNorm2d, nn.Flatten, nn.Linear, nn.BatchNorm1d, nn.Sigmoid, nn.Linear, nn.Softmax]
+    assert [type(layer) for layer in Gate((3, 32, 32), 64)] == order
+
+
+def test_gate_has_the_linear_parameters_of_the_literature():
+    """3072 x 64 + 64 + 64 x 2 + 2, what facts and public implementations count for width 64."""
+    linear = [p for layer in Gate((3, 32, 32), 64) if isinstance(layer, nn.Linear) for p in layer.parameters()]
+    assert sum(p.numel() for p in linear) == 196_802
+
+
+def test_mixture_by_hand():
+    """0.25 x (2, 0) + 0.75 x (4, 8) = (3.5, 6), and the header doubles it."""
+
+    class Constant(nn.Module):
+        def __init__(self, *values):
+            super().__init__()
+            self.values = torch.tensor([values])
+
+        def forward(self, x):
+            return self.values
+
+    header = nn.Linear(2, 2, bias=False)
+    header.weight.data = 2 * torch.eye(2)
+    parts = {"gate": Constant(0.25, 0.75), "expert": Constant(2.0, 0.0), "extractor": Constant(4.0, 8.0), "header": header}
+    client = Client(ClientInfo(0, "constant", 1), parts, {})
+    assert FedMoE().predict(client, torch.zeros(1, 1)).tolist() == [[7.0, 12.0]]
+
+
+def private(state):
+    return {part: state[part] for part in ("extractor", "header")}
+
+
+def test_with_the_gate_on_the_private_expert_it_is_standalone(make_task, federate, same):
+    task = make_task()
+    mixed, mixed_records = federate(FedMoE(gate="static", expert_weight=0), task, rounds=3)
+    alone, alone_records = federate(Standalone(), task, rounds=3)
+    for k, state in mixed.states.items():
+        assert same(private(state), alone.states[k])
+    assert [r["post_local"] for r in mixed_records] == [r["post_local"] for r in alone_records]
+
+
+@dataclass(frozen=True)
+class FedPer(Method):
+    """Arivazhagan et al., 2019: shared extractor, private headers; here the small extractor."""
+
+    def parts(self, model, task):
+        return {"expert": task.small_model().extractor, "header": model.header}
+
+    def shares(self):
+        return ("expert",)
+
+    def predict(self, client, x):
+        return client.header(client.expert(x))
+
+
+def test_with_the_gate_on_the_shared_expert_and_one_architecture_it_is_fedper(make_task, federate, same, alike):
+    task = make_task(line_up=alike)
+    mixed, _ = federate(FedMoE(gate="static", expert_weight=1), task, rounds=3)
+    fedper, _ = federate(FedPer(), task, rounds=3)
+    assert same(mixed.server, fedper.server)
+    for k, state in mixed.states.items():
+        assert same({part: state[part] for part in ("expert", "header")}, fedper.states[k])
+
+
+def test_unfederated_sends_nothing_and_starts_from_the_same_experts(make_task, federate, same):
+    task = make_task()
+    apart, records = federate(FedMoE(federate=False), task, rounds=1)
+    together, _ = federate(FedMoE(), task, rounds=1)
+    assert records[0]["bytes_up"] == records[0]["bytes_down"] == 0
+    assert apart.server == {}
+    assert same(apart.states, together.states)  # before the first mean they are the same run
+    assert not same(
+        federate(FedMoE(federate=False), task, rounds=2)[0].states, federate(FedMoE(), task, rounds=2)[0].states
+    )
+
+
+def test_static_gate_is_even_and_holds_no_weights(make_task, federate):
+    federation, _ = federate(FedMoE(gate="static"), make_task(), rounds=1)
+    assert federation.states[0]["gate"] == {}
+    client = federation.engine.load(0, federation.states[0])
+    assert client.gate(torch.zeros(3, 2, 5, 5)).tolist() == [[0.5, 0.5]] * 3
+
+
+def test_gate_has_a_rate_of_its_own(make_task, federate, same):
+    task = make_task()
+    (slow, _), (fast, _) = (federate(FedMoE(gate_lr=rate), task, rounds=1) for rate in (1e-30, 1.0))
+    start = slow.engine.initial_state(0)["gate"]
+    for key in ("2.weight", "5.weight"):
+        assert same(slow.states[0]["gate"][key], start[key])
+        assert not same(fast.states[0]["gate"][key], start[key])
+
+
+def test_only_the_expert_travels(make_task, federate):
+    federation, records = federate(FedMoE(), make_task())
+    assert set(federation.server) == {"expert"}
+    assert set(records[0]["clients"][0]["bytes_up"]) == {"expert"}
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1])
+def test_weight_of_the_static_gate_is_a_fraction(weight):
+    from benchmark import registry
+    from benchmark.errors import RequestError
+
+    with pytest.raises(RequestError, match="expert_weight of fedmoe"):
+        registry.method(f"fedmoe+gate=static+expert_weight={weight}")

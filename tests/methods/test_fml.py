@@ -1,0 +1,86 @@
+"""FML on two numbers, and as Standalone beside FedAvg."""
+
+from dataclasses import dataclass
+from math import log
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.api import Batch, Client, ClientInfo, Method
+from methods.fml import FML, divergence
+from methods.standalone import Standalone
+
+
+def logits(*probabilities: float) -> torch.Tensor:
+    return torch.tensor([probabilities]).log()
+
+
+def test_divergence_by_hand():
+    expected = 0.25 * log(0.25 / 0.5) + 0.75 * log(0.75 / 0.5)
+    assert divergence(logits(0.25, 0.75), logits(0.5, 0.5)).item() == pytest.approx(expected)
+
+
+def test_divergence_is_a_mean_over_samples_not_classes():
+    one = divergence(logits(0.25, 0.75), logits(0.5, 0.5))
+    two = divergence(logits(0.25, 0.75).repeat(2, 1), logits(0.5, 0.5).repeat(2, 1))
+    padded = divergence(logits(0.25, 0.75, 1e-30), logits(0.5, 0.5, 1e-30))
+    assert one.item() == pytest.approx(two.item()) == pytest.approx(padded.item())
+
+
+def test_loss_by_hand():
+    class Fixed(nn.Module):
+        def __init__(self, *probabilities):
+            super().__init__()
+            self.out = logits(*probabilities)
+
+        def forward(self, x):
+            return self.out
+
+    parts = {"extractor": nn.Identity(), "header": Fixed(0.5, 0.5), "meme": Fixed(0.25, 0.75)}
+    client = Client(ClientInfo(0, "fixed", 1), parts, {})
+    kl_meme_private = 0.25 * log(0.5) + 0.75 * log(1.5)
+    kl_private_meme = 0.5 * log(2) + 0.5 * log(0.5 / 0.75)
+    expected = 0.3 * log(2) + 0.7 * kl_meme_private + 0.8 * log(4) + 0.2 * kl_private_meme
+    loss = FML(alpha=0.3, beta=0.8).loss(client, Batch(torch.zeros(1, 1), torch.tensor([0])))
+    assert loss.item() == pytest.approx(expected)
+
+
+def test_no_gradient_reaches_a_teacher():
+    teacher = logits(0.25, 0.75).requires_grad_()
+    student = logits(0.5, 0.5).requires_grad_()
+    divergence(teacher, student).backward()
+    assert teacher.grad is None
+    assert student.grad.abs().sum() > 0
+
+
+@dataclass(frozen=True)
+class FedAvgOfTheMeme(Method):
+    def parts(self, model, task):
+        small = task.small_model()
+        return {"meme": nn.Sequential(small.extractor, small.header)}
+
+    def shares(self):
+        return ("meme",)
+
+    def predict(self, client, x):
+        return client.meme(x)
+
+
+def test_without_distillation_it_is_standalone_beside_fedavg_of_the_meme(make_task, federate, same):
+    task = make_task()
+    mutual, _ = federate(FML(alpha=1, beta=1), task, rounds=3)
+    alone, _ = federate(Standalone(), task, rounds=3)
+    averaged, _ = federate(FedAvgOfTheMeme(), task, rounds=3)
+    assert same(mutual.server, averaged.server)
+    for k, state in mutual.states.items():
+        assert same({part: state[part] for part in ("extractor", "header")}, alone.states[k])
+        assert same(state["meme"], averaged.states[k]["meme"])
+
+
+def test_distillation_changes_both(make_task, federate, same):
+    task = make_task()
+    a, _ = federate(FML(alpha=1, beta=1), task, rounds=1)
+    b, _ = federate(FML(alpha=0.5, beta=0.5), task, rounds=1)
+    assert not same(a.states[0]["header"], b.states[0]["header"])
+    assert not same(a.server, b.server)
