@@ -108,7 +108,8 @@ def read_npz(path: Path) -> Arrays:
     except RequestError:
         raise
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        reason = "it holds an object array" if "pickle" in str(error) else "it is damaged or no .npz file"
+        pickled = isinstance(error, ValueError) and zipfile.is_zipfile(path)
+        reason = "it holds an object array" if pickled else "it is damaged or no .npz file"
         raise RequestError(f"{path} can't be read: {reason}; expected {LAYOUT}") from error
     return checked(str(path), **arrays, classes=names)
 

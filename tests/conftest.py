@@ -1,6 +1,8 @@
 """A toy problem that trains in milliseconds, and ways to run methods on it."""
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,3 +114,16 @@ def _alike() -> LineUp:
 @pytest.fixture(name="mixed")
 def _mixed() -> LineUp:
     return MIXED
+
+
+@pytest.fixture
+def real_data() -> Callable[[str], Path]:
+    """The folder with the real <name>.npz, from MHPFL_DATA or ./data; skips where it is not there."""
+
+    def folder(name: str) -> Path:
+        place = Path(os.environ.get("MHPFL_DATA", "data"))
+        if not (place / f"{name}.npz").exists():
+            pytest.skip(f"{place}/{name}.npz is not there; set MHPFL_DATA to a folder that has it")
+        return place
+
+    return folder

@@ -34,7 +34,8 @@ def partition(
     for label in range(num_classes):
         samples = rng.permutation(np.flatnonzero(labels == label))
         draws = rng.uniform(0.4, 0.6, size=len(owners[label]))
-        cuts = (np.cumsum(draws)[:-1] / draws.sum() * len(samples)).round().astype(int)
+        spare = max(0, len(samples) - len(draws))  # beyond one for each owner
+        cuts = (np.cumsum(draws)[:-1] / draws.sum() * spare).round().astype(int) + np.arange(1, len(draws))
         for client, part in zip(owners[label], np.split(samples, cuts), strict=True):
             shares[client].append(part)
     return [np.concatenate(share) for share in shares]

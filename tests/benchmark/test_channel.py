@@ -1,0 +1,76 @@
+import pytest
+import torch
+
+from benchmark.channel import Channel, Inbox, Rows, nbytes
+
+
+def test_bytes_are_element_size_times_number_of_elements():
+    assert nbytes(torch.zeros(3, 5)) == 60
+    assert nbytes(torch.zeros(3, dtype=torch.int64)) == 24
+    assert nbytes({"weight": torch.zeros(2, 2), "bias": torch.zeros(2), "steps": torch.tensor(1)}) == 16 + 8 + 8
+
+
+def test_rows_travel_as_their_present_rows_and_an_index_each():
+    table = Rows(torch.zeros(10, 500), torch.arange(10) < 2)
+    assert nbytes(table) == 2 * (500 * 4 + 4)
+    assert nbytes(Rows(table.values, torch.zeros(10, dtype=torch.bool))) == 0
+
+
+def test_a_view_of_one_row_counts_one_row():
+    matrix = torch.zeros(1000, 1000)
+    channel = Channel({0: 1})
+    channel.up(0, {"row": matrix[7]})
+    assert channel.bytes["up"][0] == {"row": 4000}
+    assert channel.inbox().messages[0]["row"].untyped_storage().nbytes() == 4000
+
+
+def test_totals_by_direction():
+    channel = Channel({0: 1, 1: 1})
+    channel.down(0, {"a": torch.zeros(2)})
+    channel.down(1, {"a": torch.zeros(2), "b": torch.zeros(1)})
+    channel.up(1, {"c": torch.zeros(5)})
+    assert channel.bytes == {"down": {0: {"a": 8}, 1: {"a": 8, "b": 4}}, "up": {1: {"c": 20}}}
+    assert (channel.total("down"), channel.total("up")) == (20, 20)
+
+
+def test_a_message_is_a_copy():
+    """state_dict() shares storage; public code of the field averages one client with itself because of that."""
+    net = torch.nn.Linear(2, 1)
+    channel = Channel({0: 1, 1: 1})
+    for k in range(2):
+        torch.nn.init.constant_(net.weight, float(k))
+        channel.up(k, {"net": net.state_dict()})
+    assert [m["net"]["weight"][0, 0].item() for m in channel.inbox().messages.values()] == [0.0, 1.0]
+
+
+def test_absent_rows_do_not_exist_on_the_other_side():
+    got = Channel({}).down(0, {"t": Rows(torch.tensor([[1.0], [2.0]]), torch.tensor([True, False]))})
+    assert got["t"].values.tolist() == [[1.0], [0.0]]
+
+
+def inbox(*weights: float, samples=(1, 1, 1)) -> Inbox:
+    return Inbox({k: {"net": {"w": torch.tensor([w])}} for k, w in enumerate(weights)}, dict(enumerate(samples)))
+
+
+def test_the_mean_of_two_known_models_is_their_mean():
+    assert inbox(1.0, 4.0).mean(["net"])["net"]["w"].item() == 2.5
+
+
+def test_the_mean_is_weighted_with_samples_of_the_participants():
+    assert inbox(1.0, 4.0, 7.0, samples=(1, 2, 5)).mean(["net"])["net"]["w"].item() == pytest.approx((1 + 8 + 35) / 8)
+
+
+def test_the_mean_of_equals_is_exact():
+    assert inbox(0.1, 0.1, 0.1, samples=(3, 7, 11)).mean(["net"])["net"]["w"].item() == torch.tensor(0.1).item()
+
+
+def test_integers_are_rounded_to_integers():
+    box = Inbox({0: {"net": {"n": torch.tensor(3)}}, 1: {"net": {"n": torch.tensor(8)}}}, {0: 1, 1: 3})
+    mean = box.mean(["net"])["net"]["n"]
+    assert (mean.item(), mean.dtype) == (7, torch.int64)  # 6.75
+
+
+def test_the_mean_does_not_depend_on_who_came_first():
+    a = Inbox({0: {"n": {"w": torch.tensor([0.1])}}, 1: {"n": {"w": torch.tensor([0.7])}}}, {0: 1, 1: 2})
+    b = Inbox(dict(reversed(list(a.messages.items()))), a.num_samples)
+    assert torch.equal(a.mean(["n"])["n"]["w"], b.mean(["n"])["n"]["w"])

@@ -1,0 +1,98 @@
+import dataclasses
+
+import pytest
+
+from benchmark import registry
+from benchmark.errors import RequestError, unknown
+
+MINE = '''
+"""Mine: for a test."""
+from dataclasses import dataclass
+from benchmark.api import Method
+
+@dataclass(frozen=True)
+class Mine(Method):
+    """A method of one's own."""
+    strength: float = 0.5
+'''
+
+
+def test_what_there_is():
+    assert set(registry.names("methods")) >= {"fedmoe", "fedproto", "fml", "lg-fedavg", "standalone"}
+    assert set(registry.names("datasets.sources")) >= {"digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "svhn"}
+    assert set(registry.names("datasets.partitions")) == {"pathological", "dirichlet", "iid"}
+    for package in ("methods", "datasets.sources", "datasets.partitions"):
+        assert all(entry["description"] for entry in registry.described(package))
+
+
+def test_a_variant_has_its_hyperparameters_and_a_label():
+    method, spec = registry.method("fedmoe+gate_width=32+federate=false")
+    assert (method.gate_width, method.federate, method.gate) == (32, False, "learned")
+    assert (spec.name, spec.label) == ("fedmoe", "fedmoe+federate=false+gate_width=32")
+    assert spec.hyperparameters == dataclasses.asdict(method)
+
+
+def test_one_s_own_method_from_a_path(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+    method, spec = registry.method(f"{tmp_path / 'mine.py'}+strength=0.25")
+    assert (method.strength, spec.label) == (0.25, "mine+strength=0.25")
+
+
+@pytest.mark.parametrize("text, message", [
+    ("fedmo", "unknown method 'fedmo'; did you mean 'fedmoe'?"),
+    ("xyzzy", "unknown method 'xyzzy'; there are: fedmoe, fedproto"),
+    ("fedmoe+gatewidth=3", "unknown hyper-parameter of fedmoe 'gatewidth'; did you mean 'gate_width'?"),
+    ("fedmoe+static", "'static' in 'fedmoe+static' is no hyper-parameter; write fedmoe+key=value"),
+    ("fedmoe+gate_width=0", "gate_width of fedmoe should be greater than or equal to 1, not '0'"),
+    ("fedmoe+gate_width=many", "gate_width of fedmoe should be a valid integer, not 'many'"),
+    ("fedmoe+gate=dynamic", "gate of fedmoe should be 'learned' or 'static', not 'dynamic'"),
+    ("fedmoe+gate_lr=-1", "gate_lr of fedmoe should be greater than 0, not '-1'"),
+    ("fml+alpha=2", "alpha of fml should be less than or equal to 1, not '2'"),
+    ("standalone+x=1", "unknown hyper-parameter of standalone 'x'"),
+    ("nowhere/method.py", "there is no file nowhere/method.py"),
+])
+def test_a_wrong_method_says_what_would_be_right(text, message):
+    with pytest.raises(RequestError) as error:
+        registry.method(text)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content, message", [
+    ("x = 1", "must define one Method"), (MINE + MINE.replace("Mine", "Other"), "it defines 2"), ("import nothing_at_all", "can't be imported"),
+])
+def test_a_file_that_is_no_method(tmp_path, content, message):
+    (tmp_path / "bad.py").write_text(content)
+    with pytest.raises(RequestError, match=message):
+        registry.method(str(tmp_path / "bad.py"))
+
+
+def test_default_classes_per_client_are_those_of_the_field():
+    assert registry.partition("pathological", 10)[0] == "pathological:2"
+    assert registry.partition("pathological", 100)[0] == "pathological:10"
+    assert registry.partition("dirichlet:0.30", 10)[0] == "dirichlet:0.3"
+
+
+def test_other_unknown_names(tmp_path):
+    for call, message in [
+        (lambda: registry.line_up("cnn6"), "unknown line-up of models 'cnn6'; did you mean 'cnn5'?"),
+        (lambda: registry.preset("demos"), "unknown preset 'demos'; did you mean 'demo'?"),
+        (lambda: registry.dataset("cifar", tmp_path), "unknown data set 'cifar'; did you mean 'cifar10'?"),
+        (lambda: registry.dataset("a/b.npz", tmp_path), "there is no file or folder a/b.npz"),
+    ]:
+        with pytest.raises(RequestError) as error:
+            call()
+        assert message in str(error.value)
+    assert "there are: none" in str(unknown("thing", "x", []))
+
+
+@pytest.mark.parametrize("name", registry.names("benchmark.presets", ".toml"))
+def test_presets_hold_options_that_exist(name):
+    from benchmark.cli import AXES, FEDERATION
+    from benchmark.config import federation_config
+
+    options = registry.preset(name)
+    assert set(options) <= {"description", *AXES, *FEDERATION}
+    federation_config({key: options[key] for key in FEDERATION if key in options})
+    for method in options.get("methods", ()):
+        registry.method(method)
