@@ -89,5 +89,5 @@ def request_error(error: ValidationError, spell: Any = str) -> RequestError:
     """The first complaint of a validation as one line; `spell` turns a field's name into what the user typed."""
     first = error.errors()[0]
     name = spell(str(first["loc"][0])) if first["loc"] else "value"
-    message = first["msg"].removeprefix("Input ").removesuffix(", unable to parse string as an integer")
+    message = first["msg"].removeprefix("Input ").partition(", unable to parse")[0]
     return RequestError(f"{name} {message}, not {first['input']!r}")

@@ -114,6 +114,8 @@ def plan(request: Request) -> list[Run]:
     find_device(request.device)
     methods = [registry.method(text) for text in request.methods]
     _distinct("method", [spec.label for _, spec in methods])
+    for axis in ("datasets", "partition", "models", "clients", "participation", "seeds"):
+        _distinct(axis, getattr(request, axis))
     line_ups = [registry.line_up(name) for name in request.models]
     federations = [
         federation_config({**request.federation, "clients": clients, "participation": participation})
@@ -121,7 +123,6 @@ def plan(request: Request) -> list[Run]:
     ]
     if any(seed < 0 for seed in request.seeds):
         raise RequestError(f"a seed is at least 0, not {min(request.seeds)}")
-    _distinct("seed", request.seeds)
     check_writable(request.results)
 
     runs: list[Run] = []
@@ -228,7 +229,10 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
         )
     for method, spec in methods:
         if reason := unsupported(method, task):
-            raise RequestError(f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}")
+            raise RequestError(
+                f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}; "
+                "choose another line-up, see `list models`"
+            )
 
 
 def _partition(dataset: Dataset, text: str, clients: int, validation: float, seed: int) -> tuple[str, Partition]:
@@ -248,7 +252,7 @@ def _partition(dataset: Dataset, text: str, clients: int, validation: float, see
 def _distinct(what: str, values: Sequence[object]) -> None:
     for i, value in enumerate(values):
         if value in values[:i]:
-            raise RequestError(f"{what} {value!r} stands twice in the request; name each once")
+            raise RequestError(f"{what}: {value} stands twice in the request; name each once")
 
 
 def _now() -> str:

@@ -61,7 +61,10 @@ class Task:
     @cached_property
     def by_architecture(self) -> Mapping[str, int]:
         """Each architecture in use -> the first client that has it."""
-        return {info.architecture: info.id for info in reversed(self.infos)}
+        first: dict[str, int] = {}
+        for info in self.infos:
+            first.setdefault(info.architecture, info.id)
+        return first
 
     @property
     def widths(self) -> Mapping[str, int]:

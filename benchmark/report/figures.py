@@ -28,6 +28,7 @@ PAPER = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "0.9",
     "lines.linewidth": 1.5,
     "lines.markersize": 4,
@@ -130,7 +131,7 @@ def _curves(axes: Axes, comparison: Comparison, style: Style, cost: str, scale: 
         x, mean = by_round[cost].mean() / scale if cost != "round" else by_round["round"].first(), by_round["accuracy"].mean()
         look = style.of(label)
         if cost == "bytes" and not x.any():
-            axes.axhline(mean.iloc[-1], color=look["color"], linestyle=look["linestyle"], label=f"{label} (nothing)")
+            axes.axhline(mean.iloc[-1], color=look["color"], linestyle=look["linestyle"], label=f"{label} (0 bytes)")
             continue
         axes.plot(x, mean, label=label, markevery=max(1, len(x) // 10), **look)
         if len(runs) > 1:

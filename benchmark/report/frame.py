@@ -12,17 +12,19 @@ import pandas as pd
 
 from benchmark.record import RunFolder, accuracies, headline_rounds, run_folders
 
-HIDDEN = ("data_hash", "seed", "method", "dataset")
-"""Parts of a specification that do not tell one setting from another in a title."""
-
 
 @dataclass(frozen=True)
 class StoredRun:
-    """One run as it was read: run.json and the rounds."""
+    """One run as it was read: run.json and, where it is done, the rounds."""
 
-    folder: RunFolder
     run: Mapping[str, Any]
     rounds: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> "StoredRun":
+        """Read a run; another process may still write the rounds of one that is not done."""
+        run = folder.read()
+        return cls(run, folder.rounds() if run["status"] == "done" else ())
 
     @property
     def label(self) -> str:
@@ -119,7 +121,7 @@ class Comparison:
 
 def read_experiment(results: Path, experiment: str, targets: Mapping[str, float]) -> list[Comparison]:
     """The comparisons of one experiment; targets are accuracies by data set, '' for all others."""
-    stored = [StoredRun(folder, folder.read(), folder.rounds()) for folder in run_folders(results, [experiment])]
+    stored = [StoredRun.read(folder) for folder in run_folders(results, [experiment])]
     groups: dict[str, list[StoredRun]] = {}
     for run in stored:
         groups.setdefault(json.dumps(run.setting, sort_keys=True), []).append(run)

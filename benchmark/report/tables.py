@@ -1,4 +1,4 @@
-"""A comparison as tables: Markdown to read, LaTeX (booktabs) to print, CSV to compute with."""
+"""A comparison as tables: Markdown to read, LaTeX (booktabs) to print, and all summaries as CSV to compute with."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,14 +78,23 @@ def commands(comparison: Comparison) -> list[str]:
 
 
 def write_tables(comparison: Comparison, folder: Path) -> None:
-    """<name> and <name>-accuracy, each as .md, .tex and .csv."""
+    """<name> and <name>-accuracy as .md and .tex, and <name>.csv with the summary of every run."""
     for suffix, table in (("", main_table(comparison)), ("-accuracy", accuracy_table(comparison))):
         stem = folder / f"{comparison.name}{suffix}"
         notes = [caption(comparison), *footnotes(comparison), *(f"`{c}`" for c in commands(comparison))]
         # stem may have a dot in it (dirichlet0.3), which with_suffix would cut
         Path(f"{stem}.md").write_text(as_markdown(table) + "\n\n" + "\n\n".join(notes) + "\n", encoding="utf-8")
         Path(f"{stem}.tex").write_text(_as_latex(table, comparison), encoding="utf-8")
-        table.to_csv(f"{stem}.csv")
+    summaries(comparison).to_csv(folder / f"{comparison.name}.csv", index=False)
+
+
+def summaries(comparison: Comparison) -> pd.DataFrame:
+    """One row per run, its numbers as they are stored."""
+    rows = []
+    for run in comparison.runs:
+        numbers = {k: v for k, v in (run.run["summary"] or {}).items() if not isinstance(v, dict)}
+        rows.append({"method": run.label, "seed": run.seed, "key": run.run["key"], "status": run.run["status"]} | numbers)
+    return pd.DataFrame(rows)
 
 
 def as_markdown(table: pd.DataFrame) -> str:

@@ -1,0 +1,87 @@
+"""Who may import whom, read from the import statements."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OURS = {"benchmark", "methods", "datasets"}
+LAYERS = [  # each may import those before it, never one after it
+    "errors", "seeds", "channel", "models.line_up", "models.switch_norm", "models.cnn", "models.vision", "client", "data",
+    "task", "method", "api", "config", "partition", "registry", "schedule", "cost", "augment", "environment",
+    "engine.eager", "federation", "record", "runner", "report.frame", "report.tables", "report.figures", "report.page",
+    "display", "doctor", "cli", "__main__",
+]
+WITHOUT_TORCH = ["record", "report.frame", "report.tables", "report.figures", "report.page", "display"]
+
+
+def imported(path: Path) -> set[str]:
+    """Modules that a file imports anywhere, submodules of ours in full."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            below = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {name for name in below if (ROOT / (name.replace(".", "/") + ".py")).exists()}
+            found |= modules or {node.module}
+    return found
+
+
+def modules(package: str) -> list[Path]:
+    return sorted(p for p in (ROOT / package).rglob("*.py") if p.name != "__init__.py")
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT / "benchmark").with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", modules("methods") + modules("datasets"), ids=lambda p: p.stem)
+def test_plug_ins_import_nothing_of_ours_but_the_facade(path):
+    assert {name for name in imported(path) if name.split(".")[0] in OURS} <= {"benchmark.api"}
+
+
+@pytest.mark.parametrize("path", modules("methods"), ids=lambda p: p.stem)
+def test_methods_import_torch_numpy_and_the_standard_library(path):
+    roots = {name.split(".")[0] for name in imported(path)}
+    assert roots <= {"torch", "numpy", "benchmark", "dataclasses", "typing", "collections", "math", "functools"}
+
+
+def test_every_module_of_the_harness_has_a_layer():
+    assert {name_of(path) for path in modules("benchmark")} == set(LAYERS)
+
+
+@pytest.mark.parametrize("path", modules("benchmark"), ids=name_of)
+def test_the_harness_imports_downwards_and_no_plug_in(path):
+    ours = [name for name in imported(path) if name.split(".")[0] in OURS]
+    assert all(name.startswith("benchmark") for name in ours)
+    layer = LAYERS.index(name_of(path))
+    below = {f"benchmark.{name}" for name in LAYERS[:layer]} | {"benchmark"}
+    assert set(ours) <= below
+
+
+@pytest.mark.parametrize("name", WITHOUT_TORCH)
+def test_results_and_reports_need_no_torch(name):
+    """Nor any module of ours that needs it."""
+    seen, todo = set(), {f"benchmark.{name}"}
+    while todo:
+        module = todo.pop()
+        seen.add(module)
+        path = ROOT / (module.replace(".", "/") + ".py")
+        if path.exists():
+            names = imported(path)
+            assert not {n for n in names if n.split(".")[0] in ("torch", "torchvision", "methods")}, module
+            todo |= {n for n in names if n.startswith("benchmark.")} - seen
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["report", "--results", "nowhere"]], ids=" ".join)
+def test_help_and_report_do_not_import_torch(words, tmp_path):
+    code = (
+        "import sys; from benchmark.cli import main; code = main(sys.argv[1:]); "
+        "sys.exit(99 if 'torch' in sys.modules else code)"
+    )
+    got = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True)
+    assert got.returncode == (2 if "nowhere" in words else 0), got.stderr
