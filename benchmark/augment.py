@@ -38,7 +38,7 @@ def _erase(x: Tensor) -> Tensor:
 
 
 def _shift(x: Tensor) -> Tensor:
-    batch, channels, height, width = x.shape
+    batch, _, height, width = x.shape
     padded = F.pad(x, [PADDING] * 4)
     top, left = torch.randint(0, 2 * PADDING + 1, (2, batch), device=x.device)
     rows = top[:, None, None] + torch.arange(height, device=x.device)[:, None]  # [B, h, 1]

@@ -6,7 +6,7 @@ its present rows and a four-byte index each. Sample counts travel free; evaluati
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,9 +27,9 @@ class Rows(NamedTuple):
 
 Weights = dict[str, Tensor]
 Value = Weights | Tensor | Rows
-State = dict[str, Value]
-"""What one side holds, by name."""
-Message = dict[str, Value]
+State = dict[str, Any]
+"""What one side holds, by name: a Value each, which kind depends on the name."""
+Message = dict[str, Any]
 """What travels, by the same names."""
 Direction = Literal["up", "down"]
 

@@ -166,9 +166,7 @@ def doctor(data: Path) -> int:
     return 0 if all(good for _, good, _ in findings) else 1
 
 
-def _request(
-    preset: str | None, given: Mapping[str, str | None], experiment: str | None, **places: Any
-) -> "Request":
+def _request(preset: str | None, given: Mapping[str, str | None], experiment: str | None, **places: Any) -> "Request":
     from benchmark import registry
     from benchmark.runner import Request
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -34,14 +34,9 @@ class Client:
             raise ValueError(f"{', '.join(sorted(taken))} can't name a part or a value of a client; choose another")
         self._held = {**values, **parts}
 
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-
-    else:
-
-        def __getattr__(self, name):
-            held = self.__dict__.get("_held", {})
-            if name in held:
-                return held[name]
-            raise AttributeError(f"the client holds no {name!r}; it holds {', '.join(sorted(held))}")
+    def __getattr__(self, name: str) -> Any:
+        """The part or value of that name."""
+        held = self.__dict__.get("_held", {})
+        if name in held:
+            return held[name]
+        raise AttributeError(f"the client holds no {name!r}; it holds {', '.join(sorted(held))}")

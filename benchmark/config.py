@@ -33,8 +33,12 @@ class FederationConfig(BaseModel):
     eval_every: Annotated[int, Field(ge=1, description="Evaluate every so many rounds, and after the last.")] = 1
     validation: Annotated[
         float,
-        Field(ge=0, lt=1, description="Share of each client's training samples kept for validation; the headline "
-              "is then the round that is best on them."),
+        Field(
+            ge=0,
+            lt=1,
+            description="Share of each client's training samples kept for validation; the headline "
+            "is then the round that is best on them.",
+        ),
     ] = 0.0
     augmentation: Annotated[
         Literal["none", "lab"],

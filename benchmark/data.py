@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import sys
 import tempfile
 import zipfile
@@ -42,7 +41,7 @@ class Arrays:
         for key in KEYS:
             array = np.ascontiguousarray(getattr(self, key))
             digest.update(f"{key} {array.shape} {array.dtype}".encode())
-            digest.update(array)
+            digest.update(array.data)
         return digest.hexdigest()[:16]
 
     @cached_property
@@ -104,7 +103,7 @@ def read_npz(path: Path) -> Arrays:
                 found = ", ".join(file.files) or "nothing"
                 raise RequestError(f"{path} has no {', '.join(missing)}, it has {found}; expected {LAYOUT}")
             arrays = {key: file[key] for key in KEYS}
-            names = file["classes"] if "classes" in file else None
+            names = file.get("classes")
     except RequestError:
         raise
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
@@ -200,6 +199,6 @@ def _write_npz(path: Path, arrays: Arrays) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
             np.savez_compressed(file, **{key: getattr(arrays, key) for key in KEYS}, classes=np.array(arrays.classes))
-        os.replace(file.name, path)
+        Path(file.name).replace(path)
     except OSError as error:
         raise RequestError(f"{path} can't be written ({error.strerror}); choose another folder with --data") from error

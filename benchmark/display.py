@@ -1,4 +1,4 @@
-"""What a person sees while runs go on, and at their end. Speaks to standard error; the final table to standard output."""
+"""What a person sees while runs go on (on standard error) and at their end (on standard output)."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -72,8 +72,9 @@ class Bars:
 
     def round(self, number: int, accuracy: float | None) -> None:
         """Move it on."""
-        note = {} if accuracy is None else {"note": f"{accuracy:5.1f} %"}
-        self._progress.update(self._task, completed=number, **note)
+        self._progress.update(self._task, completed=number)
+        if accuracy is not None:
+            self._progress.update(self._task, note=f"{accuracy:5.1f} %")
 
     def finish(self, status: str) -> None:
         """Say how it ended, if not well."""

@@ -10,7 +10,18 @@ from benchmark import registry
 from benchmark.cost import matrix_product_rate
 from benchmark.environment import environment, find_device
 
-NEEDED = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "seaborn", "scikit-learn", "pydantic", "click", "rich")
+NEEDED = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "seaborn",
+    "scikit-learn",
+    "pydantic",
+    "click",
+    "rich",
+)
 
 
 def examine(data: Path) -> list[tuple[str, bool, str]]:

@@ -46,7 +46,10 @@ def _revision() -> dict[str, Any]:
         return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True, timeout=10).stdout
 
     try:
-        return {"git": git("rev-parse", "HEAD").strip(), "dirty": bool(git("status", "--porcelain", ".", "../methods", "../datasets"))}
+        return {
+            "git": git("rev-parse", "HEAD").strip(),
+            "dirty": bool(git("status", "--porcelain", ".", "../methods", "../datasets")),
+        }
     except (OSError, subprocess.SubprocessError):
         return {"git": None, "dirty": None}
 

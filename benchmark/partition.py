@@ -33,7 +33,7 @@ class Partition:
         for splits in self.splits:
             for split in splits:
                 digest.update(len(split).to_bytes(8, "big"))
-                digest.update(np.ascontiguousarray(split, dtype="<i8"))
+                digest.update(np.ascontiguousarray(split, dtype="<i8").data)
         return digest.hexdigest()[:16]
 
 

@@ -1,8 +1,8 @@
 """What is stored of a run, and what is computed from it. No torch, no method.
 
-    results/<experiment>/<dataset>/<method label>/<key>/
-        run.json        specification, environment, hashes, status, summary
-        rounds.jsonl    one line per round
+results/<experiment>/<dataset>/<method label>/<key>/
+    run.json        specification, environment, hashes, status, summary
+    rounds.jsonl    one line per round
 """
 
 import json
@@ -54,8 +54,8 @@ class RunFolder:
         text = json.dumps({"schema": SCHEMA, **run}, indent=1, allow_nan=False) + "\n"
         with tempfile.NamedTemporaryFile("w", dir=self.path, suffix=".tmp", delete=False, encoding="utf-8") as file:
             file.write(text)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, self.path / "run.json")
+        Path(file.name).chmod(0o644)
+        Path(file.name).replace(self.path / "run.json")
 
     def append(self, record: Record) -> None:
         """Add one round, flushed."""
@@ -143,7 +143,15 @@ def summarise(rounds: Sequence[Record]) -> dict[str, Any]:
             "accuracy_mean_post_download": float(download[chosen].mean()),
             "accuracy_mean_by_predictor": _by_predictor(rounds, chosen),
         }
-    totals = ("bytes_up", "bytes_down", "client_flops", "server_flops", "client_seconds", "server_seconds", "eval_seconds")
+    totals = (
+        "bytes_up",
+        "bytes_down",
+        "client_flops",
+        "server_flops",
+        "client_seconds",
+        "server_seconds",
+        "eval_seconds",
+    )
     summary |= {name: sum(r[name] for r in rounds) for name in totals}
     summary["bytes_by_name"] = {direction: _bytes_by_name(rounds, f"bytes_{direction}") for direction in ("up", "down")}
     return summary

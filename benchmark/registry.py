@@ -162,4 +162,3 @@ def preset(name: str) -> dict[str, Any]:
     if name not in known:
         raise unknown("preset", name, known)
     return tomllib.loads(known[name].read_text(encoding="utf-8"))
-

@@ -54,9 +54,7 @@ class Task:
     @cached_property
     def infos(self) -> tuple[ClientInfo, ...]:
         """What the server may know of each client."""
-        return tuple(
-            ClientInfo(k, self.line_up.of(k).name, len(data.train)) for k, data in enumerate(self.clients)
-        )
+        return tuple(ClientInfo(k, self.line_up.of(k).name, len(data.train)) for k, data in enumerate(self.clients))
 
     @cached_property
     def by_architecture(self) -> Mapping[str, int]:

@@ -57,6 +57,4 @@ class FML(Method):
 
 def divergence(teacher: Tensor, student: Tensor) -> Tensor:
     """KL(teacher || student) of logits [B, C], batch mean; no gradient reaches the teacher."""
-    return F.kl_div(
-        student.log_softmax(1), teacher.detach().log_softmax(1), reduction="batchmean", log_target=True
-    )
+    return F.kl_div(student.log_softmax(1), teacher.detach().log_softmax(1), reduction="batchmean", log_target=True)

@@ -188,4 +188,3 @@ def _frozen(client: Client) -> Iterator[None]:
         module.eval()
     with torch.no_grad():
         yield
-

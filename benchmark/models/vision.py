@@ -71,7 +71,7 @@ SMALL = Architecture("shufflenet_v2_x0_5", partial(shufflenet_v2, width=WIDTH, c
 LINE_UPS = (
     LineUp(
         "vision4",
-        "ResNet-18, MobileNetV2, ShuffleNetV2, EfficientNet-B0 of torchvision, all ending in 512; small ShuffleNetV2 x0.5",
+        "torchvision's ResNet-18, MobileNetV2, ShuffleNetV2, EfficientNet-B0, all of width 512; small ShuffleNetV2 0.5",
         _four(WIDTH, WIDTH, WIDTH),
         SMALL,
         min_size=16,

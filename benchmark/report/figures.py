@@ -6,6 +6,7 @@ A method has one colour, marker and dash throughout a report, from a palette tha
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -18,7 +19,7 @@ from benchmark.report.frame import Comparison
 
 MARKERS = "osD^vPX<>ph*"
 DASHES = ("-", "--", "-.", ":")
-PAPER = {
+PAPER: Any = {  # what rc_context takes; its stub wants the literal names
     "font.size": 9,
     "axes.labelsize": 9,
     "axes.titlesize": 9,
@@ -103,8 +104,13 @@ def _per_client(axes: Axes, comparison: Comparison, style: Style) -> None:
         clients = pd.concat([run.clients for run in comparison.of(label)])
         spread = (clients["client"] / max(1, clients["client"].max()) - 0.5) * 0.55
         axes.scatter(
-            clients["accuracy"], row + spread, s=14, alpha=0.75, linewidths=0,
-            color=style.of(label)["color"], marker=style.of(label)["marker"],
+            clients["accuracy"],
+            row + spread,
+            s=14,
+            alpha=0.75,
+            linewidths=0,
+            color=style.of(label)["color"],
+            marker=style.of(label)["marker"],
         )
         axes.plot([clients["accuracy"].mean()] * 2, [row - 0.38, row + 0.38], color="black", linewidth=1.5)
     axes.set_yticks(range(len(labels)), labels)
@@ -128,7 +134,10 @@ def _curves(axes: Axes, comparison: Comparison, style: Style, cost: str, scale: 
         if not runs:
             continue
         by_round = pd.concat([run.curve for run in runs]).dropna(subset="accuracy").groupby("round")
-        x, mean = by_round[cost].mean() / scale if cost != "round" else by_round["round"].first(), by_round["accuracy"].mean()
+        x, mean = (
+            by_round[cost].mean() / scale if cost != "round" else by_round["round"].first(),
+            by_round["accuracy"].mean(),
+        )
         look = style.of(label)
         if cost == "bytes" and not x.any():
             axes.axhline(mean.iloc[-1], color=look["color"], linestyle=look["linestyle"], label=f"{label} (0 bytes)")
@@ -139,5 +148,3 @@ def _curves(axes: Axes, comparison: Comparison, style: Style, cost: str, scale: 
             axes.fill_between(x, mean - spread, mean + spread, color=look["color"], alpha=0.15, linewidth=0)
     axes.set_ylabel("Mean accuracy of clients [%]")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
-
-

@@ -11,9 +11,7 @@ from benchmark.report.frame import Comparison, colour_order, read_experiment
 from benchmark.report.tables import accuracy_table, as_markdown, caption, commands, footnotes, main_table, write_tables
 
 
-def write_report(
-    results: Path, reports: Path, experiments: Sequence[str], targets: Mapping[str, float]
-) -> list[Path]:
+def write_report(results: Path, reports: Path, experiments: Sequence[str], targets: Mapping[str, float]) -> list[Path]:
     """Write reports/<experiment>/ anew for these experiments, or for all; the pages.
 
     Raises RequestError where there are no results.

@@ -93,7 +93,9 @@ def summaries(comparison: Comparison) -> pd.DataFrame:
     rows = []
     for run in comparison.runs:
         numbers = {k: v for k, v in (run.run["summary"] or {}).items() if not isinstance(v, dict)}
-        rows.append({"method": run.label, "seed": run.seed, "key": run.run["key"], "status": run.run["status"]} | numbers)
+        rows.append(
+            {"method": run.label, "seed": run.seed, "key": run.run["key"], "status": run.run["status"]} | numbers
+        )
     return pd.DataFrame(rows)
 
 

@@ -6,6 +6,8 @@ proportion to draws from Uniform(0.4, 0.6). Places are clients x n; where that i
 some classes, drawn at random, have one owner more, so no sample is lost.
 """
 
+from math import ceil
+
 import numpy as np
 
 from benchmark.api import Count, RequestError
@@ -22,12 +24,14 @@ def partition(
     """Indices per client."""
     num_classes = int(labels.max()) + 1
     if classes_per_client > num_classes:
-        raise RequestError(f"pathological:{classes_per_client} is more classes per client than the {num_classes} there are")
+        raise RequestError(
+            f"pathological:{classes_per_client} is more classes per client than the {num_classes} there are"
+        )
     if clients * classes_per_client < num_classes:
-        needed = -(-num_classes // clients)
+        classes_needed, clients_needed = ceil(num_classes / clients), ceil(num_classes / classes_per_client)
         raise RequestError(
             f"pathological:{classes_per_client} with {clients} clients leaves classes without an owner, there are "
-            f"{num_classes}; use pathological:{needed} or more, or {-(-num_classes // classes_per_client)} clients or more"
+            f"{num_classes}; use pathological:{classes_needed} or more, or {clients_needed} clients or more"
         )
     owners = _assign(num_classes, clients, classes_per_client, rng)
     shares: list[list[np.ndarray]] = [[] for _ in range(clients)]

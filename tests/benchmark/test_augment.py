@@ -37,7 +37,9 @@ def test_shift_moves_by_up_to_four_pixels_and_fills_with_zeros():
         top_left, value = seen[0], sample[0][tuple(seen[0])]
         row, column = divmod(int(value) - 1, 32)
         offsets.add((int(top_left[0]) - row, int(top_left[1]) - column))
-        assert (sample == 0).sum() == 3 * (1024 - (32 - abs(offsets_row := int(top_left[0]) - row)) * (32 - abs(int(top_left[1]) - column)))
+        assert (sample == 0).sum() == 3 * (
+            1024 - (32 - abs(offsets_row := int(top_left[0]) - row)) * (32 - abs(int(top_left[1]) - column))
+        )
         assert abs(offsets_row) <= 4
     assert len(offsets) > 30
 

@@ -1,8 +1,8 @@
 """The command line as a user meets it: what it runs, what it prints, what it refuses."""
 
 import json
-import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,9 +69,23 @@ def test_a_run_leaves_results_and_a_report(here, capsys):
     assert run["command"][:3] == ["python", "-m", "benchmark"]
     assert len(path.with_name("rounds.jsonl").read_text().splitlines()) == 2
     contract = {
-        "accuracy_mean", "accuracy_std_clients", "accuracy_worst_decile", "accuracy_weighted", "accuracy_oracle",
-        "accuracy_mean_post_download", "rounds_done", "bytes_up", "bytes_down", "bytes_by_name", "client_flops",
-        "server_flops", "client_seconds", "server_seconds", "eval_seconds", "gpu_seconds", "peak_memory_bytes",
+        "accuracy_mean",
+        "accuracy_std_clients",
+        "accuracy_worst_decile",
+        "accuracy_weighted",
+        "accuracy_oracle",
+        "accuracy_mean_post_download",
+        "rounds_done",
+        "bytes_up",
+        "bytes_down",
+        "bytes_by_name",
+        "client_flops",
+        "server_flops",
+        "client_seconds",
+        "server_seconds",
+        "eval_seconds",
+        "gpu_seconds",
+        "peak_memory_bytes",
     }
     assert contract <= set(run["summary"])
     assert run["summary"]["gpu_seconds"] is None
@@ -94,6 +108,7 @@ def test_a_finished_run_is_not_run_again_unless_forced(done, capsys):
 
 def test_results_are_equal_where_they_should_be(done):
     """The same request forced again gives the same numbers, all but seconds."""
+
     def numbers():
         (path,) = (done / "results").glob("default/tiny/fedmoe/*/rounds.jsonl")
         lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -112,7 +127,7 @@ def test_json_is_one_document_and_nothing_else(here, capsys):
     for run in document["runs"]:
         assert set(run) == {"dataset", "method", "key", "status", "reason", "path", "summary"}
         assert run["summary"]["rounds_done"] == 2
-        assert os.path.exists(run["path"])
+        assert Path(run["path"]).exists()
 
 
 def test_the_grid_is_a_product(here, capsys):
@@ -139,7 +154,19 @@ def test_a_method_that_fails_is_a_row_and_the_grid_goes_on(here, capsys):
 
 
 def test_a_loss_that_is_not_finite_is_a_status(here, capsys):
-    words = ["run", "--datasets", "mine/tiny.npz", "--rounds", "9", "--clients", "2", "--partition", "iid", "--lr", "1e30"]
+    words = [
+        "run",
+        "--datasets",
+        "mine/tiny.npz",
+        "--rounds",
+        "9",
+        "--clients",
+        "2",
+        "--partition",
+        "iid",
+        "--lr",
+        "1e30",
+    ]
     assert main([*words, "--methods", "standalone", "--json"]) == 1
     (run,) = json.loads(capsys.readouterr().out)["runs"]
     assert run["status"] == "diverged"
@@ -219,7 +246,10 @@ BAD = {
     "preset": (["--preset", "dmo"], "unknown preset 'dmo'; did you mean 'demo'?"),
     "partition": (["--partition", "dirichle:1"], "unknown partition 'dirichle'; did you mean 'dirichlet'?"),
     "no participation": (["--participation", "0"], "--participation should be greater than 0, not 0"),
-    "too much participation": (["--participation", "1.5"], "--participation should be less than or equal to 1, not 1.5"),
+    "too much participation": (
+        ["--participation", "1.5"],
+        "--participation should be less than or equal to 1, not 1.5",
+    ),
     "too many classes": (["--partition", "pathological:4"], "pathological:4 is more classes per client than the 3"),
     "an empty client": (["--clients", "61", "--partition", "iid"], "leaves client 0 with 0 samples"),
     "batch size": (["--batch-size", "0"], "--batch-size should be greater than or equal to 2, not '0'"),
@@ -237,14 +267,23 @@ BAD = {
     "experiment": (["--experiment", "a/b"], "--experiment 'a/b' can't name a folder"),
     "device": (["--device", "cuda:9"], "there is no device 'cuda:9' here; there are: auto, cpu"),
     "option": (["--epochs", "3"], "No such option '--epochs'"),
-    "widths": (["--methods", "fedproto", "--models", "vision4-native"], "fedproto can't use the line-up vision4-native"),
+    "widths": (
+        ["--methods", "fedproto", "--models", "vision4-native"],
+        "fedproto can't use the line-up vision4-native",
+    ),
     "experts": (["--methods", "fedmoe", "--models", "vision4-native"], "fedmoe can't use the line-up vision4-native"),
-    "headers": (["--methods", "lg-fedavg", "--models", "vision4-native"], "shares the header, which differs between resnet18"),
+    "headers": (
+        ["--methods", "lg-fedavg", "--models", "vision4-native"],
+        "shares the header, which differs between resnet18",
+    ),
     "no such file": (["--datasets", "mine/tony.npz"], "there is no file or folder mine/tony.npz"),
     "damaged file": (["--datasets", "mine/bad.npz"], "mine/bad.npz can't be read: it is damaged or no .npz file"),
     "wrong keys": (["--datasets", "mine/keys.npz"], "mine/keys.npz has no y_train, x_test, y_test, it has x_train"),
     "object array": (["--datasets", "mine/object.npz"], "mine/object.npz can't be read: it holds an object array"),
-    "small images": (["--datasets", "mine/small.npz"], "cnn5 needs images of at least 16 pixels a side, those of small have 8"),
+    "small images": (
+        ["--datasets", "mine/small.npz"],
+        "cnn5 needs images of at least 16 pixels a side, those of small have 8",
+    ),
 }
 
 
@@ -267,14 +306,17 @@ def test_a_wrong_request_is_one_line_and_touches_nothing(done, capsys, monkeypat
     assert files(done) == before
 
 
-@pytest.mark.parametrize("words, message", [
-    (["report", "--experiment", "nope"], "there is no experiment 'nope' in results"),
-    (["report", "--results", "nowhere"], "there are no results in nowhere"),
-    (["report", "--target", "0"], "--target is above 0 and at most 100 percent, not 0"),
-    (["report", "--target", "tiny=high"], "--target should be numbers, not 'high'"),
-    (["list", "colours"], "'colours' is not one of 'methods', 'datasets'"),
-    (["rum"], "No such command 'rum'"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["report", "--experiment", "nope"], "there is no experiment 'nope' in results"),
+        (["report", "--results", "nowhere"], "there are no results in nowhere"),
+        (["report", "--target", "0"], "--target is above 0 and at most 100 percent, not 0"),
+        (["report", "--target", "tiny=high"], "--target should be numbers, not 'high'"),
+        (["list", "colours"], "'colours' is not one of 'methods', 'datasets'"),
+        (["rum"], "No such command 'rum'"),
+    ],
+)
 def test_other_wrong_requests(done, capsys, words, message):
     assert main(words) == 2
     err = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""FLOPs against numbers worked out by hand: 2 per multiply-add, forward once, backward twice, less what no one needs."""
+"""FLOPs worked out by hand: 2 per multiply-add, forward once, backward twice, less what no one needs."""
 
 import pytest
 import torch

@@ -48,9 +48,17 @@ def test_a_loss_that_is_not_finite_ends_the_run(make_task, federate):
 def test_weight_decay_momentum_and_epochs_reach_the_optimiser(make_task, federate, same):
     task = make_task()
     plain, _ = federate(Standalone(), task, rounds=1)
-    for option in ({"momentum": 0.9}, {"weight_decay": 0.1}, {"local_epochs": 2}, {"lr": 0.01}, {"augmentation": "lab"}):
+    for option in (
+        {"momentum": 0.9},
+        {"weight_decay": 0.1},
+        {"local_epochs": 2},
+        {"lr": 0.01},
+        {"augmentation": "lab"},
+    ):
         try:
-            other, _ = federate(Standalone(), make_task(shape=(2, 12, 12)) if "augmentation" in option else task, rounds=1, **option)
+            other, _ = federate(
+                Standalone(), make_task(shape=(2, 12, 12)) if "augmentation" in option else task, rounds=1, **option
+            )
         except RuntimeError as error:
             pytest.fail(f"{option}: {error}")
         assert not same(plain.states, other.states), option

@@ -36,16 +36,21 @@ def task(request):
     return cifar_shaped(request.param)
 
 
-@pytest.mark.parametrize("name, ten, hundred", [
-    ("fedmoe", (2_660_192, 2_660_192), (2_660_192, 2_660_192)),
-    ("fml", (2_680_232, 2_680_232), (2_860_592, 2_860_592)),
-    ("lg-fedavg", (20_040, 20_040), (200_400, 200_400)),
-    ("standalone", (0, 0), (0, 0)),
-    ("fedproto", (2 * ROW, 10 * ROW), (10 * ROW, 100 * ROW)),
-])
+@pytest.mark.parametrize(
+    "name, ten, hundred",
+    [
+        ("fedmoe", (2_660_192, 2_660_192), (2_660_192, 2_660_192)),
+        ("fml", (2_680_232, 2_680_232), (2_860_592, 2_860_592)),
+        ("lg-fedavg", (20_040, 20_040), (200_400, 200_400)),
+        ("standalone", (0, 0), (0, 0)),
+        ("fedproto", (2 * ROW, 10 * ROW), (10 * ROW, 100 * ROW)),
+    ],
+)
 def test_bytes_per_participant_and_round(task, name, ten, hundred):
     """(up, down). FedProto's from its second round on: in the first no prototype is known."""
-    federation = Federation(registry.method(name)[0], task, FederationConfig(rounds=2, eval_every=2), torch.device("cpu"))
+    federation = Federation(
+        registry.method(name)[0], task, FederationConfig(rounds=2, eval_every=2), torch.device("cpu")
+    )
     _, record = federation.run()
     expected = ten if task.num_classes == 10 else hundred
     for client in record["clients"]:

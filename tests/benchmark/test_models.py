@@ -14,13 +14,17 @@ def parameters(*modules: nn.Module) -> int:
     return sum(p.numel() for module in modules for p in module.parameters())
 
 
-@pytest.mark.parametrize("architecture, ten, hundred, extractor", [
-    (CNNS[0], 2_621_558, 2_666_648, 2_616_548),
-    (CNNS[1], 1_815_142, 1_860_232, 1_810_132),
-    (CNNS[2], 1_320_558, 1_365_648, 1_315_548),
-    (CNNS[3], 1_060_358, 1_105_448, 1_055_348),
-    (CNNS[4], 670_058, 715_148, 665_048),
-], ids=lambda value: value.name if isinstance(value, Architecture) else None)
+@pytest.mark.parametrize(
+    "architecture, ten, hundred, extractor",
+    [
+        (CNNS[0], 2_621_558, 2_666_648, 2_616_548),
+        (CNNS[1], 1_815_142, 1_860_232, 1_810_132),
+        (CNNS[2], 1_320_558, 1_365_648, 1_315_548),
+        (CNNS[3], 1_060_358, 1_105_448, 1_055_348),
+        (CNNS[4], 670_058, 715_148, 665_048),
+    ],
+    ids=lambda value: value.name if isinstance(value, Architecture) else None,
+)
 def test_parameters_of_the_papers_networks(architecture, ten, hundred, extractor):
     body = architecture.extractor((3, 32, 32))
     assert parameters(body) == extractor
@@ -67,7 +71,9 @@ def test_switch_norm_with_one_statistic_is_that_norm():
     """With all weight on one of instance, layer and batch statistics it is that normalisation, exactly torch's."""
     x = torch.randn(5, 3, 6, 6)
     expected = [
-        nn.functional.instance_norm(x, eps=1e-5), nn.functional.layer_norm(x, x.shape[1:]), nn.BatchNorm2d(3)(x)
+        nn.functional.instance_norm(x, eps=1e-5),
+        nn.functional.layer_norm(x, x.shape[1:]),
+        nn.BatchNorm2d(3)(x),
     ]
     for which, y in enumerate(expected):
         norm = SwitchNorm2d(3)

@@ -9,8 +9,17 @@ from benchmark.record import RunFolder, accuracies, check_writable, headline_rou
 def record(number, correct, total=(10, 10), **more):
     scores = {"correct": list(correct), "total": list(total)}
     return {
-        "round": number, "post_local": scores, "post_download": scores, "predictors": {}, "bytes_up": 3, "bytes_down": 5,
-        "client_flops": 7, "server_flops": 0, "client_seconds": 0.5, "server_seconds": 0.0, "eval_seconds": 0.25,
+        "round": number,
+        "post_local": scores,
+        "post_download": scores,
+        "predictors": {},
+        "bytes_up": 3,
+        "bytes_down": 5,
+        "client_flops": 7,
+        "server_flops": 0,
+        "client_seconds": 0.5,
+        "server_seconds": 0.0,
+        "eval_seconds": 0.25,
         "clients": [{"bytes_up": {"a": 1, "b": 2}, "bytes_down": {"a": 5}}],
     } | more
 
@@ -54,7 +63,9 @@ def test_rounds_that_were_not_evaluated_do_not_count():
 
 def test_predictors_beside_the_headline():
     other = {"prototype": {"post_local": {"correct": [1, 2], "total": [10, 10]}}}
-    assert summarise([record(1, (5, 5), predictors=other)])["accuracy_mean_by_predictor"] == {"prototype": pytest.approx(15)}
+    assert summarise([record(1, (5, 5), predictors=other)])["accuracy_mean_by_predictor"] == {
+        "prototype": pytest.approx(15)
+    }
 
 
 def test_a_folder_is_written_and_read(tmp_path):
@@ -80,9 +91,15 @@ def test_a_number_that_json_has_not_is_not_written(tmp_path):
     assert folder.read()["status"] == "running"
 
 
-@pytest.mark.parametrize("content, message", [
-    ("{", "damaged"), ("[]", "damaged"), ("{}", "damaged"), (json.dumps({"schema": 99}), "has schema 99, this version reads 1"),
-])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ("{}", "damaged"),
+        (json.dumps({"schema": 99}), "has schema 99, this version reads 1"),
+    ],
+)
 def test_a_file_that_is_no_run_is_refused(tmp_path, content, message):
     folder = RunFolder(tmp_path)
     (tmp_path / "run.json").write_text(content)

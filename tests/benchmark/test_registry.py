@@ -19,7 +19,14 @@ class Mine(Method):
 
 def test_what_there_is():
     assert set(registry.names("methods")) >= {"fedmoe", "fedproto", "fml", "lg-fedavg", "standalone"}
-    assert set(registry.names("datasets.sources")) >= {"digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "svhn"}
+    assert set(registry.names("datasets.sources")) >= {
+        "digits",
+        "mnist",
+        "fashion-mnist",
+        "cifar10",
+        "cifar100",
+        "svhn",
+    }
     assert set(registry.names("datasets.partitions")) == {"pathological", "dirichlet", "iid"}
     for package in ("methods", "datasets.sources", "datasets.partitions"):
         assert all(entry["description"] for entry in registry.described(package))
@@ -38,19 +45,22 @@ def test_one_s_own_method_from_a_path(tmp_path):
     assert (method.strength, spec.label) == (0.25, "mine+strength=0.25")
 
 
-@pytest.mark.parametrize("text, message", [
-    ("fedmo", "unknown method 'fedmo'; did you mean 'fedmoe'?"),
-    ("xyzzy", "unknown method 'xyzzy'; there are: fedmoe, fedproto"),
-    ("fedmoe+gatewidth=3", "unknown hyper-parameter of fedmoe 'gatewidth'; did you mean 'gate_width'?"),
-    ("fedmoe+static", "'static' in 'fedmoe+static' is no hyper-parameter; write fedmoe+key=value"),
-    ("fedmoe+gate_width=0", "gate_width of fedmoe should be greater than or equal to 1, not '0'"),
-    ("fedmoe+gate_width=many", "gate_width of fedmoe should be a valid integer, not 'many'"),
-    ("fedmoe+gate=dynamic", "gate of fedmoe should be 'learned' or 'static', not 'dynamic'"),
-    ("fedmoe+gate_lr=-1", "gate_lr of fedmoe should be greater than 0, not '-1'"),
-    ("fml+alpha=2", "alpha of fml should be less than or equal to 1, not '2'"),
-    ("standalone+x=1", "unknown hyper-parameter of standalone 'x'"),
-    ("nowhere/method.py", "there is no file nowhere/method.py"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("fedmo", "unknown method 'fedmo'; did you mean 'fedmoe'?"),
+        ("xyzzy", "unknown method 'xyzzy'; there are: fedmoe, fedproto"),
+        ("fedmoe+gatewidth=3", "unknown hyper-parameter of fedmoe 'gatewidth'; did you mean 'gate_width'?"),
+        ("fedmoe+static", "'static' in 'fedmoe+static' is no hyper-parameter; write fedmoe+key=value"),
+        ("fedmoe+gate_width=0", "gate_width of fedmoe should be greater than or equal to 1, not '0'"),
+        ("fedmoe+gate_width=many", "gate_width of fedmoe should be a valid integer, not 'many'"),
+        ("fedmoe+gate=dynamic", "gate of fedmoe should be 'learned' or 'static', not 'dynamic'"),
+        ("fedmoe+gate_lr=-1", "gate_lr of fedmoe should be greater than 0, not '-1'"),
+        ("fml+alpha=2", "alpha of fml should be less than or equal to 1, not '2'"),
+        ("standalone+x=1", "unknown hyper-parameter of standalone 'x'"),
+        ("nowhere/method.py", "there is no file nowhere/method.py"),
+    ],
+)
 def test_a_wrong_method_says_what_would_be_right(text, message):
     with pytest.raises(RequestError) as error:
         registry.method(text)
@@ -58,9 +68,14 @@ def test_a_wrong_method_says_what_would_be_right(text, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content, message", [
-    ("x = 1", "must define one Method"), (MINE + MINE.replace("Mine", "Other"), "it defines 2"), ("import nothing_at_all", "can't be imported"),
-])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("x = 1", "must define one Method"),
+        (MINE + MINE.replace("Mine", "Other"), "it defines 2"),
+        ("import nothing_at_all", "can't be imported"),
+    ],
+)
 def test_a_file_that_is_no_method(tmp_path, content, message):
     (tmp_path / "bad.py").write_text(content)
     with pytest.raises(RequestError, match=message):

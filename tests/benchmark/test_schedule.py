@@ -5,9 +5,19 @@ from benchmark.config import FederationConfig
 from benchmark.schedule import Schedule, slices
 
 
-@pytest.mark.parametrize("n, batch, sizes", [
-    (10, 4, [4, 4, 2]), (9, 4, [4, 5]), (8, 4, [4, 4]), (3, 64, [3]), (1, 4, [2]), (2, 2, [2]), (3, 2, [3]), (5, 4, [5]),
-])
+@pytest.mark.parametrize(
+    "n, batch, sizes",
+    [
+        (10, 4, [4, 4, 2]),
+        (9, 4, [4, 5]),
+        (8, 4, [4, 4]),
+        (3, 64, [3]),
+        (1, 4, [2]),
+        (2, 2, [2]),
+        (3, 2, [3]),
+        (5, 4, [5]),
+    ],
+)
 def test_batches_hold_all_samples_and_at_least_two(n, batch, sizes):
     found = slices(n, batch)
     assert [len(positions) for positions in found] == sizes

@@ -24,8 +24,13 @@ def owned(text, labels, clients, seed=0):
 
 @settings(max_examples=150, deadline=None)
 @given(
-    classes=st.integers(2, 12), each=st.integers(20, 60), clients=st.integers(1, 20), seed=st.integers(0, 2**32),
-    kind=st.sampled_from(["iid", "pathological", "dirichlet"]), a=st.floats(1e-3, 100), n=st.integers(1, 12),
+    classes=st.integers(2, 12),
+    each=st.integers(20, 60),
+    clients=st.integers(1, 20),
+    seed=st.integers(0, 2**32),
+    kind=st.sampled_from(["iid", "pathological", "dirichlet"]),
+    a=st.floats(1e-3, 100),
+    n=st.integers(1, 12),
 )
 def test_every_sample_is_given_once(classes, each, clients, seed, kind, a, n):
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(classes), each))
@@ -33,7 +38,9 @@ def test_every_sample_is_given_once(classes, each, clients, seed, kind, a, n):
     try:
         parts = owned(text, labels, clients, seed)
     except RequestError:
-        assert (kind == "pathological" and (n > classes or n * clients < classes)) or (kind == "dirichlet" and each * classes < 10 * clients)
+        assert (kind == "pathological" and (n > classes or n * clients < classes)) or (
+            kind == "dirichlet" and each * classes < 10 * clients
+        )
         return
     assert len(parts) == clients
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(labels)))
@@ -110,20 +117,27 @@ def test_samples_of_a_class_may_be_fewer_than_its_owners():
     assert sorted(np.concatenate(parts).tolist()) == list(range(163))
 
 
-@pytest.mark.parametrize("text, clients, message", [
-    ("pathological:11", 10, "pathological:11 is more classes per client than the 10 there are"),
-    ("pathological:2", 3, "leaves classes without an owner, there are 10; use pathological:4 or more, or 5 clients"),
-    ("dirichlet:0.5", 61, "leaves clients with fewer than 10; use at most 60 clients"),
-    ("iid", 601, "leaves client 0 with 0 samples, too few"),
-    ("iid", 400, "samples, too few to train and test on; use fewer clients"),
-    ("pathological:0", 10, "classes_per_client"),
-    ("pathological:x", 10, "pathological:x: classes_per_client value should be a valid integer"),
-    ("dirichlet:-1", 10, "dirichlet:-1: a value should be greater than 0"),
-    ("dirichlet:nan", 10, "finite number"),
-    ("dirichlet", 10, "write dirichlet:a, for example dirichlet:0.3"),
-    ("iid:3", 10, "iid takes no parameter"),
-    ("dirichlett:3", 10, "unknown partition 'dirichlett'; did you mean 'dirichlet'?"),
-])
+@pytest.mark.parametrize(
+    "text, clients, message",
+    [
+        ("pathological:11", 10, "pathological:11 is more classes per client than the 10 there are"),
+        (
+            "pathological:2",
+            3,
+            "leaves classes without an owner, there are 10; use pathological:4 or more, or 5 clients",
+        ),
+        ("dirichlet:0.5", 61, "leaves clients with fewer than 10; use at most 60 clients"),
+        ("iid", 601, "leaves client 0 with 0 samples, too few"),
+        ("iid", 400, "samples, too few to train and test on; use fewer clients"),
+        ("pathological:0", 10, "classes_per_client"),
+        ("pathological:x", 10, "pathological:x: classes_per_client value should be a valid integer"),
+        ("dirichlet:-1", 10, "dirichlet:-1: a value should be greater than 0"),
+        ("dirichlet:nan", 10, "finite number"),
+        ("dirichlet", 10, "write dirichlet:a, for example dirichlet:0.3"),
+        ("iid:3", 10, "iid takes no parameter"),
+        ("dirichlett:3", 10, "unknown partition 'dirichlett'; did you mean 'dirichlet'?"),
+    ],
+)
 def test_an_impossible_request_says_what_would_be_possible(text, clients, message):
     with pytest.raises(RequestError) as error:
         divide(text, clients=clients)

@@ -63,9 +63,9 @@ def test_another_seed_is_another_run(method, make_task, federate, same):
 
 
 def test_aggregate_leaves_its_inputs_alone(method, make_task, federate, same, monkeypatch):
-    calls = []
+    calls, original = [], type(method).aggregate
 
-    def aggregate(self, server, inbox, original=type(method).aggregate):
+    def aggregate(self, server, inbox):
         before = copy.deepcopy((server, dict(inbox.messages)))
         after = original(self, server, inbox)
         calls.append(same(before, (server, dict(inbox.messages))))
@@ -84,14 +84,16 @@ def test_bytes_recorded_are_bytes_of_what_was_sent(method, make_task, federate, 
             return sum(size(tensor) for tensor in value.values())
         return value.numel() * {torch.float32: 4, torch.int64: 8}[value.dtype]
 
-    carried: dict[str, list] = {"up": [], "down": []}
-    for direction, sent in carried.items():
-
-        def carry(channel, client, message, sent=sent, original=getattr(Channel, direction)):
+    def watched(original, sent):
+        def carry(channel, client, message):
             sent.append((client, {name: size(value) for name, value in message.items()}))
             return original(channel, client, message)
 
-        monkeypatch.setattr(Channel, direction, carry)
+        return carry
+
+    carried: dict[str, list] = {"up": [], "down": []}
+    for direction, sent in carried.items():
+        monkeypatch.setattr(Channel, direction, watched(getattr(Channel, direction), sent))
     _, records = federate(method, make_task(), rounds=3)
     for direction, sent in carried.items():
         assert [(c["id"], c[f"bytes_{direction}"]) for r in records for c in r["clients"]] == sent
@@ -100,7 +102,7 @@ def test_bytes_recorded_are_bytes_of_what_was_sent(method, make_task, federate, 
         ]
 
 
-def test_a_download_that_is_not_stored_does_not_exist(method, make_task, federate):
+def test_nothing_that_is_held_is_shared(method, make_task, federate):
     """No tensor of one client shares memory with the server's or another client's."""
     federation, _ = federate(method, make_task())
 

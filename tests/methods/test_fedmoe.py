@@ -1,5 +1,6 @@
 """FedMoE: the gate, the mixture on two numbers, and the methods that it becomes with its gate fixed."""
 
+import copy
 from dataclasses import dataclass
 
 import pytest
@@ -7,6 +8,8 @@ import torch
 from torch import nn
 
 from benchmark.api import Client, ClientInfo, Method, SwitchNorm2d
+from benchmark.method import initial_parts
+from benchmark.schedule import Schedule
 from methods.fedmoe import FedMoE, Gate
 from methods.standalone import Standalone
 
@@ -44,7 +47,12 @@ def test_mixture_by_hand():
 
     header = nn.Linear(2, 2, bias=False)
     header.weight.data = 2 * torch.eye(2)
-    parts = {"gate": Constant(0.25, 0.75), "expert": Constant(2.0, 0.0), "extractor": Constant(4.0, 8.0), "header": header}
+    parts = {
+        "gate": Constant(0.25, 0.75),
+        "expert": Constant(2.0, 0.0),
+        "extractor": Constant(4.0, 8.0),
+        "header": header,
+    }
     client = Client(ClientInfo(0, "constant", 1), parts, {})
     assert FedMoE().predict(client, torch.zeros(1, 1)).tolist() == [[7.0, 12.0]]
 
@@ -126,3 +134,33 @@ def test_weight_of_the_static_gate_is_a_fraction(weight):
 
     with pytest.raises(RequestError, match="expert_weight of fedmoe"):
         registry.method(f"fedmoe+gate=static+expert_weight={weight}")
+
+
+def test_equals_the_algorithm_box_written_by_hand(make_task, federate, same):
+    """Two rounds of three clients in plain PyTorch: no harness but the initial weights and the order of samples."""
+    task = make_task((4, 4, 8))
+    federation, _ = federate(FedMoE(gate_lr=0.03), task, rounds=2)
+    clients = [initial_parts(FedMoE(), task, k) for k in range(3)]
+    theta = copy.deepcopy(clients[0]["expert"].state_dict())
+    for t in range(2):
+        for k, client in enumerate(clients):
+            client["expert"].load_state_dict(theta)
+            for part in client.values():
+                part.to(memory_format=torch.channels_last)
+            rates = [
+                {"params": part.parameters(), "lr": 0.03 if name == "gate" else 0.1} for name, part in client.items()
+            ]
+            optimiser = torch.optim.SGD(rates, fused=True)
+            for indices in next(Schedule(task, federation.config).epochs(k, t)):
+                x, y = task.batch(indices)
+                a = client["gate"](x)
+                r = a[:, [0]] * client["expert"](x) + a[:, [1]] * client["extractor"](x)
+                loss = nn.functional.cross_entropy(client["header"](r), y)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+        first, second, third = (client["expert"].state_dict() for client in clients)
+        theta = {name: first[name].lerp(second[name], 1 / 2).lerp(third[name], 1 / 2) for name in theta}
+    assert same(federation.server, {"expert": theta})
+    for k, client in enumerate(clients):
+        assert same(federation.states[k], {name: dict(part.state_dict()) for name, part in client.items()})

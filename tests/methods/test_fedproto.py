@@ -19,7 +19,9 @@ def client(prototypes: Rows) -> Client:
     header = nn.Linear(2, 3)
     nn.init.zeros_(header.weight)
     nn.init.zeros_(header.bias)
-    return Client(ClientInfo(0, "identity", 3), {"extractor": nn.Identity(), "header": header}, {"prototypes": prototypes})
+    return Client(
+        ClientInfo(0, "identity", 3), {"extractor": nn.Identity(), "header": header}, {"prototypes": prototypes}
+    )
 
 
 KNOWN = rows([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]], [True, True, False])

@@ -17,7 +17,7 @@ class EverythingShared(LGFedAvg):
 
 
 def test_with_everything_shared_it_is_fedavg(make_task, federate, alike, same):
-    """Against McMahan et al.'s Algorithm 1, written out here. Sizes 4, 4, 8 make every weight of the running mean exact."""
+    """Against McMahan et al.'s Algorithm 1. Sizes 4, 4, 8 make the weights of the running mean exact."""
     task = make_task((4, 4, 8), line_up=alike)
     federation, _ = federate(EverythingShared(), task, rounds=2)
     parts = initial_parts(EverythingShared(), task, None)

@@ -12,34 +12,77 @@ from benchmark.report.page import write_report
 from benchmark.report.tables import accuracy_table, caption, footnotes, main_table
 
 FEDERATION = {
-    "clients": 2, "participation": 1.0, "rounds": 3, "local_epochs": 1, "batch_size": 64, "lr": 0.01, "momentum": 0.0,
-    "weight_decay": 0.0, "eval_every": 1, "validation": 0.0, "augmentation": "none",
+    "clients": 2,
+    "participation": 1.0,
+    "rounds": 3,
+    "local_epochs": 1,
+    "batch_size": 64,
+    "lr": 0.01,
+    "momentum": 0.0,
+    "weight_decay": 0.0,
+    "eval_every": 1,
+    "validation": 0.0,
+    "augmentation": "none",
 }
 
 
-def store(results, label, correct, *, seed=0, status="done", reason=None, sent=(1e6, 1e6), dataset="digits", predictors=None, **federation):
+def store(
+    results,
+    label,
+    correct,
+    *,
+    seed=0,
+    status="done",
+    reason=None,
+    sent=(1e6, 1e6),
+    dataset="digits",
+    predictors=None,
+    **federation,
+):
     """One run of two clients with 10 test samples each; correct[t] is what they get right in round t."""
     folder = RunFolder.of(results, "exp", dataset, label, f"{label}{seed}{len(federation)}")
     rounds = []
     for t, right in enumerate(correct):
         scores = {"correct": list(right), "total": [10, 10]}
-        rounds.append({
-            "round": t + 1, "post_local": scores, "post_download": scores, "predictors": predictors or {},
-            "bytes_up": sent[0], "bytes_down": sent[1], "client_flops": 2e12, "server_flops": 0,
-            "client_seconds": 0.5, "server_seconds": 0.1, "eval_seconds": 0.2, "clients": [],
-        })
+        rounds.append(
+            {
+                "round": t + 1,
+                "post_local": scores,
+                "post_download": scores,
+                "predictors": predictors or {},
+                "bytes_up": sent[0],
+                "bytes_down": sent[1],
+                "client_flops": 2e12,
+                "server_flops": 0,
+                "client_seconds": 0.5,
+                "server_seconds": 0.1,
+                "eval_seconds": 0.2,
+                "clients": [],
+            }
+        )
     spec = {
-        "dataset": dataset, "data_hash": "d", "method": {"name": label, "label": label, "hyperparameters": {}},
-        "partition": "pathological:2", "models": "cnn5", "federation": FEDERATION | federation, "seed": seed,
+        "dataset": dataset,
+        "data_hash": "d",
+        "method": {"name": label, "label": label, "hyperparameters": {}},
+        "partition": "pathological:2",
+        "models": "cnn5",
+        "federation": FEDERATION | federation,
+        "seed": seed,
     }
     folder.start({})
     for record in rounds:
         folder.append(record)
-    folder.write({
-        "status": status, "reason": reason, "key": folder.path.name, "specification": spec,
-        "dataset": {"name": dataset, "target_accuracy": 70.0}, "command": ["python", "-m", "benchmark", "run"],
-        "summary": summarise(rounds) | {"peak_memory_bytes": 3 * 2**20, "gpu_seconds": None},
-    })
+    folder.write(
+        {
+            "status": status,
+            "reason": reason,
+            "key": folder.path.name,
+            "specification": spec,
+            "dataset": {"name": dataset, "target_accuracy": 70.0},
+            "command": ["python", "-m", "benchmark", "run"],
+            "summary": summarise(rounds) | {"peak_memory_bytes": 3 * 2**20, "gpu_seconds": None},
+        }
+    )
 
 
 @pytest.fixture
@@ -54,9 +97,17 @@ def test_the_main_table_by_hand(results):
     table = main_table(comparison)
     assert list(table.index) == ["a", "b"]
     assert table.loc["a"].to_dict() == {
-        "Accuracy [%]": "85.00", "n": "1", "SD over clients": "7.07", "Sent [MB]": "6", "Computed [TFLOP]": "6",
-        "Training [s]": "1.5", "Peak memory [MiB]": "3", "Rounds to 70 %": "2", "MB to 70 %": "4",
-        "TFLOP to 70 %": "4", "s to 70 %": "1",
+        "Accuracy [%]": "85.00",
+        "n": "1",
+        "SD over clients": "7.07",
+        "Sent [MB]": "6",
+        "Computed [TFLOP]": "6",
+        "Training [s]": "1.5",
+        "Peak memory [MiB]": "3",
+        "Rounds to 70 %": "2",
+        "MB to 70 %": "4",
+        "TFLOP to 70 %": "4",
+        "s to 70 %": "1",
     }
     assert table.loc["b", "Sent [MB]"] == "0"
     assert table.loc["b", "Rounds to 70 %"] == table.loc["b", "MB to 70 %"] == "not reached"
@@ -82,7 +133,8 @@ def test_a_run_that_is_not_done_is_told_of_and_never_averaged(results):
     assert list(table.index) == ["a", "b", "c"]
     assert set(table.loc["c"].drop("n")) == {"–"}
     assert footnotes(comparison) == [
-        "a, seed 1: failed (out of memory)", "c, seed 0: diverged (the training loss of client 0 is nan)"
+        "a, seed 1: failed (out of memory)",
+        "c, seed 0: diverged (the training loss of client 0 is nan)",
     ]
 
 
@@ -114,7 +166,11 @@ def test_a_report_has_tables_figures_and_a_page(results, tmp_path):
     folder = reports / "exp"
     assert page == folder / "report.md"
     assert {p.name for p in (folder / "tables").iterdir()} == {
-        "digits.md", "digits.tex", "digits.csv", "digits-accuracy.md", "digits-accuracy.tex"
+        "digits.md",
+        "digits.tex",
+        "digits.csv",
+        "digits-accuracy.md",
+        "digits-accuracy.tex",
     }
     stems = {f"digits-{kind}" for kind in ("rounds", "bytes", "flops", "clients")}
     assert {p.name for p in (folder / "figures").iterdir()} == {s + e for s in stems for e in (".png", ".pdf")}
@@ -129,7 +185,13 @@ def test_tables_on_disk(results, tmp_path):
     first = (tables / "digits.md").read_text().splitlines()
     assert [cell.strip() for cell in first[2].split("|")[1:4]] == ["a", "85.00", "1"]
     latex = (tables / "digits.tex").read_text()
-    for line in (r"\toprule", r"\bottomrule", r"\caption{digits, pathological:2, cnn5", r"Accuracy [\%]", r"a & 85.00 & 1 & 7.07"):
+    for line in (
+        r"\toprule",
+        r"\bottomrule",
+        r"\caption{digits, pathological:2, cnn5",
+        r"Accuracy [\%]",
+        r"a & 85.00 & 1 & 7.07",
+    ):
         assert line in latex
     numbers = pd.read_csv(tables / "digits.csv")
     assert numbers["accuracy_mean"].tolist() == [85, 60]
