@@ -6,6 +6,8 @@ leaks from one client, or one round, into another.
 """
 
 import contextlib
+import ctypes
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -50,6 +52,7 @@ class EagerEngine:
         self._resident: dict[str, dict[str, nn.Module]] = {}
         self._flops: dict[tuple, int] = {}
         torch.set_flush_denormal(True)
+        _keep_freed_memory()
 
     def initial_state(self, client: int) -> State:
         """A client's state before it has ever taken part: a function of the seed."""
@@ -179,6 +182,20 @@ class EagerEngine:
         """Single precision as it says, and the same kernels every time."""
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             yield
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep what a step frees for the next one, where the C library is glibc.
+
+    By default it gives large blocks, such as the gradients of a wide layer, back to the system and faults them in
+    again: some 4,500 page faults a step for CNN-1, a tenth to a fifth of its time.
+    """
+    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            libc = ctypes.CDLL("libc.so.6")
+            if libc.mallopt(mmap_threshold, 2**25):
+                libc.mallopt(trim_threshold, 2**30)
 
 
 @contextlib.contextmanager
