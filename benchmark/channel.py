@@ -4,7 +4,7 @@ Bytes are element size x number of elements of what travels. A table of rows (pr
 its present rows and a four-byte index each. Sample counts travel free; evaluation never passes through here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -68,24 +68,25 @@ class Inbox:
     messages: Mapping[int, Message]
     num_samples: Mapping[int, int]
 
-    def of(self, name: str) -> Iterator[tuple[Value, int]]:
-        """Each client's value of that name with its n_k, in the order of client ids."""
-        return ((message[name], self.num_samples[k]) for k, message in sorted(self.messages.items()))
+    def of(self, name: str) -> list[Any]:
+        """Each client's value of that name, in the order of client ids."""
+        return [message[name] for _, message in sorted(self.messages.items())]
 
     def mean(self, names: Iterable[str]) -> State:
         """The mean of each named part, weighted with n_k / sum of n_k over this round's participants."""
-        return {name: _weighted_mean([(w, n) for w, n in self.of(name) if isinstance(w, dict)]) for name in names}
+        samples = [self.num_samples[k] for k in sorted(self.messages)]
+        return {name: _weighted_mean(list(zip(self.of(name), samples, strict=True))) for name in names}
 
     def mean_rows(self, name: str, counts: str | None = None) -> Rows:
         """The mean of each row over the clients that sent it.
 
         counts names a [C] tensor that clients sent beside the rows, their weights; without it all weigh the same.
         """
-        tables = [value for value, _ in self.of(name) if isinstance(value, Rows)]
+        tables = self.of(name)
         present = torch.stack([table.present for table in tables])  # [S, C]
         weight = present.float()
         if counts is not None:
-            weight = weight * torch.stack([value for value, _ in self.of(counts) if isinstance(value, Tensor)])
+            weight = weight * torch.stack(self.of(counts))
         total = weight.sum(0).clamp_min(torch.finfo(weight.dtype).tiny)  # [C]
         values = torch.stack([table.values for table in tables])  # [S, C, d]
         return Rows((weight[..., None] * values).sum(0) / total[:, None], present.any(0))

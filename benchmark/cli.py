@@ -6,8 +6,6 @@ torch is imported by the commands that need it, when they run.
 """
 
 import json
-import shlex
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ import click
 from benchmark import __version__
 from benchmark.config import FederationConfig
 from benchmark.errors import RequestError
+from benchmark.files import check_writable, file_name
 
 if TYPE_CHECKING:
     from benchmark.runner import Outcome, Request
@@ -38,7 +37,7 @@ FEDERATION = {name: field for name, field in FederationConfig.model_fields.items
 def main(argv: Sequence[str]) -> int:
     """Run one command; the exit code."""
     try:
-        return cli.main(args=list(argv) or ["--help"], prog_name=PROGRAM, standalone_mode=False) or 0
+        return cli.main(args=list(argv) or ["--help"], prog_name=PROGRAM, standalone_mode=False, obj=tuple(argv)) or 0
     except (click.ClickException, RequestError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo(f"error: {' '.join(message.split())}", err=True)
@@ -88,7 +87,9 @@ def cli() -> None:
 @click.option("--force", is_flag=True, help="Run again what is already there.")
 @click.option("--no-report", is_flag=True, help="Leave the report as it is.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.pass_obj
 def run(
+    argv: tuple[str, ...],
     preset: str | None,
     device: str,
     data: Path,
@@ -105,19 +106,26 @@ def run(
 
     if preset is None and given["datasets"] is None:
         preset = "demo"
-    request = _request(preset, given, experiment, data=data, results=results, device=device)
-    _check_report_folder(reports)
+    request = _request(preset, given, experiment, data=data, results=results, device=device, argv=argv)
+    if not no_report:
+        check_writable(reports / request.experiment)
     outcomes = _execute(plan(request), request, force, quiet=as_json)
-    page = None if no_report else _write_report(results, reports, [request.experiment], {})[0]
-    failed = [o for o in outcomes if o.status != "done"]
     if as_json:
         click.echo(json.dumps(_document(request.experiment, outcomes), indent=1))
     else:
         _show(outcomes)
-        for outcome in failed:
-            click.echo(f"{outcome.status}: {outcome.spec.method.label} on {outcome.spec.dataset}: {outcome.reason}")
-        if page:
-            click.echo(f"report: {page}")
+    failed = [o for o in outcomes if o.status != "done"]
+    for o in failed:
+        click.echo(f"{o.status}: {o.spec.method.label} on {o.spec.dataset}: {o.reason}", err=True)
+    if no_report:
+        return 1 if failed else 0
+    try:
+        (page,) = _write_report(results, reports, [request.experiment], {})
+    except RequestError as error:
+        click.echo(f"no report: {error}", err=True)
+        return 1
+    if not as_json:
+        click.echo(f"report: {page}")
     return 1 if failed else 0
 
 
@@ -128,11 +136,11 @@ def run(
 @click.option("--target", metavar="X or NAME=X,...", help="Accuracy in percent whose cost is given.  [the data set's]")
 def report(results: Path, reports: Path, experiment: str | None, target: str | None) -> None:
     """Write tables and figures from results that are there."""
-    chosen = experiment.split(",") if experiment else []
+    chosen = [file_name("--experiment", name) for name in experiment.split(",")] if experiment else []
     for name in chosen:
         if not (results / name).is_dir():
             raise RequestError(f"there is no experiment {name!r} in {results}")
-    _check_report_folder(reports)
+    check_writable(reports)
     for page in _write_report(results, reports, chosen, _targets(target)):
         click.echo(f"report: {page}")
 
@@ -166,7 +174,13 @@ def doctor(data: Path) -> int:
     return 0 if all(good for _, good, _ in findings) else 1
 
 
-def _request(preset: str | None, given: Mapping[str, str | None], experiment: str | None, **places: Any) -> "Request":
+def _request(
+    preset: str | None,
+    given: Mapping[str, str | None],
+    experiment: str | None,
+    argv: tuple[str, ...],
+    **places: Any,
+) -> "Request":
     from benchmark import registry
     from benchmark.runner import Request
 
@@ -182,8 +196,8 @@ def _request(preset: str | None, given: Mapping[str, str | None], experiment: st
         participation=[_number("participation", text, float) for text in axes["participation"]],
         seeds=[_number("seeds", text, int) for text in axes["seeds"]],
         federation={name: values[name] for name in FEDERATION if name in values},
-        experiment=_file_name(experiment or preset or "default"),
-        command=[*shlex.split(PROGRAM), *sys.argv[1:]],
+        experiment=file_name("--experiment", experiment or preset or "default"),
+        command=["python", "-m", "benchmark", *argv],
         **places,
     )
 
@@ -202,12 +216,6 @@ def _number(name: str, text: str, kind: Callable[[str], Any]) -> Any:
         raise RequestError(f"--{name} should be {'whole ' if kind is int else ''}numbers, not {text!r}") from None
 
 
-def _file_name(name: str) -> str:
-    if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|'):
-        raise RequestError(f"--experiment {name!r} can't name a folder; use letters, digits, - and _")
-    return name
-
-
 def _targets(text: str | None) -> dict[str, float]:
     """Accuracies by data set; under '' the one for all others."""
     targets = {}
@@ -217,12 +225,6 @@ def _targets(text: str | None) -> dict[str, float]:
         if not 0 < targets[name] <= 100:
             raise RequestError(f"--target is above 0 and at most 100 percent, not {value}")
     return targets
-
-
-def _check_report_folder(reports: Path) -> None:
-    from benchmark.record import check_writable
-
-    check_writable(reports)
 
 
 def _execute(runs: Sequence[Any], request: "Request", force: bool, quiet: bool) -> list["Outcome"]:
@@ -273,13 +275,15 @@ def _show(outcomes: Sequence["Outcome"]) -> None:
                 "data set": o.spec.dataset,
                 "method": o.spec.method.label,
                 "partition": o.spec.partition,
+                "models": o.spec.models,
                 "N": str(o.spec.federation.clients),
+                "participation": f"{o.spec.federation.participation:g}",
                 "seed": str(o.spec.seed),
                 "accuracy %": cell(o, "accuracy_mean", 1, ".2f"),
                 "up MB": cell(o, "bytes_up", 1e6, ".2f"),
                 "down MB": cell(o, "bytes_down", 1e6, ".2f"),
-                "client TFLOP": cell(o, "client_flops", 1e12, ".3f"),
-                "client s": cell(o, "client_seconds", 1, ".1f"),
+                "TFLOP": cell(o, "client_flops", 1e12, ".3f"),
+                "s": cell(o, "client_seconds", 1, ".1f"),
                 "status": o.status,
             }
             for o in outcomes

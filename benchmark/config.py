@@ -10,7 +10,6 @@ from benchmark.errors import RequestError
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Natural = Annotated[int, Field(ge=1)]
 
 
 class FederationConfig(BaseModel):
@@ -28,7 +27,7 @@ class FederationConfig(BaseModel):
         int, Field(ge=2, description="Samples per step, at least 2: batch normalisation needs two.")
     ] = 64
     lr: Annotated[Positive, Field(description="Learning rate of SGD.")] = 0.01
-    momentum: Annotated[float, Field(ge=0, lt=1, description="Momentum of SGD.")] = 0.0
+    momentum: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, description="Momentum of SGD.")] = 0.0
     weight_decay: Annotated[NonNegative, Field(description="Weight decay of SGD.")] = 0.0
     eval_every: Annotated[int, Field(ge=1, description="Evaluate every so many rounds, and after the last.")] = 1
     validation: Annotated[
@@ -52,13 +51,14 @@ class FederationConfig(BaseModel):
 
 
 class MethodSpec(BaseModel):
-    """A method by name, the label of this variant, and all its hyper-parameters."""
+    """A method by name, the label of this variant, all its hyper-parameters, and for one's own a hash of its file."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     label: str
     hyperparameters: dict[str, Any]
+    source_hash: str | None = None
 
 
 class RunSpec(BaseModel):
@@ -77,7 +77,7 @@ class RunSpec(BaseModel):
     @property
     def key(self) -> str:
         """Hash of what determines the numbers: not of device, paths, or the label."""
-        content = self.model_dump(mode="json", exclude={"method": {"label"}})
+        content = self.model_dump(mode="json", exclude={"method": {"label"}}, exclude_none=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.errors import RequestError
+from benchmark.files import write_whole
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 LAYOUT = f"keys {', '.join(KEYS)}; x uint8 [n, h, w] or [n, h, w, c], y integers 0 ... C-1"
@@ -106,7 +107,7 @@ def read_npz(path: Path) -> Arrays:
             names = file.get("classes")
     except RequestError:
         raise
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         pickled = isinstance(error, ValueError) and zipfile.is_zipfile(path)
         reason = "it holds an object array" if pickled else "it is damaged or no .npz file"
         raise RequestError(f"{path} can't be read: {reason}; expected {LAYOUT}") from error
@@ -142,6 +143,8 @@ def checked(
     pooled = np.concatenate([labels["train"], labels["test"]])
     if not len(labels["train"]):
         raise wrong("x_train is empty")
+    if classes is not None and classes.ndim != 1:
+        raise wrong(f"classes is {list(classes.shape)}, not a list of names")
     found = np.unique(pooled)
     count = len(found) if classes is None else len(classes)
     if found[0] < 0 or found[-1] >= count:
@@ -174,7 +177,9 @@ def read_image_folder(folder: Path, size: int = 32) -> Arrays:
     from PIL import Image, UnidentifiedImageError
 
     splits = {split: folder / split for split in ("train", "test") if (folder / split).is_dir()} or {"train": folder}
-    names = sorted({d.name for split in splits.values() for d in split.iterdir() if d.is_dir()})
+    names = sorted(
+        {d.name for split in splits.values() for d in split.iterdir() if d.is_dir() and not d.name.startswith(".")}
+    )
     arrays: dict[str, np.ndarray] = {}
     for split in ("train", "test"):
         images, labels = [], []
@@ -195,10 +200,9 @@ def read_image_folder(folder: Path, size: int = 32) -> Arrays:
 
 
 def _write_npz(path: Path, arrays: Arrays) -> None:
+    content = {key: getattr(arrays, key) for key in KEYS} | {"classes": np.array(arrays.classes)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            np.savez_compressed(file, **{key: getattr(arrays, key) for key in KEYS}, classes=np.array(arrays.classes))
-        Path(file.name).replace(path)
+        write_whole(path, lambda file: np.savez_compressed(file, **content))
     except OSError as error:
         raise RequestError(f"{path} can't be written ({error.strerror}); choose another folder with --data") from error

@@ -6,11 +6,13 @@ from math import ceil
 from types import TracebackType
 from typing import Any, Protocol
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 LINES_PER_RUN = 10
+SETTINGS = ("data set", "partition", "models", "N", "participation", "seed")
 
 
 class Display(Protocol):
@@ -120,11 +122,14 @@ class Lines:
 
 
 def show_outcomes(rows: Sequence[Mapping[str, str]]) -> None:
-    """The table at the end, on standard output."""
+    """The table at the end, on standard output: one row per run, without settings that all runs share."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)
-    table = Table(*rows[0].keys())
+    shown = [name for name in rows[0] if name not in SETTINGS or len({row[name] for row in rows}) > 1]
+    table = Table(box=SIMPLE_HEAD)
+    for name in shown:
+        table.add_column(name, justify="left" if name in ("data set", "method", "status") else "right")
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*(row[name] for name in shown))
     console.print(table)

@@ -6,21 +6,24 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import RequestError
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")
 
 
-def environment(device: torch.device) -> dict[str, Any]:
+def environment(device: "torch.device") -> dict[str, Any]:
     """Versions, hardware, threads, and the revision of this code."""
+    import torch
+
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {name: version(name) for name in PACKAGES},
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -28,6 +31,14 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         **_revision(),
     }
+
+
+def version(package: str) -> str | None:
+    """The version of an installed package, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _cpu() -> str:
@@ -54,8 +65,10 @@ def _revision() -> dict[str, Any]:
         return {"git": None, "dirty": None}
 
 
-def find_device(name: str) -> torch.device:
+def find_device(name: str) -> "torch.device":
     """auto, cpu, cuda or cuda:1 as a device that is there. Raises RequestError."""
+    import torch
+
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
         return torch.device("cuda" if count else "cpu")

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from benchmark.channel import Channel, State
+from benchmark.channel import Channel, Inbox, State
 from benchmark.config import FederationConfig
 from benchmark.cost import FlopCounter, Stopwatch
 from benchmark.engine.eager import EagerEngine, Trained
@@ -31,7 +31,8 @@ class Federation:
         self.device = device
         self.engine = EagerEngine(method, self.task, config, device)
         self.schedule = Schedule(self.task, config)
-        self.server: State = method.server_init(self.task)
+        with torch_seeded("init", seed=task.seed, client="server", part="state"):
+            self.server: State = method.server_init(self.task)
         self._first_server = self.server
         self.states: dict[int, State] = {}
 
@@ -42,10 +43,13 @@ class Federation:
 
     def round(self, t: int) -> Record:
         """One round: participants download, train and upload; the server aggregates; all clients are evaluated."""
+        with torch_seeded("server", seed=self.task.seed, round=t):
+            return self._round(t)
+
+    def _round(self, t: int) -> Record:
         method, engine = self.method, self.engine
         channel = Channel({info.id: info.num_samples for info in self.task.infos})
         trained: dict[int, Trained] = {}
-        watch = Stopwatch(self.device)
 
         for k in self.schedule.participants(t):
             message = channel.down(k, method.download(self.server, self.task.infos[k]))
@@ -54,14 +58,21 @@ class Federation:
                 trained[k] = engine.train(client, self.schedule.epochs(k, t))
             self.states[k] = engine.state(client)
             channel.up(k, method.upload(client, trained[k].statistics))
-        with watch.measure("server"), FlopCounter() as server_work:
-            self.server = method.aggregate(self.server, channel.inbox())
+        watch = Stopwatch(self.device)
+        self.server, flops = self._aggregate(t, channel.inbox(), watch)
 
-        record = _record(t, trained, channel) | {"server_flops": server_work.total}
+        record = _record(t, trained, channel) | {"server_flops": flops}
         if (t + 1) % self.config.eval_every == 0 or t + 1 == self.config.rounds:
             with watch.measure("evaluation"):
                 record |= self._evaluate()
         return record | {"server_seconds": watch.seconds["server"], "eval_seconds": watch.seconds["evaluation"]}
+
+    def _aggregate(self, t: int, inbox: Inbox, watch: Stopwatch) -> tuple[State, int]:
+        """The server's new state and its FLOPs: once to count, which takes time of its own, then once by the clock."""
+        with torch_seeded("server", seed=self.task.seed, round=t), FlopCounter() as counter:
+            self.method.aggregate(self.server, inbox)
+        with torch_seeded("server", seed=self.task.seed, round=t), watch.measure("server"):
+            return self.method.aggregate(self.server, inbox), counter.total
 
     def state(self, client: int) -> State:
         """A client's state; of one that has never taken part, its initial one with the server's initial message.
@@ -74,34 +85,32 @@ class Federation:
         return self.method.receive(self.engine.initial_state(client), message)
 
     def _evaluate(self) -> Record:
-        """Every client on its own samples, as it is (post_local) and after the next download (post_download).
+        """Scores of all clients; the first predictor is the headline, all are kept."""
+        clients = [self._scores(k) for k in range(self.task.num_clients)]
 
-        The first predictor is the headline; all are kept. Validation is post_local.
-        """
-        correct: dict[str, list[dict[str, int]]] = {"post_local": [], "post_download": [], "validation": []}
-        for k, data in enumerate(self.task.clients):
-            state = self.state(k)
-            client = self.engine.load(k, state)
-            correct["post_local"].append(self.engine.evaluate(client, data.test))
-            if len(data.validation):
-                correct["validation"].append(self.engine.evaluate(client, data.validation))
-            if message := self.method.download(self.server, self.task.infos[k]):
-                client = self.engine.load(k, self.method.receive(state, message))
-                correct["post_download"].append(self.engine.evaluate(client, data.test))
-            else:
-                correct["post_download"].append(correct["post_local"][-1])
+        def of(predictor: str, moment: str) -> Mapping[str, list[int]]:
+            correct, total = zip(*((counts[predictor], n) for counts, n in (c[moment] for c in clients)), strict=True)
+            return {"correct": list(correct), "total": list(total)}
+
         headline, *others = self.method.predictors()
-        total = {"validation": [len(data.validation) for data in self.task.clients]}
-        tests = [len(data.test) for data in self.task.clients]
+        record: Record = {moment: of(headline, moment) for moment in clients[0]}
+        moments = ("post_local", "post_download")
+        return record | {"predictors": {name: {moment: of(name, moment) for moment in moments} for name in others}}
 
-        def scores(moment: str, predictor: str) -> Mapping[str, list[int]]:
-            return {"correct": [c[predictor] for c in correct[moment]], "total": total.get(moment, tests)}
+    def _scores(self, k: int) -> dict[str, tuple[dict[str, int], int]]:
+        """moment -> (correct by predictor, total) of a client on its own samples.
 
-        record: Record = {moment: scores(moment, headline) for moment, counts in correct.items() if counts}
-        record["predictors"] = {
-            name: {moment: scores(moment, name) for moment in ("post_local", "post_download")} for name in others
-        }
-        return record
+        As it is (post_local, and on its validation samples where it has some), and after the next download.
+        """
+        data, state = self.task.clients[k], self.state(k)
+        client = self.engine.load(k, state)
+        found = {"post_local": (self.engine.evaluate(client, data.test), len(data.test))}
+        if len(data.validation):
+            found["validation"] = (self.engine.evaluate(client, data.validation), len(data.validation))
+        if message := self.method.download(self.server, self.task.infos[k]):
+            client = self.engine.load(k, self.method.receive(state, message))
+            return found | {"post_download": (self.engine.evaluate(client, data.test), len(data.test))}
+        return found | {"post_download": found["post_local"]}
 
 
 def _record(t: int, trained: Mapping[int, Trained], channel: Channel) -> Record:

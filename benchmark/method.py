@@ -119,7 +119,7 @@ class Method:
         if not self.shares():
             return {}
         parts = initial_parts(self, task, client=None)
-        return {name: parts[name].state_dict() for name in self.shares()}
+        return {name: parts[name].to(task.images.device).state_dict() for name in self.shares()}
 
     def aggregate(self, server: State, inbox: Inbox) -> State:
         """The server's state after a round: here the mean of what the participants sent."""
@@ -135,8 +135,8 @@ def initial_parts(method: Method, task: Task, client: int | None) -> dict[str, n
         return method.parts(task.local_model(client), task)
 
 
-def initial_state(parts: Mapping[str, nn.Module]) -> State:
-    """The weights of newly built parts as a state, sharing their memory."""
+def weights(parts: Mapping[str, nn.Module]) -> State:
+    """The weights and buffers of parts as a state that shares their memory."""
     return {name: module.state_dict() for name, module in parts.items()}
 
 
@@ -152,5 +152,5 @@ __all__ = [
     "Rows",
     "Weight",
     "initial_parts",
-    "initial_state",
+    "weights",
 ]

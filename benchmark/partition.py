@@ -47,7 +47,11 @@ def draw(
     """
     classes = int(labels.max()) + 1
     rng = numpy_generator("partition", dataset=dataset, partition=name, clients=clients, seed=seed)
-    owned = partitioner(labels, clients, rng) if clients <= len(labels) else [np.empty(0, dtype=int)] * clients
+    if clients > len(labels):
+        raise RequestError(
+            f"{name} with {clients} clients on {dataset} leaves clients empty: it has {len(labels)} samples"
+        )
+    owned = partitioner(labels, clients, rng)
     splits = []
     for k, indices in enumerate(owned):
         shuffled = rng.permutation(indices)

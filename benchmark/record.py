@@ -6,9 +6,7 @@ results/<experiment>/<dataset>/<method label>/<key>/
 """
 
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -18,10 +16,22 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import RequestError
+from benchmark.files import write_whole
 
 SCHEMA = 1
+REQUIRED = ("status", "reason", "key", "specification", "dataset", "summary")
 HEADLINE_SHARE = 0.05
 """The headline is the mean over this share of the evaluated rounds, the last ones; at least one."""
+
+ACCURACIES = (
+    "accuracy_mean",
+    "accuracy_std_clients",
+    "accuracy_worst_decile",
+    "accuracy_weighted",
+    "accuracy_oracle",
+    "accuracy_mean_post_download",
+)
+"""Keys of a summary that are null where no round was evaluated."""
 
 Record = Mapping[str, Any]
 
@@ -52,10 +62,7 @@ class RunFolder:
     def write(self, run: Record) -> None:
         """Write run.json, whole or not at all."""
         text = json.dumps({"schema": SCHEMA, **run}, indent=1, allow_nan=False) + "\n"
-        with tempfile.NamedTemporaryFile("w", dir=self.path, suffix=".tmp", delete=False, encoding="utf-8") as file:
-            file.write(text)
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(self.path / "run.json")
+        write_whole(self.path / "run.json", lambda file: file.write(text.encode()))
 
     def append(self, record: Record) -> None:
         """Add one round, flushed."""
@@ -67,12 +74,13 @@ class RunFolder:
         path = self.path / "run.json"
         try:
             run = json.loads(path.read_text(encoding="utf-8"))
-            if run["schema"] != SCHEMA:
-                raise RequestError(f"{path} has schema {run['schema']}, this version reads {SCHEMA}")
+            schema, missing = run["schema"], [key for key in REQUIRED if key not in run]
         except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, RequestError):
-                raise
             raise RequestError(f"{path} is damaged; remove its folder and run again") from error
+        if schema != SCHEMA:
+            raise RequestError(f"{path} has schema {schema}, this version reads {SCHEMA}")
+        if missing:
+            raise RequestError(f"{path} has no {missing[0]}; remove its folder and run again")
         return run
 
     def rounds(self) -> list[dict[str, Any]]:
@@ -89,17 +97,6 @@ def run_folders(results: Path, experiments: Sequence[str] = ()) -> Iterator[RunF
     for name in sorted(set(experiments)) or sorted(d.name for d in results.glob("*") if d.is_dir()):
         for path in sorted((results / name).glob("*/*/*/run.json")):
             yield RunFolder(path.parent)
-
-
-def check_writable(folder: Path) -> None:
-    """Write and remove a file in the folder, or in the nearest of its parents that exists. Raises RequestError."""
-    existing = next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error
-        raise RequestError(f"{folder} can't be written ({reason}); choose a folder that can") from error
 
 
 def accuracies(rounds: Sequence[Record], moment: str = "post_local") -> np.ndarray:
@@ -128,21 +125,17 @@ def summarise(rounds: Sequence[Record]) -> dict[str, Any]:
     """What the rounds say in all: accuracies in percent, totals of bytes, FLOPs and seconds."""
     chosen, rule = headline_rounds(rounds)
     local, download = accuracies(rounds), accuracies(rounds, "post_download")
-    summary: dict[str, Any] = {"rounds_done": len(rounds), "headline": rule}
+    summary: dict[str, Any] = {"rounds_done": len(rounds), "headline": rule, **dict.fromkeys(ACCURACIES)}
     if chosen:
         clients = local[chosen].mean(0)  # [N]
         worst = np.sort(clients)[: ceil(0.1 * len(clients))]
         evaluated = [r["post_local"] for r in rounds if "post_local" in r]
         pooled = [100 * sum(evaluated[i]["correct"]) / sum(evaluated[i]["total"]) for i in chosen]
-        summary |= {
-            "accuracy_mean": float(clients.mean()),
-            "accuracy_std_clients": float(clients.std(ddof=1)) if len(clients) > 1 else 0.0,
-            "accuracy_worst_decile": float(worst.mean()),
-            "accuracy_weighted": float(np.mean(pooled)),
-            "accuracy_oracle": float(local.mean(1).max()),
-            "accuracy_mean_post_download": float(download[chosen].mean()),
-            "accuracy_mean_by_predictor": _by_predictor(rounds, chosen),
-        }
+        spread = clients.std(ddof=1) if len(clients) > 1 else 0.0
+        oracle, after = local.mean(1).max(), download[chosen].mean()
+        values = (clients.mean(), spread, worst.mean(), np.mean(pooled), oracle, after)
+        summary |= {name: float(value) for name, value in zip(ACCURACIES, values, strict=True)}
+    summary["accuracy_mean_by_predictor"] = _by_predictor(rounds, chosen)
     totals = (
         "bytes_up",
         "bytes_down",

@@ -7,19 +7,22 @@ image folder.
 
 import ast
 import dataclasses
+import hashlib
 import importlib
 import importlib.util
 import inspect
+import sys
 import tomllib
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from benchmark.config import MethodSpec, request_error
 from benchmark.errors import RequestError, unknown
+from benchmark.files import file_name
 
 if TYPE_CHECKING:
     from benchmark.data import Arrays
@@ -55,10 +58,10 @@ def described(package: str) -> list[dict[str, str]]:
 def method(text: str) -> tuple["Method", MethodSpec]:
     """A method from `name+key=value+...`; name may be a path to a .py file. Raises RequestError."""
     name, *settings = text.split("+")
-    module = _method_module(name)
+    module, source_hash = _method_module(name)
     name = Path(name).stem.replace("_", "-") if name.endswith(".py") else name
     cls = method_class(module)
-    given = {}
+    given: dict[str, str] = {}
     known = [f.name for f in dataclasses.fields(cls)]
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -66,13 +69,18 @@ def method(text: str) -> tuple["Method", MethodSpec]:
             raise RequestError(f"{setting!r} in {text!r} is no hyper-parameter; write {name}+key=value")
         if key not in known:
             raise unknown(f"hyper-parameter of {name}", key, known)
+        if key in given:
+            raise RequestError(f"{key} stands twice in {text!r}; give it once")
         given[key] = value
     try:
         instance = TypeAdapter(cls).validate_strings(given)
     except ValidationError as error:
         raise request_error(error, lambda field: f"{field} of {name}") from error
-    label = "+".join([name, *(f"{key}={given[key]}" for key in sorted(given))])
-    return instance, MethodSpec(name=name, label=label, hyperparameters=dataclasses.asdict(instance))
+    except PydanticUserError as error:
+        raise RequestError(f"{name} has a field of a type that can't be read from text: {error.message}") from error
+    label = file_name("method", "+".join([name, *(f"{key}={given[key]}" for key in sorted(given))]))
+    values = dataclasses.asdict(instance)
+    return instance, MethodSpec(name=name, label=label, hyperparameters=values, source_hash=source_hash)
 
 
 def method_class(module: ModuleType) -> type["Method"]:
@@ -86,22 +94,30 @@ def method_class(module: ModuleType) -> type["Method"]:
     return own[0]
 
 
-def _method_module(name: str) -> ModuleType:
+def _method_module(name: str) -> tuple[ModuleType, str | None]:
+    """The module of a method by name, or by path with a hash of the file: what it computes is the file's doing."""
+    known = names("methods")
     if not name.endswith(".py"):
-        if name not in names("methods"):
-            raise unknown("method", name, names("methods"))
-        return importlib.import_module("methods." + name.replace("-", "_"))
-    path = Path(name)
+        if name not in known:
+            raise unknown("method", name, known)
+        return importlib.import_module("methods." + known[name].stem), None
+    path = Path(name).resolve()
     if not path.is_file():
         raise RequestError(f"there is no file {name}; a method is a name or a path to a .py file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if path in known.values():
+        return importlib.import_module("methods." + path.stem), None
+    if path.stem.replace("_", "-") in known:
+        raise RequestError(f"{name} has the name of a method that is here already; rename the file")
+    source_hash = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    spec = importlib.util.spec_from_file_location(f"method_{source_hash}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # dataclasses looks a class's module up there
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         raise RequestError(f"{name} can't be imported: {type(error).__name__}: {error}") from error
-    return module
+    return module, source_hash
 
 
 def dataset(text: str, folder: Path) -> tuple[str, "Arrays", float | None]:
@@ -114,9 +130,9 @@ def dataset(text: str, folder: Path) -> tuple[str, "Arrays", float | None]:
         return text, load_dataset(text, source, folder), source.target
     path = Path(text)
     if path.suffix == ".npz" and path.is_file():
-        return path.stem, read_npz(path), None
+        return file_name("data set", path.stem), read_npz(path), None
     if path.is_dir():
-        return path.resolve().name, read_image_folder(path), None
+        return file_name("data set", path.resolve().name), read_image_folder(path), None
     if path.suffix == ".npz" or len(path.parts) > 1:
         raise RequestError(f"there is no file or folder {text}; a data set is a name, an .npz file or an image folder")
     if (kept := folder / f"{text}.npz").is_file():
@@ -145,7 +161,7 @@ def partition(text: str, num_classes: int) -> tuple[str, "Partitioner"]:
         typed = TypeAdapter(parameter.annotation).validate_strings(value)
     except ValidationError as error:
         raise RequestError(f"{text}: {parameter.name} {request_error(error)}") from error
-    return f"{name}:{typed:g}", partial(module.partition, **{parameter.name: typed})
+    return f"{name}:{str(typed).removesuffix('.0')}", partial(module.partition, **{parameter.name: typed})
 
 
 def line_up(name: str) -> "LineUp":

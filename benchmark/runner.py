@@ -1,5 +1,6 @@
 """From a request to results: check everything first, then run what is not there yet."""
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +18,11 @@ from benchmark.data import Arrays
 from benchmark.environment import environment, find_device
 from benchmark.errors import Diverged, RequestError
 from benchmark.federation import Federation
+from benchmark.files import check_writable
 from benchmark.method import Method, initial_parts
 from benchmark.models.line_up import LineUp
 from benchmark.partition import Partition, draw
-from benchmark.record import RunFolder, check_writable, summarise
+from benchmark.record import RunFolder, summarise
 from benchmark.task import ClientData, Task
 
 
@@ -114,7 +116,7 @@ def plan(request: Request) -> list[Run]:
     find_device(request.device)
     methods = [registry.method(text) for text in request.methods]
     _distinct("method", [spec.label for _, spec in methods])
-    for axis in ("datasets", "partition", "models", "clients", "participation", "seeds"):
+    for axis in ("datasets", "models", "clients", "participation", "seeds"):
         _distinct(axis, getattr(request, axis))
     line_ups = [registry.line_up(name) for name in request.models]
     federations = [
@@ -123,11 +125,12 @@ def plan(request: Request) -> list[Run]:
     ]
     if any(seed < 0 for seed in request.seeds):
         raise RequestError(f"a seed is at least 0, not {min(request.seeds)}")
-    check_writable(request.results)
+    check_writable(request.results / request.experiment)
 
     runs: list[Run] = []
     for text in request.datasets:
         dataset = Dataset.of(*registry.dataset(text, request.data))
+        _distinct("partition", [registry.partition(name, len(dataset.classes))[0] for name in request.partition])
         drawn = cache(_partition)
         for partition, line_up, federation, seed in product(request.partition, line_ups, federations, request.seeds):
             name, division = drawn(dataset, partition, federation.clients, federation.validation, seed)
@@ -160,8 +163,9 @@ def execute(run: Run, request: Request, on_round: OnRound, force: bool) -> Outco
     facts = {
         "status": "running",
         "reason": None,
+        "traceback": None,
         "key": run.spec.key,
-        "specification": run.spec.model_dump(mode="json"),
+        "specification": run.spec.model_dump(mode="json", exclude_none=True),
         "dataset": {
             "name": run.problem.dataset.name,
             "hash": run.problem.dataset.hash,
@@ -180,7 +184,7 @@ def execute(run: Run, request: Request, on_round: OnRound, force: bool) -> Outco
     run.folder.start(facts)
     memory = PeakMemory(device)
     rounds: list[Mapping[str, Any]] = []
-    status, reason = "done", None
+    status, reason, trace = "done", None, None
     try:
         federation = Federation(run.method, run.problem.task(), run.spec.federation, device)
         for record in federation.run():
@@ -189,12 +193,14 @@ def execute(run: Run, request: Request, on_round: OnRound, force: bool) -> Outco
             on_round(run, record)
     except Diverged as error:
         status, reason = "diverged", str(error)
-    except (Exception, MemoryError) as error:
-        status, reason = "failed", f"{type(error).__name__}: {error}"
+    except Exception as error:
+        status, trace = "failed", traceback.format_exc()
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
     summary = summarise(rounds)
     busy = summary["client_seconds"] + summary["server_seconds"]
     summary |= {"gpu_seconds": busy if device.type == "cuda" else None, "peak_memory_bytes": memory.bytes}
-    run.folder.write(facts | {"status": status, "reason": reason, "finished": _now(), "summary": summary})
+    ended = {"status": status, "reason": reason, "traceback": trace, "finished": _now(), "summary": summary}
+    run.folder.write(facts | ended)
     return Outcome(run.spec, run.folder.path, status, reason, summary)
 
 
@@ -202,20 +208,17 @@ def unsupported(method: Method, task: Task) -> str | None:
     """Why a method can't work with a task, or None: its own reason, or a shared part without a common shape."""
     if reason := method.unsupported(task):
         return reason
-    with torch.device("meta"):
-        shapes = {
-            architecture: {
-                name: {key: tuple(tensor.shape) for key, tensor in parts[name].state_dict().items()}
-                for name in method.shares()
-            }
-            for architecture, client in task.by_architecture.items()
-            if (parts := initial_parts(method, task, client))
-        }
-    (first, expected), *others = shapes.items()
-    for name in method.shares():
-        for architecture, found in others:
-            if found[name] != expected[name]:
-                return f"it shares the {name}, which differs between {first} and {architecture}"
+    first: dict[str, tuple[str, dict[str, tuple[int, ...]]]] = {}  # shared part -> where it was first seen, its shapes
+    for architecture, client in task.by_architecture.items() if method.shares() else ():
+        with torch.device("meta"):
+            parts = initial_parts(method, task, client)
+        for name in method.shares():
+            if name not in parts:
+                return f"it shares {name!r}, and a client holds {', '.join(parts)}"
+            shapes = {key: tuple(tensor.shape) for key, tensor in parts[name].state_dict().items()}
+            where, expected = first.setdefault(name, (architecture, shapes))
+            if shapes != expected:
+                return f"it shares the {name}, which differs between {where} and {architecture}"
     return None
 
 
@@ -228,7 +231,11 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
             f"those of {problem.dataset.name} have {smallest}"
         )
     for method, spec in methods:
-        if reason := unsupported(method, task):
+        try:
+            reason = unsupported(method, task)
+        except Exception as error:  # code of anybody's
+            raise RequestError(f"{spec.label} fails before it runs: {type(error).__name__}: {error}") from error
+        if reason:
             raise RequestError(
                 f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}; "
                 "choose another line-up, see `list models`"

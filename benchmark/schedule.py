@@ -24,24 +24,22 @@ class Schedule:
         rng = numpy_generator("participants", seed=self.task.seed, round=round_)
         return sorted(rng.choice(self.config.clients, self.config.participants, replace=False).tolist())
 
-    def epochs(self, client: int, round_: int) -> Iterator[list[Tensor]]:
-        """The passes of a client over its training samples in a round, without end: batches of indices [B]."""
+    def epochs(self, client: int, round_: int) -> Iterator[tuple[Tensor, ...]]:
+        """The passes of a client over its training samples in a round, without end: batches of indices [B].
+
+        Batch normalisation can't train on one sample, so a client that has one sample in all sees it twice.
+        """
         rng = numpy_generator("batches", seed=self.task.seed, client=client, round=round_)
         samples = self.task.clients[client].train
         while True:
-            order = torch.from_numpy(rng.permutation(len(samples))).to(samples.device)
-            yield [samples[order[chosen]] for chosen in slices(len(samples), self.config.batch_size)]
+            order = rng.permutation(len(samples)) if len(samples) > 1 else np.zeros(2, dtype=int)
+            shuffled = samples[torch.from_numpy(order).to(samples.device)]
+            yield shuffled.split(batch_sizes(len(order), self.config.batch_size))
 
 
-def slices(num_samples: int, batch_size: int) -> list[np.ndarray]:
-    """Positions of each batch in an order of num_samples: all samples, in batches of at least two.
-
-    Batch normalisation can't train on one sample. A last batch of one joins the batch before it, and a client that
-    has one sample in all sees it twice.
-    """
-    if num_samples == 1:
-        return [np.zeros(2, dtype=int)]
-    starts = list(range(0, num_samples, batch_size))
-    if num_samples % batch_size == 1:
-        starts.pop()
-    return np.split(np.arange(num_samples), starts[1:])
+def batch_sizes(num_samples: int, batch_size: int) -> list[int]:
+    """Full batches and the remainder; a remainder of one sample joins the batch before it."""
+    full, rest = divmod(num_samples, batch_size)
+    if rest == 1:
+        return [batch_size] * (full - 1) + [batch_size + 1]
+    return [batch_size] * full + [rest] * (rest > 0)

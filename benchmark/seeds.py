@@ -2,11 +2,13 @@
 
 The axes in use:
 
-    partition     dataset, classes, clients, seed    who holds which sample
+    partition     dataset, partition, clients, seed  who holds which sample
     participants  seed, round                        who takes part in a round
     batches       seed, client, round                the order of a client's samples
     init          seed, client, part                 weights before training
     training      seed, client, round                dropout, augmentation
+    server        seed, round                        whatever a method draws outside of training
+    warm-up                                          steps that are counted and thrown away
 
 The method is never an axis: two methods meet the same partition, participants, batches and initial weights, so
 their difference is paired.
@@ -34,7 +36,7 @@ def numpy_generator(purpose: str, **axes: int | str) -> np.random.Generator:
 @contextmanager
 def torch_seeded(purpose: str, **axes: int | str) -> Iterator[None]:
     """Within the block torch draws from the seed of this purpose; after it, from where it was before."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed_for(purpose, **axes))
         yield

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 OURS = {"benchmark", "methods", "datasets"}
 LAYERS = [  # each may import those before it, never one after it
     "errors",
+    "files",
     "seeds",
     "channel",
     "models.line_up",

@@ -23,7 +23,8 @@ from benchmark.client import Client
 from benchmark.config import FederationConfig
 from benchmark.cost import FlopCounter, Stopwatch
 from benchmark.errors import Diverged
-from benchmark.method import Batch, Method, Phase, initial_parts, initial_state
+from benchmark.method import Batch, Method, Phase, initial_parts, weights
+from benchmark.seeds import torch_seeded
 from benchmark.task import Task
 
 EVALUATION_BATCH = 500
@@ -51,12 +52,13 @@ class EagerEngine:
         self.method, self.task, self.config, self.device = method, task, config, device
         self._resident: dict[str, dict[str, nn.Module]] = {}
         self._flops: dict[tuple, int] = {}
+        self._takes_statistics = type(method).statistics is not Method.statistics
         torch.set_flush_denormal(True)
         _keep_freed_memory()
 
     def initial_state(self, client: int) -> State:
         """A client's state before it has ever taken part: a function of the seed."""
-        return initial_state(self._new_parts(client))
+        return weights(self._new_parts(client))
 
     def load(self, client: int, state: State) -> Client:
         """The client, its weights in the modules of its architecture until the next client is loaded."""
@@ -71,9 +73,9 @@ class EagerEngine:
 
     def state(self, client: Client) -> State:
         """The client's state, read back by copy."""
-        return {name: packed(value) for name, value in [*initial_state(client.parts).items(), *client.values.items()]}
+        return {name: packed(value) for name, value in [*weights(client.parts).items(), *client.values.items()]}
 
-    def train(self, client: Client, epochs: Iterator[list[Tensor]]) -> Trained:
+    def train(self, client: Client, epochs: Iterator[tuple[Tensor, ...]]) -> Trained:
         """Train the client in place through all phases of the method, then take the statistics.
 
         Raises Diverged where a loss is not finite.
@@ -82,13 +84,13 @@ class EagerEngine:
         watch = Stopwatch(self.device)
         with self._exact():
             for number, phase in enumerate(self.method.phases()):
-                passes = islice(epochs, phase.epochs or self.config.local_epochs)
+                passes = islice(epochs, self.config.local_epochs if phase.epochs is None else phase.epochs)
                 batches = [batch for one_pass in passes for batch in one_pass]
                 flops += sum(self._step_flops(client, number, phase, len(batch)) for batch in batches)
                 with watch.measure("training"):
                     total += self._train_phase(client, phase, batches)
                 steps += len(batches)
-            chunks = self.task.clients[client.info.id].train.split(EVALUATION_BATCH)
+            chunks = self.task.clients[client.info.id].train.split(EVALUATION_BATCH) if self._takes_statistics else ()
             flops += sum(self._statistics_flops(client, chunk) for chunk in chunks)
             with watch.measure("statistics"):
                 statistics = self._statistics(client, chunks)
@@ -132,8 +134,8 @@ class EagerEngine:
         groups = []
         for name, module in client.parts.items():
             module.train(name in trained).requires_grad_(name in trained)
-            if name in trained and (weights := list(module.parameters())):
-                groups.append({"params": weights, "lr": phase.lr.get(name, self.config.lr)})
+            if name in trained and (tensors := list(module.parameters())):
+                groups.append({"params": tensors, "lr": phase.lr.get(name, self.config.lr)})
         return torch.optim.SGD(
             groups, lr=self.config.lr, momentum=self.config.momentum, weight_decay=self.config.weight_decay, fused=True
         )
@@ -148,9 +150,10 @@ class EagerEngine:
 
         def step() -> None:
             before = self.state(client)
-            self._optimiser(client, phase)
+            optimiser = self._optimiser(client, phase)
             indices = self.task.clients[client.info.id].train[:1].expand(batch_size)
             self._loss(client, phase, Batch(*self.task.batch(indices))).backward()
+            optimiser.step()
             self.load(client.info.id, before)
 
         return self._counted((client.info.architecture, number, batch_size), step)
@@ -162,7 +165,7 @@ class EagerEngine:
     def _counted(self, key: tuple, work: Callable[[], object]) -> int:
         """FLOPs of some work, which is done the first time that its key is asked for."""
         if key not in self._flops:
-            with torch.random.fork_rng(), FlopCounter() as counter:
+            with torch_seeded("warm-up"), FlopCounter() as counter:
                 work()
             self._flops[key] = counter.total
         return self._flops[key]
@@ -172,8 +175,6 @@ class EagerEngine:
         with _frozen(client):
             for chunk in chunks:
                 part = self.method.statistics(client, Batch(*self.task.batch(chunk)))
-                if not part:
-                    break
                 sums = {name: sums[name] + value if sums else value for name, value in part.items()}
         return sums
 

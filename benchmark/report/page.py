@@ -45,6 +45,6 @@ def _section(comparison: Comparison, figures: Sequence[tuple[str, str]]) -> str:
     blocks = [f"## {comparison.name}", as_markdown(main_table(comparison)), caption(comparison)]
     blocks += [f"- {line}" for line in footnotes(comparison)]
     blocks += ["### Accuracy in detail [%]", as_markdown(accuracy_table(comparison))]
-    blocks += [f"![{text}](figures/{stem}.png)\n\n{text} ([PDF](figures/{stem}.pdf))." for stem, text in figures]
+    blocks += [f"![{text}](<figures/{stem}.png>)\n\n{text} ([PDF](<figures/{stem}.pdf>))." for stem, text in figures]
     blocks += ["Made with:", *(f"    {line}" for line in commands(comparison))]
     return "\n\n".join(blocks) + "\n"

@@ -1,5 +1,6 @@
 """A comparison as tables: Markdown to read, LaTeX (booktabs) to print, and all summaries as CSV to compute with."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def footnotes(comparison: Comparison) -> list[str]:
 
 def commands(comparison: Comparison) -> list[str]:
     """The command lines that made these runs."""
-    return sorted({" ".join(run.run["command"]) for run in comparison.runs})
+    return sorted({shlex.join(run.run["command"]) for run in comparison.runs})
 
 
 def write_tables(comparison: Comparison, folder: Path) -> None:
@@ -115,6 +116,7 @@ def _as_latex(table: pd.DataFrame, comparison: Comparison) -> str:
     comments = [*footnotes(comparison), *commands(comparison)]
     return "".join(
         [
+            "% needs the packages booktabs and graphicx\n",
             *(f"% {line}\n" for line in comments),
             "\\begin{table}\n\\centering\n",
             f"\\caption{{{escaped(caption(comparison))}}}\n",

@@ -141,16 +141,55 @@ def test_a_method_that_fails_is_a_row_and_the_grid_goes_on(here, capsys):
     (here / "bad.py").write_text(
         '"""Bad."""\nfrom dataclasses import dataclass\nfrom benchmark.api import Method\n'
         "@dataclass(frozen=True)\nclass Bad(Method):\n"
-        "    def loss(self, client, batch):\n        raise RuntimeError('no luck')\n"
+        "    def loss(self, client, batch):\n        raise RuntimeError('no luck\\ntwice')\n"
     )
     words = ["run", "--datasets", "mine/tiny.npz", "--rounds", "1", "--clients", "2", "--partition", "iid"]
     assert main([*words, "--methods", "bad.py,standalone"]) == 1
-    assert "failed: bad on tiny: RuntimeError: no luck" in capsys.readouterr().out
+    assert "failed: bad on tiny: RuntimeError: no luck twice" in capsys.readouterr().err
     (path,) = (here / "results").glob("default/tiny/bad/*/run.json")
-    assert json.loads(path.read_text())["reason"] == "RuntimeError: no luck"
-    assert "bad, seed 0: failed (RuntimeError: no luck)" in (here / "reports" / "default" / "report.md").read_text()
+    assert json.loads(path.read_text())["reason"] == "RuntimeError: no luck twice"
+    assert (
+        "bad, seed 0: failed (RuntimeError: no luck twice)" in (here / "reports" / "default" / "report.md").read_text()
+    )
     (path,) = (here / "results").glob("default/tiny/standalone/*/run.json")
     assert json.loads(path.read_text())["status"] == "done"
+
+
+OWN = '''from dataclasses import dataclass
+from benchmark.api import Method
+
+@dataclass(frozen=True)
+class Own(Method):
+    """One's own."""
+'''
+
+
+@pytest.mark.parametrize("body, message", [
+    ("    def shares(self):\n        return ('body',)\n", "it shares 'body', and a client holds extractor, header"),
+    ("    def unsupported(self, task):\n        return task.nothing\n", "own fails before it runs: AttributeError"),
+])  # fmt: skip
+def test_a_method_that_can_t_work_says_so_before_anything_runs(here, capsys, body, message):
+    (here / "own.py").write_text(OWN + body)
+    assert main(["run", "--methods", "own.py", "--datasets", "mine/tiny.npz", "--partition", "iid"]) == 2
+    assert message in capsys.readouterr().err
+    assert not (here / "results").exists()
+
+
+def test_outcomes_are_told_though_the_report_fails(done, capsys):
+    (damaged,) = (done / "results").glob("default/tiny/fedmoe/*/run.json")
+    damaged.write_text('{"schema": 1}')
+    words = ["run", "--datasets", "mine/tiny.npz", *QUICK, "--methods", "standalone", "--json"]
+    assert main(words) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["runs"][0]["status"] == "done"
+    assert "no report: " in err
+
+
+def test_a_stored_command_can_be_typed_again(here, capsys):
+    (here / "mine" / "tiny.npz").rename(here / "mine" / "my tiny.npz")
+    words = ["run", "--datasets", "mine/my tiny.npz", *QUICK, "--methods", "standalone"]
+    assert main(words) == 0
+    assert "--datasets 'mine/my tiny.npz'" in (here / "reports" / "default" / "report.md").read_text()
 
 
 def test_a_loss_that_is_not_finite_is_a_status(here, capsys):
@@ -251,7 +290,7 @@ BAD = {
         "--participation should be less than or equal to 1, not 1.5",
     ),
     "too many classes": (["--partition", "pathological:4"], "pathological:4 is more classes per client than the 3"),
-    "an empty client": (["--clients", "61", "--partition", "iid"], "leaves client 0 with 0 samples"),
+    "an empty client": (["--clients", "61", "--partition", "iid"], "leaves clients empty: it has 60 samples"),
     "batch size": (["--batch-size", "0"], "--batch-size should be greater than or equal to 2, not '0'"),
     "rate": (["--lr", "-0.1"], "--lr should be greater than 0, not '-0.1'"),
     "rate that is no number": (["--lr", "fast"], "--lr should be a valid number, not 'fast'"),

@@ -53,6 +53,8 @@ def test_column_labels_grey_images_and_class_names(tmp_path):
         ({"y_train": GOOD["y_train"] / 2}, "y_train is float64 [6]"),
         ({"y_train": GOOD["y_train"] - 1}, "labels run from -1 to 2"),
         ({"y_train": GOOD["y_train"] * 7}, "labels run from 0 to 14, with 5 classes"),
+        ({"classes": np.array([["a", "b", "c"]])}, "classes is [1, 3], not a list of names"),
+        ({"classes": np.array("abc")}, "classes is [], not a list of names"),
         ({"classes": np.array(["a", "b"])}, "labels run from 0 to 2, with 2 classes"),
         ({"y_train": GOOD["y_train"] * 0, "y_test": GOOD["y_test"] * 0}, "there is only one class"),
         ({"x_train": np.array([{"a": 1}], dtype=object)}, "it holds an object array"),
@@ -72,6 +74,13 @@ def test_a_damaged_file_is_refused(tmp_path, content):
     (tmp_path / "set.npz").write_bytes(content)
     with pytest.raises(RequestError, match="it is damaged"):
         read_npz(tmp_path / "set.npz")
+
+
+def test_an_array_alone_is_refused(tmp_path):
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    (tmp_path / "one.npy").rename(tmp_path / "one.npz")
+    with pytest.raises(RequestError, match="it is damaged"):
+        read_npz(tmp_path / "one.npz")
 
 
 def test_a_source_is_asked_once_and_its_arrays_are_kept(tmp_path):
@@ -140,6 +149,7 @@ def test_an_image_folder(tmp_path):
     image(tmp_path / "dog" / "1.jpg", (0, 0, 255))
     image(tmp_path / "dog" / "2.png", (0, 0, 255))
     (tmp_path / "dog" / "notes.txt").write_text("not an image")
+    (tmp_path / ".hidden").mkdir()
     arrays = read_image_folder(tmp_path)
     assert arrays.classes == ("cat", "dog")
     assert arrays.y_train.tolist() == [0, 1, 1]

@@ -1,5 +1,7 @@
 """Bytes on CIFAR-shaped data equal to the table of the literature; the round as a whole."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from benchmark import registry
 from benchmark.config import FederationConfig
 from benchmark.federation import Federation
+from benchmark.method import Method
 from benchmark.partition import draw
 from benchmark.task import ClientData, Task
 
@@ -114,3 +117,22 @@ def test_correct_counts_are_those_of_the_predictions(make_task, federate):
         x, y = task.batch(data.test)
         right = int((client.header(client.extractor(x)).argmax(1) == y).sum())
         assert records[-1]["post_local"]["correct"][k] == right
+
+
+def test_what_a_method_draws_on_the_server_is_seeded(make_task, federate, same):
+    """Under one seed the same, whatever torch's own generator is at; and counting draws nothing."""
+
+    @dataclass(frozen=True)
+    class Noisy(Method):
+        def shares(self):
+            return ("header",)
+
+        def aggregate(self, server, inbox):
+            mean = super().aggregate(server, inbox)
+            return {"header": {name: w + torch.randn_like(w) for name, w in mean["header"].items()}}
+
+    servers = []
+    for _ in range(2):
+        torch.rand(1)
+        servers.append(federate(Noisy(), make_task(line_up=registry.line_up("cnn1"), shape=(1, 16, 16)))[0].server)
+    assert same(*servers)

@@ -59,6 +59,7 @@ def test_one_s_own_method_from_a_path(tmp_path):
         ("fml+alpha=2", "alpha of fml should be less than or equal to 1, not '2'"),
         ("standalone+x=1", "unknown hyper-parameter of standalone 'x'"),
         ("nowhere/method.py", "there is no file nowhere/method.py"),
+        ("fml+alpha=1+alpha=0", "alpha stands twice in 'fml+alpha=1+alpha=0'"),
     ],
 )
 def test_a_wrong_method_says_what_would_be_right(text, message):
@@ -99,6 +100,43 @@ def test_other_unknown_names(tmp_path):
             call()
         assert message in str(error.value)
     assert "there are: none" in str(unknown("thing", "x", []))
+
+
+def test_one_s_own_method_is_another_when_its_file_changes(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+    before = registry.method(str(tmp_path / "mine.py"))[1]
+    (tmp_path / "mine.py").write_text(MINE + "# changed")
+    after = registry.method(str(tmp_path / "mine.py"))[1]
+    assert before.source_hash != after.source_hash
+    assert registry.method("fedmoe")[1].source_hash is None
+
+
+def test_a_file_may_postpone_its_annotations(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from __future__ import annotations\n" + MINE.replace('"""Mine: for a test."""', "")
+    )
+    assert registry.method(str(tmp_path / "mine.py"))[0].strength == 0.5
+
+
+def test_a_path_to_a_method_that_is_here_is_that_method():
+    assert registry.method(str(registry.names("methods")["fedmoe"]))[1] == registry.method("fedmoe")[1]
+
+
+def test_a_file_can_t_take_the_name_of_another_method(tmp_path):
+    (tmp_path / "standalone.py").write_text(MINE)
+    with pytest.raises(RequestError, match="has the name of a method that is here already"):
+        registry.method(str(tmp_path / "standalone.py"))
+
+
+def test_a_label_stays_inside_its_folder(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE.replace("float = 0.5", 'str = "a"'))
+    with pytest.raises(RequestError, match="can't name a folder"):
+        registry.method(f"{tmp_path / 'mine.py'}+strength=../../elsewhere")
+
+
+def test_a_partition_s_name_tells_all_of_its_parameter():
+    assert registry.partition("dirichlet:0.12345678", 10)[0] == "dirichlet:0.12345678"
+    assert registry.partition("dirichlet:1", 10)[0] == registry.partition("dirichlet:1.0", 10)[0] == "dirichlet:1"
 
 
 @pytest.mark.parametrize("name", registry.names("benchmark.presets", ".toml"))

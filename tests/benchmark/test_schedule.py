@@ -2,26 +2,22 @@ import pytest
 import torch
 
 from benchmark.config import FederationConfig
-from benchmark.schedule import Schedule, slices
+from benchmark.schedule import Schedule, batch_sizes
 
 
 @pytest.mark.parametrize(
     "n, batch, sizes",
-    [
-        (10, 4, [4, 4, 2]),
-        (9, 4, [4, 5]),
-        (8, 4, [4, 4]),
-        (3, 64, [3]),
-        (1, 4, [2]),
-        (2, 2, [2]),
-        (3, 2, [3]),
-        (5, 4, [5]),
-    ],
+    [(10, 4, [4, 4, 2]), (9, 4, [4, 5]), (8, 4, [4, 4]), (3, 64, [3]), (2, 2, [2]), (3, 2, [3]), (5, 4, [5])],
 )
 def test_batches_hold_all_samples_and_at_least_two(n, batch, sizes):
-    found = slices(n, batch)
-    assert [len(positions) for positions in found] == sizes
-    assert sorted({int(i) for positions in found for i in positions}) == list(range(n))
+    assert batch_sizes(n, batch) == sizes
+    assert sum(sizes) == n
+
+
+def test_a_single_sample_is_seen_twice(make_task):
+    task = make_task((1, 5))
+    (batch,) = next(schedule(task).epochs(0, 0))
+    assert batch.tolist() == task.clients[0].train.tolist() * 2
 
 
 def schedule(task, **config):

@@ -127,7 +127,7 @@ def test_samples_of_a_class_may_be_fewer_than_its_owners():
             "leaves classes without an owner, there are 10; use pathological:4 or more, or 5 clients",
         ),
         ("dirichlet:0.5", 61, "leaves clients with fewer than 10; use at most 60 clients"),
-        ("iid", 601, "leaves client 0 with 0 samples, too few"),
+        ("iid", 601, "iid with 601 clients on toy leaves clients empty: it has 600 samples"),
         ("iid", 400, "samples, too few to train and test on; use fewer clients"),
         ("pathological:0", 10, "classes_per_client"),
         ("pathological:x", 10, "pathological:x: classes_per_client value should be a valid integer"),

@@ -175,7 +175,7 @@ def test_a_report_has_tables_figures_and_a_page(results, tmp_path):
     stems = {f"digits-{kind}" for kind in ("rounds", "bytes", "flops", "clients")}
     assert {p.name for p in (folder / "figures").iterdir()} == {s + e for s in stems for e in (".png", ".pdf")}
     text = page.read_text()
-    assert all(f"(figures/{stem}.png)" in text for stem in stems)
+    assert all(f"(<figures/{stem}.png>)" in text for stem in stems)
     assert "python -m benchmark run" in text
 
 
