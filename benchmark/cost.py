@@ -5,6 +5,8 @@ the optimiser are not counted.
 """
 
 import contextlib
+import ctypes
+import gc
 import sys
 import time
 from collections import defaultdict
@@ -97,6 +99,8 @@ class PeakMemory:
         self._device = device
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
+        gc.collect()
+        return_freed_memory()  # what an earlier run has freed is not this one's
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
 
@@ -106,6 +110,34 @@ class PeakMemory:
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         return peak_resident_bytes()
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what a training step frees for the next step, where the C library is glibc.
+
+    By default it gives large blocks, such as the gradients of a wide layer, back to the system and faults them in
+    again: some 4,500 page faults a step for CNN-1, a tenth to a fifth of its time.
+    """
+    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
+    if (libc := _glibc()) and libc.mallopt(mmap_threshold, 2**25):
+        libc.mallopt(trim_threshold, 2**27)
+
+
+def return_freed_memory() -> None:
+    """Give what is free back to the system, where the C library is glibc.
+
+    The states of many clients, of different sizes and renewed in turn, leave holes between them: a quarter of the
+    memory of a hundred clients.
+    """
+    if libc := _glibc():
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL("libc.so.6")
+    except OSError:  # another system, or another C library
+        return None
 
 
 def peak_resident_bytes() -> int | None:

@@ -155,8 +155,11 @@ def checked(
     return Arrays(images["train"], labels["train"], images["test"], labels["test"], names)
 
 
-def from_torchvision(dataset: type, downloads: Path) -> Arrays:
-    """A torchvision data set, downloaded; of those that take train= or else split= in their constructor."""
+def from_torchvision(name: str, downloads: Path) -> Arrays:
+    """A data set of torchvision.datasets, downloaded; of those whose constructor takes train= or else split=."""
+    from torchvision import datasets  # 85 MiB that only a download needs
+
+    dataset = getattr(datasets, name)
     parts = {}
     for split in ("train", "test"):
         try:
@@ -169,7 +172,7 @@ def from_torchvision(dataset: type, downloads: Path) -> Arrays:
         parts[f"x_{split}"] = np.ascontiguousarray(x)
         parts[f"y_{split}"] = np.asarray(data.targets if hasattr(data, "targets") else data.labels)
     names = getattr(data, "classes", None)
-    return checked(dataset.__name__, **parts, classes=None if names is None else np.array(names))
+    return checked(name, **parts, classes=None if names is None else np.array(names))
 
 
 def read_image_folder(folder: Path, size: int = 32) -> Arrays:

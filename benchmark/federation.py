@@ -7,7 +7,7 @@ import torch
 
 from benchmark.channel import Channel, Inbox, State
 from benchmark.config import FederationConfig
-from benchmark.cost import FlopCounter, Stopwatch
+from benchmark.cost import FlopCounter, Stopwatch, return_freed_memory
 from benchmark.engine.eager import EagerEngine, Trained
 from benchmark.method import Method
 from benchmark.schedule import Schedule
@@ -61,6 +61,7 @@ class Federation:
         watch = Stopwatch(self.device)
         self.server, flops = self._aggregate(t, channel.inbox(), watch)
 
+        return_freed_memory()
         record = _record(t, trained, channel) | {"server_flops": flops}
         if (t + 1) % self.config.eval_every == 0 or t + 1 == self.config.rounds:
             with watch.measure("evaluation"):

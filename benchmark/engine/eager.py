@@ -6,8 +6,6 @@ leaks from one client, or one round, into another.
 """
 
 import contextlib
-import ctypes
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -21,7 +19,7 @@ from benchmark import augment
 from benchmark.channel import State, packed
 from benchmark.client import Client
 from benchmark.config import FederationConfig
-from benchmark.cost import FlopCounter, Stopwatch
+from benchmark.cost import FlopCounter, Stopwatch, keep_freed_memory
 from benchmark.errors import Diverged
 from benchmark.method import Batch, Method, Phase, initial_parts, weights
 from benchmark.seeds import torch_seeded
@@ -54,7 +52,7 @@ class EagerEngine:
         self._flops: dict[tuple, int] = {}
         self._takes_statistics = type(method).statistics is not Method.statistics
         torch.set_flush_denormal(True)
-        _keep_freed_memory()
+        keep_freed_memory()
 
     def initial_state(self, client: int) -> State:
         """A client's state before it has ever taken part: a function of the seed."""
@@ -122,9 +120,9 @@ class EagerEngine:
         optimiser = self._optimiser(client, phase)
         for indices in batches:
             loss = self._loss(client, phase, Batch(*self.task.batch(indices)))
-            optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+            optimiser.zero_grad()
             total += loss.detach()
         return total
 
@@ -154,6 +152,7 @@ class EagerEngine:
             indices = self.task.clients[client.info.id].train[:1].expand(batch_size)
             self._loss(client, phase, Batch(*self.task.batch(indices))).backward()
             optimiser.step()
+            optimiser.zero_grad()
             self.load(client.info.id, before)
 
         return self._counted((client.info.architecture, number, batch_size), step)
@@ -183,20 +182,6 @@ class EagerEngine:
         """Single precision as it says, and the same kernels every time."""
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             yield
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep what a step frees for the next one, where the C library is glibc.
-
-    By default it gives large blocks, such as the gradients of a wide layer, back to the system and faults them in
-    again: some 4,500 page faults a step for CNN-1, a tenth to a fifth of its time.
-    """
-    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            libc = ctypes.CDLL("libc.so.6")
-            if libc.mallopt(mmap_threshold, 2**25):
-                libc.mallopt(trim_threshold, 2**30)
 
 
 @contextlib.contextmanager

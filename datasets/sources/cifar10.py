@@ -2,8 +2,6 @@
 
 from functools import partial
 
-from torchvision.datasets import CIFAR10
-
 from benchmark.api import Source, from_torchvision
 
-SOURCE = Source(partial(from_torchvision, CIFAR10), target=90.0)
+SOURCE = Source(partial(from_torchvision, "CIFAR10"), target=90.0)

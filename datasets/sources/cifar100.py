@@ -2,8 +2,6 @@
 
 from functools import partial
 
-from torchvision.datasets import CIFAR100
-
 from benchmark.api import Source, from_torchvision
 
-SOURCE = Source(partial(from_torchvision, CIFAR100), target=50.0)
+SOURCE = Source(partial(from_torchvision, "CIFAR100"), target=50.0)

@@ -2,8 +2,6 @@
 
 from functools import partial
 
-from torchvision.datasets import FashionMNIST
-
 from benchmark.api import Source, from_torchvision
 
-SOURCE = Source(partial(from_torchvision, FashionMNIST), target=95.0)
+SOURCE = Source(partial(from_torchvision, "FashionMNIST"), target=95.0)

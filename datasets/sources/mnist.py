@@ -2,8 +2,6 @@
 
 from functools import partial
 
-from torchvision.datasets import MNIST
-
 from benchmark.api import Source, from_torchvision
 
-SOURCE = Source(partial(from_torchvision, MNIST), target=99.0)
+SOURCE = Source(partial(from_torchvision, "MNIST"), target=99.0)

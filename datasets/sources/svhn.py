@@ -2,8 +2,6 @@
 
 from functools import partial
 
-from torchvision.datasets import SVHN
-
 from benchmark.api import Source, from_torchvision
 
-SOURCE = Source(partial(from_torchvision, SVHN), target=90.0)
+SOURCE = Source(partial(from_torchvision, "SVHN"), target=90.0)
