@@ -4,7 +4,7 @@ from benchmark.channel import Inbox, Message, Rows, State
 from benchmark.client import Client, ClientInfo
 from benchmark.data import Arrays, Source, from_torchvision
 from benchmark.errors import RequestError
-from benchmark.method import Batch, Count, Fraction, Method, Phase, Rate, Weight
+from benchmark.method import Batch, Count, Fraction, Inspection, Method, Phase, Rate, Weight
 from benchmark.models.line_up import LocalModel
 from benchmark.models.switch_norm import SwitchNorm2d
 from benchmark.task import Task
@@ -17,6 +17,7 @@ __all__ = [
     "Count",
     "Fraction",
     "Inbox",
+    "Inspection",
     "LocalModel",
     "Message",
     "Method",

@@ -35,14 +35,21 @@ Direction = Literal["up", "down"]
 
 
 def packed(value: Value) -> Value:
-    """A copy that shares no memory with the original and holds only what travels."""
+    """A copy that shares no memory with the original, holds only what travels, and lies in memory in one way."""
     match value:
         case Rows(values, present):
-            return Rows(torch.where(present[:, None], values.detach(), 0), present.detach().clone())
+            return Rows(torch.where(present[:, None], values.detach(), 0).contiguous(), present.detach().clone())
         case Tensor():
             return value.detach().clone(memory_format=torch.contiguous_format)
         case _:
-            return {name: tensor.detach().clone() for name, tensor in value.items()}
+            return {
+                name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in value.items()
+            }
+
+
+def copied(state: State) -> State:
+    """Each value of a state or a message, packed."""
+    return {name: packed(value) for name, value in state.items()}
 
 
 def nbytes(value: Value) -> int:
@@ -129,6 +136,6 @@ class Channel:
         return sum(size for sizes in self.bytes[direction].values() for size in sizes.values())
 
     def _carry(self, direction: Direction, client: int, message: Message) -> Message:
-        copy = {name: packed(value) for name, value in message.items()}
+        copy = copied(message)
         self.bytes[direction][client] = {name: nbytes(value) for name, value in copy.items()}
         return copy

@@ -14,7 +14,7 @@ import click
 
 from benchmark import __version__
 from benchmark.config import FederationConfig
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, StorageError
 from benchmark.files import check_writable, file_name
 
 if TYPE_CHECKING:
@@ -42,8 +42,11 @@ def main(argv: Sequence[str]) -> int:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo(f"error: {' '.join(message.split())}", err=True)
         return 2
+    except StorageError as error:
+        click.echo(f"error: {error}", err=True)
+        return 1
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        click.echo("interrupted; the same command goes on after the last completed round", err=True)
         return 130
 
 
@@ -85,6 +88,7 @@ def cli() -> None:
 @_folder("reports", "Where reports are written.")
 @click.option("--experiment", metavar="NAME", help="Name of the results' folder.  [the preset's name, or default]")
 @click.option("--force", is_flag=True, help="Run again what is already there.")
+@click.option("--inspect", is_flag=True, help="Store what methods show of their predictions, such as gate weights.")
 @click.option("--no-report", is_flag=True, help="Leave the report as it is.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_obj
@@ -97,19 +101,24 @@ def run(
     reports: Path,
     experiment: str | None,
     force: bool,
+    inspect: bool,
     no_report: bool,
     as_json: bool,
     **given: str | None,
 ) -> int:
     """Run every method on every data set, and write the report. Without arguments: the demo."""
-    from benchmark.runner import plan
+    from benchmark.display import display
+    from benchmark.runner import execute_all, plan
 
     if preset is None and given["datasets"] is None:
         preset = "demo"
-    request = _request(preset, given, experiment, data=data, results=results, device=device, argv=argv)
+    places = {"data": data, "results": results, "device": device}
+    request = _request(preset, given, experiment, argv, force=force, inspect=inspect, **places)
     if not no_report:
         check_writable(reports / request.experiment)
-    outcomes = _execute(plan(request), request, force, quiet=as_json)
+    runs = plan(request)
+    with display(quiet=as_json) as shown:
+        outcomes = execute_all(runs, request, shown)
     if as_json:
         click.echo(json.dumps(_document(request.experiment, outcomes), indent=1))
     else:
@@ -179,7 +188,7 @@ def _request(
     given: Mapping[str, str | None],
     experiment: str | None,
     argv: tuple[str, ...],
-    **places: Any,
+    **others: Any,
 ) -> "Request":
     from benchmark import registry
     from benchmark.runner import Request
@@ -198,7 +207,7 @@ def _request(
         federation={name: values[name] for name in FEDERATION if name in values},
         experiment=file_name("--experiment", experiment or preset or "default"),
         command=["python", "-m", "benchmark", *argv],
-        **places,
+        **others,
     )
 
 
@@ -225,25 +234,6 @@ def _targets(text: str | None) -> dict[str, float]:
         if not 0 < targets[name] <= 100:
             raise RequestError(f"--target is above 0 and at most 100 percent, not {value}")
     return targets
-
-
-def _execute(runs: Sequence[Any], request: "Request", force: bool, quiet: bool) -> list["Outcome"]:
-    from benchmark.display import display
-    from benchmark.record import accuracies
-    from benchmark.runner import execute
-
-    outcomes = []
-    with display(quiet) as shown:
-
-        def on_round(run: Any, record: Mapping[str, Any]) -> None:
-            scores = accuracies([record])
-            shown.round(record["round"], float(scores.mean()) if len(scores) else None)
-
-        for i, run in enumerate(runs, start=1):
-            shown.start(f"{i}/{len(runs)} {run.spec.dataset} {run.spec.method.label}", run.spec.federation.rounds)
-            outcomes.append(execute(run, request, on_round, force))
-            shown.finish(outcomes[-1].status if outcomes[-1].reason is None else outcomes[-1].reason)
-    return outcomes
 
 
 def _document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[str, Any]:

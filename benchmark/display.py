@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 LINES_PER_RUN = 10
+WAITING = "another process works on the last {}; waiting for it, and taking over what it leaves"
 SETTINGS = ("data set", "partition", "models", "N", "participation", "seed")
 
 
@@ -29,11 +30,17 @@ class Display(Protocol):
     def start(self, title: str, rounds: int) -> None:
         """A run begins."""
 
+    def go_on(self, rounds_done: int) -> None:
+        """So many of its rounds are there already."""
+
     def round(self, number: int, accuracy: float | None) -> None:
         """A round is over; accuracy in percent, where it was evaluated."""
 
     def finish(self, status: str) -> None:
         """The run is over."""
+
+    def wait(self, runs: int) -> None:
+        """Nothing is left but runs that another process works on."""
 
 
 def display(quiet: bool = False) -> Display:
@@ -55,7 +62,7 @@ class Bars:
             TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
         )
-        self._task = TaskID(0)
+        self._task, self._waiting = TaskID(0), 0
 
     def __enter__(self) -> "Bars":
         """Show the bars."""
@@ -72,6 +79,10 @@ class Bars:
         """Add a bar."""
         self._task = self._progress.add_task(title, total=rounds, note="")
 
+    def go_on(self, rounds_done: int) -> None:
+        """Move it to there; the time left is reckoned from there."""
+        self._progress.reset(self._task, completed=rounds_done)
+
     def round(self, number: int, accuracy: float | None) -> None:
         """Move it on."""
         self._progress.update(self._task, completed=number)
@@ -84,13 +95,19 @@ class Bars:
             self._progress.update(self._task, note=status)
             self._progress.stop_task(self._task)
 
+    def wait(self, runs: int) -> None:
+        """Say so, once."""
+        if self._waiting != runs:
+            self._waiting = runs
+            self._progress.console.print(WAITING.format(runs))
+
 
 class Lines:
     """A few plain lines per run."""
 
     def __init__(self, console: Console) -> None:
         """Nothing runs yet."""
-        self._console = console
+        self._console, self._waiting = console, 0
 
     def __enter__(self) -> "Lines":
         """Nothing to prepare."""
@@ -102,6 +119,13 @@ class Lines:
     def start(self, title: str, rounds: int) -> None:
         """Remember what runs."""
         self._title, self._rounds, self._begun, self._accuracy = title, rounds, time.monotonic(), ""
+        self._done = 0
+
+    def go_on(self, rounds_done: int) -> None:
+        """Say so."""
+        if rounds_done:
+            self._done = rounds_done
+            self._say(f"{self._title}: goes on after round {rounds_done}/{self._rounds}")
 
     def round(self, number: int, accuracy: float | None) -> None:
         """Every tenth of the run, say where it is."""
@@ -109,13 +133,19 @@ class Lines:
             self._accuracy = f", accuracy {accuracy:.1f} %"
         every = ceil(self._rounds / LINES_PER_RUN)
         if number % every == 0 or number == self._rounds:
-            left = (time.monotonic() - self._begun) / number * (self._rounds - number)
+            left = (time.monotonic() - self._begun) / (number - self._done) * (self._rounds - number)
             self._say(f"{self._title}: round {number}/{self._rounds}{self._accuracy}, {left:.0f} s left")
 
     def finish(self, status: str) -> None:
         """Say how it ended, if not well."""
         if status != "done":
             self._say(f"{self._title}: {status}")
+
+    def wait(self, runs: int) -> None:
+        """Say so, once."""
+        if self._waiting != runs:
+            self._waiting = runs
+            self._say(WAITING.format(runs))
 
     def _say(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)

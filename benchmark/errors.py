@@ -8,6 +8,10 @@ class RequestError(ValueError):
     """The request itself is wrong. The message is one line: what is wrong and what would be right."""
 
 
+class StorageError(RuntimeError):
+    """What is to be kept can't be written: the disk is full, or gone. What is stored stays whole."""
+
+
 class Diverged(ArithmeticError):
     """A training loss that is not finite: the run ends here, and its status says so."""
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import torch
 
-from benchmark.channel import Channel, Inbox, State
+from benchmark.channel import Channel, Inbox, State, copied
+from benchmark.client import Client
 from benchmark.config import FederationConfig
 from benchmark.cost import FlopCounter, Stopwatch, return_freed_memory
 from benchmark.engine.eager import EagerEngine, Trained
+from benchmark.inspection import weights_by_class
 from benchmark.method import Method
 from benchmark.schedule import Schedule
 from benchmark.seeds import torch_seeded
@@ -24,21 +26,23 @@ class Federation:
     server: the server's state; states: client id -> its state, for clients that have taken part
     """
 
-    def __init__(self, method: Method, task: Task, config: FederationConfig, device: torch.device) -> None:
-        """Nothing has happened yet."""
-        self.method, self.config = method, config
+    def __init__(
+        self, method: Method, task: Task, config: FederationConfig, device: torch.device, inspects: bool = False
+    ) -> None:
+        """Nothing has happened yet. inspects: records tell what the method shows of its predictions."""
+        self.method, self.config, self.inspects = method, config, inspects
         self.task = task.to(device)
         self.device = device
         self.engine = EagerEngine(method, self.task, config, device)
         self.schedule = Schedule(self.task, config)
         with torch_seeded("init", seed=task.seed, client="server", part="state"):
-            self.server: State = method.server_init(self.task)
+            self.server: State = copied(method.server_init(self.task))
         self._first_server = self.server
         self.states: dict[int, State] = {}
 
-    def run(self) -> Iterator[Record]:
-        """All rounds, one record each."""
-        for t in range(self.config.rounds):
+    def run(self, rounds_done: int = 0) -> Iterator[Record]:
+        """All rounds, or those that are left, one record each."""
+        for t in range(rounds_done, self.config.rounds):
             yield self.round(t)
 
     def round(self, t: int) -> Record:
@@ -66,6 +70,8 @@ class Federation:
         if (t + 1) % self.config.eval_every == 0 or t + 1 == self.config.rounds:
             with watch.measure("evaluation"):
                 record |= self._evaluate()
+            if self.inspects:
+                record |= {"inspection": self._inspected()}
         return record | {"server_seconds": watch.seconds["server"], "eval_seconds": watch.seconds["evaluation"]}
 
     def _aggregate(self, t: int, inbox: Inbox, watch: Stopwatch) -> tuple[State, int]:
@@ -73,7 +79,7 @@ class Federation:
         with torch_seeded("server", seed=self.task.seed, round=t), FlopCounter() as counter:
             self.method.aggregate(self.server, inbox)
         with torch_seeded("server", seed=self.task.seed, round=t), watch.measure("server"):
-            return self.method.aggregate(self.server, inbox), counter.total
+            return copied(self.method.aggregate(self.server, inbox)), counter.total
 
     def state(self, client: int) -> State:
         """A client's state; of one that has never taken part, its initial one with the server's initial message.
@@ -84,6 +90,15 @@ class Federation:
             return self.states[client]
         message = self.method.download(self._first_server, self.task.infos[client])
         return self.method.receive(self.engine.initial_state(client), message)
+
+    def client(self, k: int) -> Client:
+        """A client as it is now, until the next one is loaded."""
+        return self.engine.load(k, self.state(k))
+
+    def _inspected(self) -> dict[str, list[dict[str, float]]]:
+        """What is weighed -> per client, class -> mean weight."""
+        clients = [weights_by_class(self.engine, self.client(k)) for k in range(self.task.num_clients)]
+        return {name: [weights[name] for weights in clients] for name in clients[0]}
 
     def _evaluate(self) -> Record:
         """Scores of all clients; the first predictor is the headline, all are kept."""

@@ -1,26 +1,75 @@
-"""Files that are written whole or not at all, and names that are fit for a folder."""
+"""Files that are written whole or not at all, claims between processes, and names that are fit for a folder."""
 
+import contextlib
+import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from benchmark.errors import RequestError
+from filelock import FileLock, Timeout
+
+from benchmark.errors import RequestError, StorageError
 
 LONGEST_NAME = 120
+TEMPORARY = ".tmp"
+"""How the name of a file ends that is not whole yet."""
+
+
+@contextlib.contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Whatever the system has against writing here, as a StorageError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path} can't be written ({error.strerror or error}); what is stored stays as it was: "
+            "once there is room, the same command goes on from there"
+        ) from error
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a temporary file beside path, then give it the name; on an error nothing is left behind."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+    """Let `write` fill a temporary file beside path, then give it the name; on an error nothing is left behind.
+
+    What is written has reached the disk before it has the name, so a power cut leaves the old file or the new one.
+    Raises StorageError.
+    """
+    with storing(path), tempfile.NamedTemporaryFile(dir=path.parent, suffix=TEMPORARY, delete=False) as file:
         temporary = Path(file.name)
         try:
             write(file)
+            flush(file)
         except BaseException:
             temporary.unlink()
             raise
-    temporary.chmod(0o644)
-    temporary.replace(path)
+    with storing(path):
+        temporary.chmod(0o644)
+        temporary.replace(path)
+
+
+def flush(file: IO) -> None:
+    """Bring to the disk what was written to a file so far."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def claim(path: Path) -> Iterator[bool]:
+    """Whether this process alone holds the file of that name within the block; never waits.
+
+    The system lets go of the claim when the process ends, however it ends.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        path.unlink(missing_ok=True)  # while it is held: who waits for it finds the file gone and asks again
+        lock.release()
 
 
 def check_writable(folder: Path) -> None:

@@ -33,6 +33,17 @@ class Batch(NamedTuple):
     y: Tensor
 
 
+class Inspection(NamedTuple):
+    """What there is to look at in the prediction of a batch, by name.
+
+    weights:         [B] each, how much each expert counts, sample by sample
+    representations: [B, d] each, of one width
+    """
+
+    weights: Mapping[str, Tensor]
+    representations: Mapping[str, Tensor]
+
+
 Loss = Callable[[Client, Batch], Tensor]
 Predictor = Callable[[Client, Tensor], Tensor]
 
@@ -94,6 +105,10 @@ class Method:
         """
         return {"header": self.predict}
 
+    def inspect(self, client: Client, x: Tensor) -> Inspection:
+        """What a reader may want to see of a prediction; `run --inspect` stores it. Here nothing."""
+        return Inspection({}, {})
+
     def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
         """Sums over the local training data, taken after training in evaluation mode: here none."""
         return {}
@@ -144,6 +159,7 @@ __all__ = [
     "Batch",
     "Count",
     "Fraction",
+    "Inspection",
     "Loss",
     "Method",
     "Phase",

@@ -3,23 +3,27 @@
 results/<experiment>/<dataset>/<method label>/<key>/
     run.json        specification, environment, hashes, status, summary
     rounds.jsonl    one line per round
+    inspection.npz  representations of some test samples, where they were asked for
+    checkpoint.*    while it is not finished: where to go on
+    claim           while a process works on it
 """
 
+import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from benchmark.errors import RequestError
-from benchmark.files import write_whole
+from benchmark.files import TEMPORARY, claim, flush, storing, write_whole
+from benchmark.schema import FINAL, ROUND, RUN, SCHEMA, Round, Run
 
-SCHEMA = 1
-REQUIRED = ("status", "reason", "key", "specification", "dataset", "summary")
 HEADLINE_SHARE = 0.05
 """The headline is the mean over this share of the evaluated rounds, the last ones; at least one."""
 
@@ -38,7 +42,7 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run on disk."""
+    """One run on disk. What writes raises StorageError, what reads RequestError."""
 
     path: Path
 
@@ -48,48 +52,117 @@ class RunFolder:
         return cls(results / experiment / dataset / label / key)
 
     @property
-    def done(self) -> bool:
-        """Whether the run is there and finished."""
-        return (self.path / "run.json").exists() and self.read()["status"] == "done"
+    def exists(self) -> bool:
+        """Whether the run has begun."""
+        return (self.path / "run.json").exists()
+
+    @property
+    def final(self) -> bool:
+        """Whether the run is there and would end as it did if it were run again."""
+        return self.exists and self.read()["status"] in FINAL
+
+    def claim(self) -> AbstractContextManager[bool]:
+        """Whether the run is this process's alone within the block."""
+        with storing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        return claim(self.path / "claim")
 
     def start(self, run: Record) -> None:
-        """Begin anew: what an earlier attempt left is thrown away."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        self.path.mkdir(parents=True)
-        (self.path / "rounds.jsonl").touch()
+        """Begin anew: what an earlier attempt left is thrown away.
+
+        In an order that leaves a run that is whole, or one that has to begin anew, wherever it is cut off.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / "checkpoint.json").unlink(missing_ok=True)
         self.write(run)
+        write_whole(self.path / "rounds.jsonl", lambda file: None)
+        self.tidy()
+
+    def go_on(self, run: Record, rounds: int) -> list[Round]:
+        """Take up a run after so many rounds; these rounds. A line beyond them was cut off, or is run again."""
+        path = self.path / "rounds.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True)[:rounds]
+        kept = [_round(path, line) for line in lines]
+        write_whole(path, lambda file: file.writelines(lines))
+        self.write(run)
+        return kept
+
+    def finish(self, run: Record) -> None:
+        """Write how the run ended, with a hash of each file beside run.json."""
+        names = sorted(p.name for p in self.path.iterdir() if p.name in ("rounds.jsonl", "inspection.npz"))
+        self.write({**run, "files": {name: _sha256((self.path / name).read_bytes()) for name in names}})
+        if run["status"] in FINAL:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what only an unfinished run needs, and what a killed process has left."""
+        for pattern in ("checkpoint.json", "checkpoint.*", f"*{TEMPORARY}"):
+            for path in self.path.glob(pattern):
+                path.unlink()
 
     def write(self, run: Record) -> None:
         """Write run.json, whole or not at all."""
-        text = json.dumps({"schema": SCHEMA, **run}, indent=1, allow_nan=False) + "\n"
+        content = {"schema": SCHEMA, **run}
+        text = json.dumps(content | {"digest": digest(content)}, indent=1, allow_nan=False) + "\n"
         write_whole(self.path / "run.json", lambda file: file.write(text.encode()))
 
     def append(self, record: Record) -> None:
-        """Add one round, flushed."""
-        with (self.path / "rounds.jsonl").open("a", encoding="utf-8") as file:
+        """Add one round; it is on the disk when this returns."""
+        path = self.path / "rounds.jsonl"
+        with storing(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n")
+            flush(file)
 
-    def read(self) -> dict[str, Any]:
-        """run.json. Raises RequestError where it is none of this schema."""
+    def read(self) -> Run:
+        """run.json."""
         path = self.path / "run.json"
         try:
-            run = json.loads(path.read_text(encoding="utf-8"))
-            schema, missing = run["schema"], [key for key in REQUIRED if key not in run]
-        except (ValueError, KeyError, TypeError) as error:
+            content = json.loads(path.read_bytes())
+            schema = content["schema"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise RequestError(f"{path} is damaged; remove its folder and run again") from error
         if schema != SCHEMA:
-            raise RequestError(f"{path} has schema {schema}, this version reads {SCHEMA}")
-        if missing:
-            raise RequestError(f"{path} has no {missing[0]}; remove its folder and run again")
+            raise RequestError(f"{path} has schema {schema!r:.20}, this version reads {SCHEMA}")
+        try:
+            run = RUN.validate_python(content)
+        except ValidationError as error:
+            raise RequestError(f"{path}: {_complaint(error)}; remove its folder and run again") from error
+        if run["digest"] != digest(content):
+            raise RequestError(f"{path} does not fit its digest: it was changed; remove its folder and run again")
         return run
 
-    def rounds(self) -> list[dict[str, Any]]:
-        """All rounds. Raises RequestError where a line is damaged."""
+    def rounds(self) -> list[Round]:
+        """All rounds."""
         path = self.path / "rounds.jsonl"
         try:
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        except (OSError, ValueError) as error:
-            raise RequestError(f"{path} is missing or damaged; remove its folder and run again") from error
+            lines = path.read_bytes().splitlines()
+        except OSError as error:
+            raise RequestError(f"{path} is missing; remove its folder and run again") from error
+        return [_round(path, line) for line in lines]
+
+
+def digest(run: Record) -> str:
+    """SHA-256 of a run.json without its digest."""
+    content = {name: value for name, value in run.items() if name != "digest"}
+    return _sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode())
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _round(path: Path, line: bytes) -> Round:
+    try:
+        return ROUND.validate_json(line)
+    except ValidationError as error:
+        raise RequestError(f"{path} is damaged: {_complaint(error)}; remove its folder and run again") from error
+
+
+def _complaint(error: ValidationError) -> str:
+    """The first thing that is wrong, and where; never what a stranger has written there."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(step) for step in first["loc"] if str(step).isidentifier()) or "it"
+    return f"{where}: {first['msg']}"[:200]
 
 
 def run_folders(results: Path, experiments: Sequence[str] = ()) -> Iterator[RunFolder]:

@@ -1,29 +1,39 @@
 """From a request to results: check everything first, then run what is not there yet."""
 
+import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmark import registry
+from benchmark.checkpoint import Checkpoint, fingerprint
 from benchmark.config import MethodSpec, RunSpec, federation_config
-from benchmark.cost import PeakMemory
+from benchmark.cost import PeakMemory, matrix_product_rate
 from benchmark.data import Arrays
+from benchmark.display import Display
 from benchmark.environment import environment, find_device
-from benchmark.errors import Diverged, RequestError
+from benchmark.errors import Diverged, RequestError, StorageError
 from benchmark.federation import Federation
-from benchmark.files import check_writable
+from benchmark.files import check_writable, write_whole
+from benchmark.inspection import condensed, representations
 from benchmark.method import Method, initial_parts
 from benchmark.models.line_up import LineUp
 from benchmark.partition import Partition, draw
-from benchmark.record import RunFolder, summarise
+from benchmark.record import RunFolder, accuracies, summarise
+from benchmark.schema import FINAL
 from benchmark.task import ClientData, Task
+
+PATIENCE = 1.0
+"""Seconds until another process's runs are looked at again."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,11 @@ class Request:
     results: Path
     device: str
     command: Sequence[str]
+    force: bool = False
+    """Run again what had ended before this request."""
+    inspect: bool = False
+    """Store what methods show of their predictions."""
+    begun: str = field(default_factory=lambda: now())
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,11 @@ class Run:
     method: Method
     problem: "Problem"
     folder: RunFolder
+
+    @property
+    def rounds(self) -> int:
+        """Rounds in all."""
+        return self.spec.federation.rounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,61 +167,146 @@ def plan(request: Request) -> list[Run]:
                     seed=seed,
                 )
                 folder = RunFolder.of(request.results, request.experiment, dataset.name, spec.label, run.key)
+                if folder.exists and not request.force:
+                    folder.read()  # one that is damaged is told of now, not when its turn comes
                 runs.append(Run(run, method, problem, folder))
     return runs
 
 
-OnRound = Callable[[Run, Mapping[str, Any]], None]
+def execute_all(runs: Sequence[Run], request: Request, display: Display) -> list[Outcome]:
+    """Every run of the grid, in order; a failure is recorded and the next run begins.
+
+    Another process with the same grid shares it: a run that it works on is left to it, and taken over when it dies.
+    Raises StorageError where results can't be kept.
+    """
+    outcomes: dict[Path, Outcome] = {}
+    while left := [(i, run) for i, run in enumerate(runs, start=1) if run.folder.path not in outcomes]:
+        for i, run in left:
+            with run.folder.claim() if _there(run, request) is None else nullcontext(True) as mine:
+                if mine:
+                    display.start(f"{i}/{len(runs)} {run.spec.dataset} {run.spec.method.label}", run.rounds)
+                    outcome = outcomes[run.folder.path] = _there(run, request) or execute(run, request, display)
+                    display.finish(outcome.status if outcome.reason is None else outcome.reason)
+        if waiting := len(runs) - len(outcomes):
+            display.wait(waiting)
+            time.sleep(PATIENCE)
+    return [outcomes[run.folder.path] for run in runs]
 
 
-def execute(run: Run, request: Request, on_round: OnRound, force: bool) -> Outcome:
-    """Run it and record it, unless it is recorded as done; a failure is recorded too."""
-    if not force and run.folder.done:
-        found = run.folder.read()
-        return Outcome(run.spec, run.folder.path, "done", "already there", found["summary"])
+def execute(run: Run, request: Request, display: Display) -> Outcome:
+    """Run it, or what is left of it, and record it; a failure is recorded too."""
     device = find_device(request.device)
-    facts = {
+    checkpoint, memory = Checkpoint(run.folder.path), PeakMemory(device)
+    facts, rounds, peak = _facts(run, request, device), list[Mapping[str, Any]](), 0
+    ended: dict[str, Any] = {"status": "done", "reason": None, "traceback": None, "weights_hash": None}
+    try:
+        federation = Federation(run.method, run.problem.task(), run.spec.federation, device, request.inspect)
+        facts, rounds, peak = _begin(run, request, facts, federation, checkpoint)
+        display.go_on(len(rounds))
+        for record in federation.run(len(rounds)):
+            rounds.append(record)
+            run.folder.append(record)
+            peak = max(peak, memory.bytes or 0)
+            checkpoint.save(federation, record, peak)
+            scores = accuracies([record])
+            display.round(record["round"], float(scores.mean()) if len(scores) else None)
+        ended["weights_hash"] = fingerprint(federation)
+        if request.inspect:
+            _keep_representations(run.folder, federation)
+    except StorageError:
+        raise
+    except Diverged as error:
+        ended |= {"status": "diverged", "reason": str(error)}
+    except Exception as error:
+        ended |= {"status": "failed", "reason": _reason(error), "traceback": traceback.format_exc()}
+    summary = summarise(rounds)
+    busy = summary["client_seconds"] + summary["server_seconds"]
+    summary |= {
+        "gpu_seconds": busy if device.type == "cuda" else None,
+        "peak_memory_bytes": max(peak, memory.bytes or 0) or None,
+    }
+    run.folder.finish(facts | ended | {"finished": now(), "summary": summary})
+    return Outcome(run.spec, run.folder.path, ended["status"], ended["reason"], summary)
+
+
+def _there(run: Run, request: Request) -> Outcome | None:
+    """The outcome of a run that need not be run: it ended for good, and holds all that is asked for."""
+    if not run.folder.final:
+        return None
+    found = run.folder.read()
+    forced = (
+        request.force and (found["finished"] or "") <= request.begun
+    )  # what another process did since is not redone
+    lacking = request.inspect and not found["inspected"] and type(run.method).inspect is not Method.inspect
+    if forced or lacking:
+        return None
+    reason = "already there" if found["status"] == "done" else found["reason"]
+    return Outcome(run.spec, run.folder.path, found["status"], reason, found["summary"])
+
+
+def _begin(
+    run: Run, request: Request, facts: dict[str, Any], federation: Federation, checkpoint: Checkpoint
+) -> tuple[dict[str, Any], list[Mapping[str, Any]], int]:
+    """Go on where an interrupted attempt stopped, or begin anew: (run.json, rounds that are done, peak memory)."""
+    manifest = checkpoint.manifest()
+    if manifest and run.folder.exists and not request.force:
+        before = run.folder.read()
+        done = manifest["rounds_done"]
+        here = {"rounds_done": done, "started": facts["started"], "environment": facts["environment"]}
+        undone = {name: facts[name] for name in ("status", "reason", "traceback", "finished", "summary", "files")}
+        resumed = {**before, **undone, "inspected": request.inspect, "resumed": [*before["resumed"], here]}
+        with suppress(RequestError):  # rounds.jsonl is damaged
+            if before["status"] not in FINAL and checkpoint.restore(federation, manifest):
+                return resumed, [*run.folder.go_on(resumed, done)], manifest["peak_memory_bytes"] or 0
+    run.folder.start(facts)
+    return facts, [], 0
+
+
+def _facts(run: Run, request: Request, device: torch.device) -> dict[str, Any]:
+    """run.json of a run that begins now."""
+    problem = run.problem
+    speed = {"matrix_product_flops_per_second": matrix_product_rate(device, size=1024, repeats=3)}
+    return {
         "status": "running",
         "reason": None,
         "traceback": None,
         "key": run.spec.key,
         "specification": run.spec.model_dump(mode="json", exclude_none=True),
         "dataset": {
-            "name": run.problem.dataset.name,
-            "hash": run.problem.dataset.hash,
-            "classes": len(run.problem.dataset.classes),
-            "samples": len(run.problem.dataset.labels),
-            "target_accuracy": run.problem.dataset.target,
+            "name": problem.dataset.name,
+            "hash": problem.dataset.hash,
+            "classes": len(problem.dataset.classes),
+            "samples": len(problem.dataset.labels),
+            "target_accuracy": problem.dataset.target,
         },
-        "partition": {"hash": run.problem.partition.hash, "counts": run.problem.partition.counts},
-        "architectures": [run.problem.line_up.of(k).name for k in range(run.spec.federation.clients)],
-        "environment": environment(device),
+        "partition": {"hash": problem.partition.hash, "counts": problem.partition.counts},
+        "architectures": [problem.line_up.of(k).name for k in range(run.spec.federation.clients)],
+        "environment": environment(device) | speed,
         "command": list(request.command),
-        "started": _now(),
+        "inspected": request.inspect,
+        "started": now(),
+        "resumed": [],
         "finished": None,
         "summary": None,
+        "weights_hash": None,
+        "files": {},
     }
-    run.folder.start(facts)
-    memory = PeakMemory(device)
-    rounds: list[Mapping[str, Any]] = []
-    status, reason, trace = "done", None, None
-    try:
-        federation = Federation(run.method, run.problem.task(), run.spec.federation, device)
-        for record in federation.run():
-            run.folder.append(record)
-            rounds.append(record)
-            on_round(run, record)
-    except Diverged as error:
-        status, reason = "diverged", str(error)
-    except Exception as error:
-        status, trace = "failed", traceback.format_exc()
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-    summary = summarise(rounds)
-    busy = summary["client_seconds"] + summary["server_seconds"]
-    summary |= {"gpu_seconds": busy if device.type == "cuda" else None, "peak_memory_bytes": memory.bytes}
-    ended = {"status": status, "reason": reason, "traceback": trace, "finished": _now(), "summary": summary}
-    run.folder.write(facts | ended)
-    return Outcome(run.spec, run.folder.path, status, reason, summary)
+
+
+def _keep_representations(folder: RunFolder, federation: Federation) -> None:
+    clients = range(federation.task.num_clients)
+    arrays: Any = condensed({k: representations(federation.engine, federation.client(k)) for k in clients})
+    if arrays:
+        write_whole(folder.path / "inspection.npz", lambda file: np.savez_compressed(file, **arrays))
+
+
+def _reason(error: Exception) -> str:
+    """An exception in one line."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    lacks = ("can't allocate memory", "not enough memory")  # torch on a CPU raises a plain RuntimeError
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in text for words in lacks):
+        return f"out of memory: {text}"
+    return text
 
 
 def unsupported(method: Method, task: Task) -> str | None:
@@ -262,5 +367,6 @@ def _distinct(what: str, values: Sequence[object]) -> None:
             raise RequestError(f"{what}: {value} stands twice in the request; name each once")
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def now() -> str:
+    """The time in words that sort as it passes."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

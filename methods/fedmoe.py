@@ -34,7 +34,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from benchmark.api import Client, Count, Fraction, LocalModel, Method, Phase, Rate, SwitchNorm2d, Task
+from benchmark.api import Client, Count, Fraction, Inspection, LocalModel, Method, Phase, Rate, SwitchNorm2d, Task
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,14 @@ class FedMoE(Method):
         """The header on the mixed representation."""
         a = client.gate(x)  # [B, 2]
         return client.header(a[:, :1] * client.expert(x) + a[:, 1:] * client.extractor(x))
+
+    def inspect(self, client: Client, x: Tensor) -> Inspection:
+        """What the gate says, and what it chooses between."""
+        shared, private = client.gate(x).unbind(1)  # [B] each
+        return Inspection(
+            weights={"shared expert": shared, "private expert": private},
+            representations={"shared expert": client.expert(x), "private expert": client.extractor(x)},
+        )
 
 
 class Gate(nn.Sequential):

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import augment
-from benchmark.channel import State, packed
+from benchmark.channel import State, copied
 from benchmark.client import Client
 from benchmark.config import FederationConfig
 from benchmark.cost import FlopCounter, Stopwatch, keep_freed_memory
 from benchmark.errors import Diverged
-from benchmark.method import Batch, Method, Phase, initial_parts, weights
+from benchmark.method import Batch, Inspection, Method, Phase, initial_parts, weights
 from benchmark.seeds import torch_seeded
 from benchmark.task import Task
 
@@ -71,7 +71,7 @@ class EagerEngine:
 
     def state(self, client: Client) -> State:
         """The client's state, read back by copy."""
-        return {name: packed(value) for name, value in [*weights(client.parts).items(), *client.values.items()]}
+        return copied({**weights(client.parts), **client.values})
 
     def train(self, client: Client, epochs: Iterator[tuple[Tensor, ...]]) -> Trained:
         """Train the client in place through all phases of the method, then take the statistics.
@@ -108,6 +108,15 @@ class EagerEngine:
                     best, label = predictor(client, batch.x).max(1)
                     correct[name] += ((label == batch.y) & (best > -torch.inf)).sum()
         return {name: int(count) for name, count in correct.items()}
+
+    def inspect(self, client: Client, indices: Tensor) -> Inspection:
+        """What the method shows of its predictions on these samples."""
+        with self._exact(), _frozen(client):
+            shown = [
+                self.method.inspect(client, self.task.batch(chunk)[0]) for chunk in indices.split(EVALUATION_BATCH)
+            ]
+        kinds = zip(*shown, strict=True)
+        return Inspection(*({name: torch.cat([part[name] for part in kind]) for name in kind[0]} for kind in kinds))
 
     def _new_parts(self, client: int) -> dict[str, nn.Module]:
         parts = initial_parts(self.method, self.task, client)

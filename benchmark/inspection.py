@@ -1,0 +1,56 @@
+"""What a method shows of its predictions, in a form small enough to keep; `run --inspect` stores it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.client import Client
+from benchmark.engine.eager import EagerEngine
+
+SAMPLES = 400
+"""Test samples of all clients together whose representations are kept."""
+COMPONENTS = 32
+"""Principal components of a representation that are kept: what t-SNE starts from."""
+
+
+def weights_by_class(engine: EagerEngine, client: Client) -> Mapping[str, dict[str, float]]:
+    """What is weighed -> class -> its mean weight over the client's test samples of that class."""
+    test = engine.task.clients[client.info.id].test
+    labels = engine.task.labels.index_select(0, test)
+    shown = engine.inspect(client, test).weights
+    classes = labels.unique().tolist()
+    return {
+        name: {str(c): round(float(weight[labels == c].mean()), 4) for c in classes} for name, weight in shown.items()
+    }
+
+
+def representations(engine: EagerEngine, client: Client) -> tuple[Mapping[str, Tensor], Tensor]:
+    """Representations [n, d] of the client's first test samples, by name, and their labels [n], on the CPU."""
+    test = engine.task.clients[client.info.id].test[: max(2, SAMPLES // engine.task.num_clients)]
+    shown = engine.inspect(client, test).representations
+    return {name: vectors.cpu() for name, vectors in shown.items()}, engine.task.labels.index_select(0, test).cpu()
+
+
+def condensed(of_clients: Mapping[int, tuple[Mapping[str, Tensor], Tensor]]) -> dict[str, np.ndarray]:
+    """All clients' representations as arrays to store; none where there are none.
+
+    points [n, components] float32 in the principal components of them all; beside each its kind (position in names),
+    client and label, [n] int32; names [kinds].
+    """
+    rows = [(name, k, found, labels) for k, (shown, labels) in of_clients.items() for name, found in shown.items()]
+    if not rows:
+        return {}
+    names = list(dict.fromkeys(name for name, *_ in rows))
+    vectors = torch.cat([vectors for _, _, vectors, _ in rows]).double()
+    _, _, directions = torch.linalg.svd(vectors - vectors.mean(0), full_matrices=False)
+    points = (vectors - vectors.mean(0)) @ directions[:COMPONENTS].T
+    counts = [len(labels) for *_, labels in rows]
+    return {
+        "points": points.numpy().astype(np.float32),
+        "kind": np.repeat([names.index(name) for name, *_ in rows], counts).astype(np.int32),
+        "client": np.repeat([k for _, k, *_ in rows], counts).astype(np.int32),
+        "label": torch.cat([labels for *_, labels in rows]).numpy().astype(np.int32),
+        "names": np.array(names),
+    }

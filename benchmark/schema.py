@@ -1,0 +1,155 @@
+"""The shape of what is stored: read from disk, it is this or it is refused. No torch.
+
+run.json is a Run; each line of rounds.jsonl is a Round.
+"""
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict  # Python 3.11's own does not tell pydantic enough
+
+SCHEMA = 2
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+Whole = Annotated[int, Field(ge=0, lt=2**53)]
+Amount = Annotated[float, Field(ge=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Text = Annotated[str, Field(max_length=10_000)]
+Sizes = dict[Text, Whole]
+Status = Literal["running", "done", "failed", "diverged", "skipped"]
+FINAL: tuple[Status, ...] = ("done", "diverged")
+"""How a run ends for good: it would end so again. One that failed may have lacked memory, and is tried again."""
+
+
+@with_config(STRICT)
+class Scores(TypedDict):
+    """Correct predictions and samples, per client in the order of ids: [N] each."""
+
+    correct: list[Whole]
+    total: list[Annotated[int, Field(ge=1)]]
+
+
+@with_config(STRICT)
+class Turn(TypedDict):
+    """What one participant did in one round; seconds by purpose, bytes by what travelled."""
+
+    id: Whole
+    steps: Whole
+    train_loss: float
+    flops: Whole
+    seconds: dict[Text, Amount]
+    bytes_up: Sizes
+    bytes_down: Sizes
+
+
+@with_config(STRICT)
+class Round(TypedDict):
+    """One round; the scores are there where it was evaluated.
+
+    predictors: name -> moment -> scores, of the predictors beside the headline one
+    inspection: what was weighed -> per client, class -> mean weight of its test samples; where it was asked for
+    """
+
+    round: Annotated[int, Field(ge=1)]
+    participants: list[Whole]
+    train_loss: float
+    bytes_up: Whole
+    bytes_down: Whole
+    client_flops: Whole
+    client_seconds: Amount
+    clients: list[Turn]
+    server_flops: Whole
+    server_seconds: Amount
+    eval_seconds: Amount
+    post_local: NotRequired[Scores]
+    post_download: NotRequired[Scores]
+    validation: NotRequired[Scores]
+    predictors: NotRequired[dict[Text, dict[Text, Scores]]]
+    inspection: NotRequired[dict[Text, list[dict[Text, float]]]]
+
+
+@with_config(STRICT)
+class Summary(TypedDict):
+    """What the rounds say in all: accuracies in percent, null where no round was evaluated; totals of costs."""
+
+    rounds_done: Whole
+    headline: Text
+    accuracy_mean: Percent | None
+    accuracy_std_clients: Amount | None
+    accuracy_worst_decile: Percent | None
+    accuracy_weighted: Percent | None
+    accuracy_oracle: Percent | None
+    accuracy_mean_post_download: Percent | None
+    accuracy_mean_by_predictor: dict[Text, Percent]
+    bytes_up: Whole
+    bytes_down: Whole
+    bytes_by_name: dict[Text, Sizes]
+    client_flops: Whole
+    server_flops: Whole
+    client_seconds: Amount
+    server_seconds: Amount
+    eval_seconds: Amount
+    gpu_seconds: Amount | None
+    peak_memory_bytes: Whole | None
+
+
+@with_config(STRICT)
+class DatasetFacts(TypedDict):
+    """The data set of a run; target_accuracy in percent."""
+
+    name: Text
+    hash: Text
+    classes: Whole
+    samples: Whole
+    target_accuracy: Percent | None
+
+
+@with_config(STRICT)
+class PartitionFacts(TypedDict):
+    """Hash of all indices, and samples of each class at each client: [N][C]."""
+
+    hash: Text
+    counts: list[list[Whole]]
+
+
+@with_config(STRICT)
+class Resumed(TypedDict):
+    """Where an interrupted run went on: after how many rounds, and in which environment."""
+
+    rounds_done: Whole
+    started: Text
+    environment: dict[Text, Any]
+
+
+@with_config(STRICT)
+class Run(TypedDict):
+    """One run.
+
+    files: name -> SHA-256 of what the run has written beside run.json, once it has ended
+    weights_hash: of all that server and clients hold at the end
+    digest: SHA-256 of everything else in this file
+    """
+
+    schema: Literal[2]
+    status: Status
+    reason: Text | None
+    traceback: str | None
+    key: Text
+    specification: dict[Text, Any]
+    dataset: DatasetFacts
+    partition: PartitionFacts
+    architectures: list[Text]
+    environment: dict[Text, Any]
+    command: list[Text]
+    inspected: bool
+    started: Text
+    resumed: list[Resumed]
+    finished: Text | None
+    summary: Summary | None
+    weights_hash: Text | None
+    files: dict[Text, Text]
+    digest: Text
+
+
+RUN: TypeAdapter[Run] = TypeAdapter(Run)
+ROUND: TypeAdapter[Round] = TypeAdapter(Round)
