@@ -25,6 +25,7 @@ from typing_extensions import TypedDict
 from benchmark.channel import Rows, State, Value
 from benchmark.federation import Federation
 from benchmark.files import write_whole
+from benchmark.record import MANIFEST
 from benchmark.schema import STRICT
 
 Layout = list[str] | Literal["tensor", "rows"]
@@ -50,7 +51,7 @@ class Manifest(TypedDict):
     clients: dict[int, Held]
 
 
-MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
+ADAPTER: TypeAdapter[Manifest] = TypeAdapter(Manifest)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Checkpoint:
     def manifest(self) -> Manifest | None:
         """What checkpoint.json says, or None where there is none that is whole."""
         try:
-            return MANIFEST.validate_json(self._path.read_bytes())
+            return ADAPTER.validate_json(self._path.read_bytes())
         except (OSError, ValueError):
             return None
 
@@ -93,7 +94,7 @@ class Checkpoint:
 
     @property
     def _path(self) -> Path:
-        return self.folder / "checkpoint.json"
+        return self.folder / MANIFEST
 
     def _write(self, holder: str, t: int, state: State) -> Held:
         content = save({key: tensor for name, value in state.items() for key, tensor in _tensors(name, value).items()})

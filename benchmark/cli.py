@@ -145,13 +145,31 @@ def run(
 @click.option("--target", metavar="X or NAME=X,...", help="Accuracy in percent whose cost is given.  [the data set's]")
 def report(results: Path, reports: Path, experiment: str | None, target: str | None) -> None:
     """Write tables and figures from results that are there."""
-    chosen = [file_name("--experiment", name) for name in experiment.split(",")] if experiment else []
-    for name in chosen:
-        if not (results / name).is_dir():
-            raise RequestError(f"there is no experiment {name!r} in {results}")
+    chosen = _experiments(results, experiment)
     check_writable(reports)
     for page in _write_report(results, reports, chosen, _targets(target)):
         click.echo(f"report: {page}")
+
+
+@cli.command()
+@_folder("results", "Where results are kept.")
+@click.option("--experiment", metavar="A,B,...", help="Only these experiments.  [all]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def verify(results: Path, experiment: str | None, as_json: bool) -> int:
+    """Check that results are whole and fit together; exit code 1 where they do not."""
+    from benchmark.verify import verify as examine
+
+    findings, runs = examine(results, _experiments(results, experiment))
+    if not runs:
+        raise RequestError(f"there are no results in {results}; `run` makes some")
+    if as_json:
+        listed = [{"path": str(path), "problem": problem} for path, problem in findings]
+        click.echo(json.dumps({"ok": not findings, "runs": runs, "findings": listed}, indent=1))
+    else:
+        for path, problem in findings:
+            click.echo(f"{path}: {problem}")
+        click.echo(f"{runs} run{'s' * (runs != 1)}, {len(findings) or 'no'} problem{'s' * (len(findings) != 1)}")
+    return 1 if findings else 0
 
 
 @cli.command(name="list")
@@ -181,6 +199,15 @@ def doctor(data: Path) -> int:
     for name, good, text in findings:
         click.echo(f"{'ok ' if good else 'NO '} {name:{width}}  {text}")
     return 0 if all(good for _, good, _ in findings) else 1
+
+
+def _experiments(results: Path, text: str | None) -> list[str]:
+    """The experiments that were named, all of which exist."""
+    chosen = [file_name("--experiment", name) for name in text.split(",")] if text else []
+    for name in chosen:
+        if not (results / name).is_dir():
+            raise RequestError(f"there is no experiment {name!r} in {results}")
+    return chosen
 
 
 def _request(

@@ -27,6 +27,11 @@ from benchmark.schema import FINAL, ROUND, RUN, SCHEMA, Round, Run
 HEADLINE_SHARE = 0.05
 """The headline is the mean over this share of the evaluated rounds, the last ones; at least one."""
 
+MANIFEST = "checkpoint.json"
+"""The file of a run that says where to go on."""
+CLAIM = "claim"
+"""The file of a run that a process holds while it works on it."""
+
 ACCURACIES = (
     "accuracy_mean",
     "accuracy_std_clients",
@@ -65,7 +70,7 @@ class RunFolder:
         """Whether the run is this process's alone within the block."""
         with storing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        return claim(self.path / "claim")
+        return claim(self.path / CLAIM)
 
     def start(self, run: Record) -> None:
         """Begin anew: what an earlier attempt left is thrown away.
@@ -73,16 +78,25 @@ class RunFolder:
         In an order that leaves a run that is whole, or one that has to begin anew, wherever it is cut off.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / "checkpoint.json").unlink(missing_ok=True)
+        (self.path / MANIFEST).unlink(missing_ok=True)
         self.write(run)
         write_whole(self.path / "rounds.jsonl", lambda file: None)
-        self.tidy()
+        for path in self._debris():
+            path.unlink()
 
     def go_on(self, run: Record, rounds: int) -> list[Round]:
-        """Take up a run after so many rounds; these rounds. A line beyond them was cut off, or is run again."""
+        """Take up a run after so many rounds; these rounds. A line beyond them was cut off, or is run again.
+
+        Raises RequestError where they are not all there.
+        """
         path = self.path / "rounds.jsonl"
-        lines = path.read_bytes().splitlines(keepends=True)[:rounds]
+        try:
+            lines = path.read_bytes().splitlines(keepends=True)[:rounds]
+        except OSError as error:
+            raise RequestError(f"{path} is missing") from error
         kept = [_round(path, line) for line in lines]
+        if len(kept) < rounds:
+            raise RequestError(f"{path} has {len(kept)} rounds of {rounds}")
         write_whole(path, lambda file: file.writelines(lines))
         self.write(run)
         return kept
@@ -90,15 +104,25 @@ class RunFolder:
     def finish(self, run: Record) -> None:
         """Write how the run ended, with a hash of each file beside run.json."""
         names = sorted(p.name for p in self.path.iterdir() if p.name in ("rounds.jsonl", "inspection.npz"))
-        self.write({**run, "files": {name: _sha256((self.path / name).read_bytes()) for name in names}})
-        if run["status"] in FINAL:
-            self.tidy()
+        self.write({**run, "files": {name: sha256_of(self.path / name) for name in names}})
 
-    def tidy(self) -> None:
-        """Remove what only an unfinished run needs, and what a killed process has left."""
-        for pattern in ("checkpoint.json", "checkpoint.*", f"*{TEMPORARY}"):
-            for path in self.path.glob(pattern):
+    @property
+    def tidy(self) -> bool:
+        """Whether there is nothing that only an unfinished run needs, or that a killed process has left."""
+        return not self._debris() and not (self.path / CLAIM).exists()
+
+    def tidy_up(self) -> None:
+        """Remove such files, where the run has ended for good."""
+        if self.final:
+            for path in self._debris():
                 path.unlink()
+
+    def _debris(self) -> list[Path]:
+        """The manifest first: without it the other files of a checkpoint mean nothing."""
+        paths = {
+            path: None for pattern in (MANIFEST, "checkpoint.*", f"*{TEMPORARY}") for path in self.path.glob(pattern)
+        }
+        return [*paths]
 
     def write(self, run: Record) -> None:
         """Write run.json, whole or not at all."""
@@ -144,11 +168,13 @@ class RunFolder:
 def digest(run: Record) -> str:
     """SHA-256 of a run.json without its digest."""
     content = {name: value for name, value in run.items() if name != "digest"}
-    return _sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode())
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _round(path: Path, line: bytes) -> Round:

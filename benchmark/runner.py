@@ -182,10 +182,11 @@ def execute_all(runs: Sequence[Run], request: Request, display: Display) -> list
     outcomes: dict[Path, Outcome] = {}
     while left := [(i, run) for i, run in enumerate(runs, start=1) if run.folder.path not in outcomes]:
         for i, run in left:
-            with run.folder.claim() if _there(run, request) is None else nullcontext(True) as mine:
+            with nullcontext(True) if _there(run, request) and run.folder.tidy else run.folder.claim() as mine:
                 if mine:
                     display.start(f"{i}/{len(runs)} {run.spec.dataset} {run.spec.method.label}", run.rounds)
                     outcome = outcomes[run.folder.path] = _there(run, request) or execute(run, request, display)
+                    run.folder.tidy_up()
                     display.finish(outcome.status if outcome.reason is None else outcome.reason)
         if waiting := len(runs) - len(outcomes):
             display.wait(waiting)
@@ -256,8 +257,9 @@ def _begin(
         undone = {name: facts[name] for name in ("status", "reason", "traceback", "finished", "summary", "files")}
         resumed = {**before, **undone, "inspected": request.inspect, "resumed": [*before["resumed"], here]}
         with suppress(RequestError):  # rounds.jsonl is damaged
-            if before["status"] not in FINAL and checkpoint.restore(federation, manifest):
-                return resumed, [*run.folder.go_on(resumed, done)], manifest["peak_memory_bytes"] or 0
+            rounds = [*run.folder.go_on(resumed, done)] if before["status"] not in FINAL else []
+            if rounds and checkpoint.restore(federation, manifest):
+                return resumed, rounds, manifest["peak_memory_bytes"] or 0
     run.folder.start(facts)
     return facts, [], 0
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.config import FederationConfig
+from benchmark.config import FederationConfig, MethodSpec, RunSpec
 from benchmark.federation import Federation
 from benchmark.method import Method
 from benchmark.models.line_up import Architecture, LineUp
+from benchmark.record import RunFolder, summarise
 from benchmark.task import ClientData, Task
 
 torch.set_num_threads(1)  # toy networks are faster on one, above all on a busy machine
@@ -127,3 +128,116 @@ def real_data() -> Callable[[str], Path]:
         return place
 
     return folder
+
+
+def store(
+    results: Path,
+    label: str,
+    correct: Sequence[Sequence[int]],
+    *,
+    seed: int = 0,
+    status: str = "done",
+    reason: str | None = None,
+    sent: tuple[int, int] = (10**6, 10**6),
+    flops: int = 2 * 10**12,
+    dataset: str = "digits",
+    experiment: str = "exp",
+    predictors: dict | None = None,
+    partition: str = "pathological:2",
+    target: float | None = 70.0,
+    rounds: Sequence[dict] | None = None,
+    **federation: object,
+) -> RunFolder:
+    """One run as `run` leaves it: clients with 10 test samples each; correct[t] is what they get right in round t."""
+    clients = len(correct[0]) if correct else 2
+    config = {"clients": clients, "rounds": max(1, len(correct))} | federation
+    spec = RunSpec(
+        dataset=dataset,
+        data_hash="d" * 16,
+        method=MethodSpec(name=label.partition("+")[0], label=label, hyperparameters={"variant": label}),
+        partition=partition,
+        models="cnn5",
+        federation=FederationConfig(**config),
+        seed=seed,
+    )
+    up, down = (round(total / clients) for total in sent)
+    if rounds is None:
+        rounds = [
+            {
+                "round": t + 1,
+                "participants": list(range(clients)),
+                "train_loss": 1.0,
+                "bytes_up": up * clients,
+                "bytes_down": down * clients,
+                "client_flops": flops // clients * clients,
+                "client_seconds": 0.5,
+                "clients": [
+                    {
+                        "id": k,
+                        "steps": 1,
+                        "train_loss": 1.0,
+                        "flops": flops // clients,
+                        "seconds": {"training": 0.5 / clients},
+                        "bytes_up": {"expert": up} if up else {},
+                        "bytes_down": {"expert": down} if down else {},
+                    }
+                    for k in range(clients)
+                ],
+                "server_flops": 0,
+                "server_seconds": 0.1,
+                "eval_seconds": 0.2,
+                "post_local": {"correct": list(right), "total": [10] * clients},
+                "post_download": {"correct": list(right), "total": [10] * clients},
+                "predictors": predictors or {},
+            }
+            for t, right in enumerate(correct)
+        ]
+    folder = RunFolder.of(results, experiment, dataset, label, spec.key)
+    facts = {
+        "status": status,
+        "reason": reason,
+        "traceback": None,
+        "key": spec.key,
+        "specification": spec.model_dump(mode="json", exclude_none=True),
+        "dataset": {
+            "name": dataset,
+            "hash": "d" * 16,
+            "classes": 4,
+            "samples": 50 * clients,
+            "target_accuracy": target,
+        },
+        "partition": {
+            "hash": f"{seed:016x}",
+            "counts": [[25 * (c // 2 == k % 2) for c in range(4)] for k in range(clients)],
+        },
+        "architectures": ["CNN-1"] * clients,
+        "environment": {
+            "python": "3.11",
+            "packages": {"torch": "2.9.0"},
+            "cpu": "a CPU",
+            "threads": 2,
+            "device": "cpu",
+            "git": "0" * 40,
+            "dirty": False,
+            "matrix_product_flops_per_second": 1e11,
+        },
+        "command": ["python", "-m", "benchmark", "run", "--seeds", str(seed)],
+        "inspected": False,
+        "started": "2026-01-01T00:00:00.000+00:00",
+        "resumed": [],
+        "finished": "2026-01-01T01:00:00.000+00:00",
+        "summary": None,
+        "weights_hash": "0" * 64,
+        "files": {},
+    }
+    folder.start(facts)
+    for record in rounds:
+        folder.append(record)
+    summary = summarise(rounds) | {"peak_memory_bytes": 3 * 2**20, "gpu_seconds": None}
+    folder.finish(facts | {"summary": summary})
+    return folder
+
+
+@pytest.fixture(name="store")
+def _store() -> Callable[..., RunFolder]:
+    return store

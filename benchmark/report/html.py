@@ -24,8 +24,10 @@ PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+={0,2}")
 """A picture inside the page."""
 OPEN = 3
 """How many comparisons are unfolded at first: all charts of a hundred would be slow to scroll past."""
-DRAWN = ("title", "target", "series", "partition")
-"""What page.js needs of a comparison."""
+DRAWN = ("target", "partition")
+"""What page.js needs of a comparison, besides its series."""
+UNITS = {"bytes": 1e6, "flops": 1e12}
+"""Cost of a series -> how many of it are one on the axis: MB, TFLOP."""
 
 
 def render(document: Mapping[str, Any]) -> str:
@@ -112,8 +114,7 @@ def _commands(comparisons: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 def _cells(table: Mapping[str, Any]) -> Iterator[list[tuple[str, str]]]:
     """The rows of a table, each cell with its rank: 'best', 'second' or ''."""
-    rank = {(row, column): "second" for row, column in table["second"]}
-    rank |= {(row, column): "best" for row, column in table["best"]}
+    rank = dict.fromkeys(map(tuple, table["second"]), "second") | dict.fromkeys(map(tuple, table["best"]), "best")
     for i, row in enumerate(table["rows"]):
         yield [(text, rank.get((i, j), "")) for j, text in enumerate(row)]
 
@@ -127,14 +128,24 @@ def _sort_value(cell: Mapping[str, Any], numeric: bool) -> float | str | None:
 
 
 def _drawn(comparisons: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: _rounded(comparison[name]) for name in DRAWN} for comparison in comparisons]
+    return [
+        {name: _rounded(comparison[name]) for name in DRAWN} | {"series": [_series(s) for s in comparison["series"]]}
+        for comparison in comparisons
+    ]
+
+
+def _series(series: Mapping[str, Any]) -> dict[str, Any]:
+    """A series in the units of its axes."""
+    scaled = {name: [None if n is None else n / unit for n in series[name]] for name, unit in UNITS.items()}
+    return {name: _rounded(value) for name, value in {**series, **scaled}.items()}
 
 
 def _rounded(value: Any) -> Any:
-    """The same with six digits per number, more than a chart shows; null for what is not finite, as JSON has no NaN."""
+    """The same with five digits per number, what a chart shows; null for what is not finite, as JSON has no NaN."""
     match value:
         case float():
-            return float(f"{value:.6g}") if math.isfinite(value) else None
+            short = float(f"{value:.5g}") if math.isfinite(value) else None
+            return int(short) if short is not None and short.is_integer() else short
         case Mapping():
             return {name: _rounded(item) for name, item in value.items()}
         case list() | tuple():

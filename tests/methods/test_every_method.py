@@ -8,6 +8,8 @@ import torch
 
 from benchmark import registry
 from benchmark.channel import Channel, Rows
+from benchmark.checkpoint import Checkpoint, fingerprint
+from benchmark.federation import Federation
 from benchmark.models.cnn import LINE_UPS
 
 NAMES = sorted(registry.names("methods"))
@@ -144,3 +146,21 @@ def test_works_on_torchvision_networks_with_batch_norm(method, make_task, federa
     task = make_task((4,) * 4, line_up=registry.line_up("vision4"), shape=(3, 16, 16))
     _, records = federate(method, task, rounds=1, lr=0.01)
     assert records[0]["client_flops"] > 0
+
+
+@pytest.mark.parametrize("config", [{}, {"participation": 0.4, "momentum": 0.5}], ids=["all", "one of three"])
+def test_gone_on_from_a_checkpoint_equals_never_interrupted(method, make_task, federate, same, tmp_path, config):
+    whole, records = federate(method, make_task(), rounds=3, **config)
+    task, checkpoint = make_task(), Checkpoint(tmp_path)
+    first, again = (Federation(method, task, whole.config, torch.device("cpu")) for _ in range(2))
+    for record in first.run():
+        if record["round"] == 3:
+            break
+        checkpoint.save(first, record, None)
+    assert checkpoint.restore(again, checkpoint.manifest())
+    (last,) = again.run(2)
+    assert same(whole.states, again.states)
+    assert same(whole.server, again.server)
+    assert fingerprint(whole) == fingerprint(again)
+    assert last["post_download"] == records[2]["post_download"]
+    assert last["train_loss"] == records[2]["train_loss"]

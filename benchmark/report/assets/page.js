@@ -5,10 +5,10 @@ const comparisons = JSON.parse(document.getElementById("data").textContent);
 const NOTHING = "–";
 
 const AXES = {
-  round: { tab: "Rounds", title: "Round", scale: 1, unit: "" },
-  bytes: { tab: "MB sent", title: "Sent, up and down, by all clients together [MB]", scale: 1e6, unit: " MB" },
-  flops: { tab: "TFLOP", title: "Computed by all clients together [TFLOP]", scale: 1e12, unit: " TFLOP" },
-  seconds: { tab: "Seconds", title: "Training, all clients together [s]", scale: 1, unit: " s" },
+  round: { tab: "Rounds", title: "Round", unit: "" },
+  bytes: { tab: "MB sent", title: "Sent, up and down, by all clients together [MB]", unit: " MB" },
+  flops: { tab: "TFLOP", title: "Computed by all clients together [TFLOP]", unit: " TFLOP" },
+  seconds: { tab: "Seconds", title: "Training, all clients together [s]", unit: " s" },
 };
 
 /* ---------- elements and numbers ---------- */
@@ -40,7 +40,11 @@ const nearest = (values, n) => values.reduce((a, b) => (Math.abs(b - n) < Math.a
 
 /* ---------- colours that can be seen on either ground ---------- */
 
-const GROUNDS = { "--on-light": { paper: [255, 255, 255], ink: [28, 33, 39] }, "--on-dark": { paper: [20, 23, 27], ink: [227, 231, 236] } };
+/** What a colour is seen on, and the contrast that it then needs: 3 : 1 is what WCAG asks of graphics. */
+const GROUNDS = {
+  "--on-light": { ground: [255, 255, 255], enough: 3 },
+  "--on-dark": { ground: [20, 23, 27], enough: 4.5 },
+};
 
 function luminance(rgb) {
   const [r, g, b] = rgb.map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
@@ -52,14 +56,34 @@ function contrast(one, other) {
   return (high + 0.05) / (low + 0.05);
 }
 
-/** The colour, moved towards ink until it stands out 3 : 1, what WCAG asks of graphics. */
-function legible(colour, { paper, ink }) {
+/** Hue, saturation and lightness of #rrggbb, a grey for anything else. */
+function hsl(colour) {
   const hex = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(colour);
-  const plain = hex ? hex.slice(1).map((c) => parseInt(c, 16)) : [128, 128, 128];
-  const mixed = (share) => plain.map((c, i) => Math.round(c + (ink[i] - c) * share));
-  let share = 0;
-  while (share < 1 && contrast(mixed(share), paper) < 3) share += 0.05;
-  return `rgb(${mixed(share).join(" ")})`;
+  const [r, g, b] = hex ? hex.slice(1).map((c) => parseInt(c, 16) / 255) : [0.5, 0.5, 0.5];
+  const [low, high] = [Math.min(r, g, b), Math.max(r, g, b)];
+  const [chroma, lightness] = [high - low, (high + low) / 2];
+  if (!chroma) return [0, 0, lightness];
+  const sector = high === r ? (g - b) / chroma : high === g ? (b - r) / chroma + 2 : (r - g) / chroma + 4;
+  return [sector * 60, chroma / (1 - Math.abs(2 * lightness - 1)), lightness];
+}
+
+function rgb([hue, saturation, lightness]) {
+  const reach = saturation * Math.min(lightness, 1 - lightness);
+  const channel = (n) => {
+    const k = (((n + hue / 30) % 12) + 12) % 12;
+    return Math.round(255 * (lightness - reach * clamp(-1, Math.min(k - 3, 9 - k), 1)));
+  };
+  return [channel(0), channel(8), channel(4)];
+}
+
+/** The colour, made lighter or darker until it stands out. */
+function legible(colour, { ground, enough }) {
+  const [hue, saturation, lightness] = hsl(colour);
+  const step = luminance(ground) > 0.5 ? -0.02 : 0.02;
+  const moved = (n) => rgb([hue, saturation, clamp(0, lightness + n * step, 1)]);
+  let n = 0;
+  while (n < 50 && contrast(moved(n), ground) < enough) n += 1;
+  return `rgb(${moved(n).join(" ")})`;
 }
 
 function coloured(element, colour) {
@@ -143,7 +167,7 @@ function watch(plot, { move, key, leave }) {
 function points(series, axis) {
   const found = series.round.map((round, i) => ({
     round,
-    x: isNumber(series[axis][i]) ? series[axis][i] / AXES[axis].scale : null,
+    x: series[axis][i],
     y: series.accuracy[i],
     low: series.low?.[i],
     high: series.high?.[i],
@@ -160,7 +184,12 @@ function track(series, axis, log) {
 
 function curves(figure, comparison) {
   const state = { axis: "round", log: logByDefault(comparison), hidden: new Set(), cursor: null };
-  const plot = html("div", { class: "plot", tabindex: 0, role: "group", "aria-label": "Curves. Arrow keys read values." });
+  const plot = html("div", {
+    class: "plot",
+    tabindex: 0,
+    role: "group",
+    "aria-label": "Curves. Arrow keys read values.",
+  });
   const tip = tooltip(plot);
   const bar = html("div", { class: "bar control" });
   const legend = html("ul", { class: "legend" });
@@ -185,7 +214,12 @@ function curves(figure, comparison) {
     },
     key(name) {
       const last = drawn.stops.length - 1;
-      const next = { ArrowRight: (state.cursor ?? -1) + 1, ArrowLeft: (state.cursor ?? last + 1) - 1, Home: 0, End: last }[name];
+      const next = {
+        ArrowRight: (state.cursor ?? -1) + 1,
+        ArrowLeft: (state.cursor ?? last + 1) - 1,
+        Home: 0,
+        End: last,
+      }[name];
       if (next === undefined) return false;
       state.cursor = clamp(0, next, last);
       read();
@@ -213,7 +247,12 @@ function fillBar(bar, comparison, state, draw) {
   const log = html("input", { type: "checkbox", ...(state.log ? { checked: "" } : {}) });
   const check = html("label", { class: "check", hidden: "" }, log, "logarithmic");
   const choices = Object.entries(AXES).map(([axis, { tab }]) => {
-    const input = html("input", { type: "radio", name: group, value: axis, ...(axis === state.axis ? { checked: "" } : {}) });
+    const input = html("input", {
+      type: "radio",
+      name: group,
+      value: axis,
+      ...(axis === state.axis ? { checked: "" } : {}),
+    });
     input.addEventListener("change", () => {
       Object.assign(state, { axis, cursor: null });
       check.hidden = axis !== "bytes";
@@ -225,12 +264,19 @@ function fillBar(bar, comparison, state, draw) {
     Object.assign(state, { log: log.checked, cursor: null });
     draw();
   });
-  bar.append(html("fieldset", { class: "segments" }, html("legend", { class: "unseen" }, "Horizontal axis"), ...choices), check);
+  bar.append(
+    html("fieldset", { class: "segments" }, html("legend", { class: "unseen" }, "Horizontal axis"), ...choices),
+    check,
+  );
 }
 
 function fillLegend(legend, comparison, state, draw) {
   for (const series of comparison.series) {
-    const sample = svg("svg", { "aria-hidden": "true" }, svg("line", { class: "line", x1: 1, x2: 25, y1: 4, y2: 4, "stroke-dasharray": series.dash }));
+    const sample = svg(
+      "svg",
+      { "aria-hidden": "true" },
+      svg("line", { class: "line", x1: 1, x2: 25, y1: 4, y2: 4, "stroke-dasharray": series.dash }),
+    );
     const button = html("button", { type: "button", "aria-pressed": "true" }, sample, html("span", {}, series.label));
     button.addEventListener("click", () => {
       if (!state.hidden.delete(series.label)) state.hidden.add(series.label);
@@ -264,8 +310,10 @@ function drawCurves(plot, comparison, state) {
 
   const drawing = canvas(width, height, inWords(shown, state.axis));
   drawGrid(drawing, box, { across, up, xs, ys, log, axis: state.axis, empty: stops.length === 0 });
-  drawTarget(drawing, box, { up, ys, target: comparison.target });
-  for (const t of shown) drawing.append(drawTrack(t, { across, up, box }));
+  drawing.append(
+    ...shown.map((t) => drawTrack(t, { across, up, box })),
+    ...targetMarks(comparison.target, ys, up, box),
+  );
   plot.querySelector("svg")?.remove();
   plot.prepend(drawing);
   return { tracks, shown, stops, across, up, box, drawing };
@@ -285,19 +333,30 @@ function domainOfAccuracy(shown, target) {
   if (!values.length) return [0, 100];
   let [low, high] = [least(values), most(values)];
   const span = Math.max(high - low, 2);
-  if (isNumber(target)) [low, high] = [Math.min(low, Math.max(target, low - span)), Math.max(high, target <= high + span ? target : high)];
+  if (isNumber(target))
+    [low, high] = [Math.min(low, Math.max(target, low - span)), Math.max(high, target <= high + span ? target : high)];
   const margin = Math.max(high - low, 2) * 0.06;
   return [Math.max(Math.min(0, low), low - margin), Math.min(Math.max(100, high), high + margin)];
 }
 
 function drawGrid(drawing, box, { across, up, xs, ys, log, axis, empty }) {
   for (const tick of roundSteps(ys[0], ys[1], 6)) {
-    drawing.append(line("gridline", box.left, up(tick), box.right, up(tick)), text(box.left - 8, up(tick) + 4, "end", digits(tick)));
+    drawing.append(
+      line("gridline", box.left, up(tick), box.right, up(tick)),
+      text(box.left - 8, up(tick) + 4, "end", digits(tick)),
+    );
   }
   const count = Math.max(3, Math.floor((box.right - box.left) / 80));
-  const ticks = empty ? [] : log ? logSteps(xs[0], xs[1], count) : roundSteps(xs[0], xs[1], count, axis === "round" ? 1 : 0);
+  const ticks = empty
+    ? []
+    : log
+      ? logSteps(xs[0], xs[1], count)
+      : roundSteps(xs[0], xs[1], count, axis === "round" ? 1 : 0);
   for (const tick of ticks) {
-    drawing.append(line("axis", across(tick), box.bottom, across(tick), box.bottom + 4), text(across(tick), box.bottom + 18, "middle", digits(tick)));
+    drawing.append(
+      line("axis", across(tick), box.bottom, across(tick), box.bottom + 4),
+      text(across(tick), box.bottom + 18, "middle", digits(tick)),
+    );
   }
   const title = empty && axis === "bytes" ? "No method shown sends anything" : AXES[axis].title;
   drawing.append(
@@ -307,13 +366,14 @@ function drawGrid(drawing, box, { across, up, xs, ys, log, axis, empty }) {
   );
 }
 
-function drawTarget(drawing, box, { up, ys, target }) {
-  if (!isNumber(target)) return;
-  const inside = target >= ys[0] && target <= ys[1];
-  if (inside) drawing.append(line("target", box.left, up(target), box.right, up(target)));
-  const words = `target ${digits(target)} %` + (inside ? "" : target > ys[1] ? " ↑" : " ↓");
-  const y = inside ? up(target) - 5 : target > ys[1] ? box.top - 2 : box.bottom - 6;
-  drawing.append(text(box.right, Math.max(box.top - 2, y), "end", words));
+/** The target's line and name; no more than an arrow where it is far from the curves. */
+function targetMarks(target, ys, up, box) {
+  if (!isNumber(target)) return [];
+  const words = `target ${digits(target)} %`;
+  const name = (y, suffix = "") => text(box.right, y, "end", words + suffix, "target-name");
+  if (target > ys[1]) return [name(box.top - 2, " ↑")];
+  if (target < ys[0]) return [name(box.bottom - 6, " ↓")];
+  return [line("target", box.left, up(target), box.right, up(target)), name(up(target) - 5)];
 }
 
 function drawTrack({ series, level, points: ps }, { across, up, box }) {
@@ -324,15 +384,19 @@ function drawTrack({ series, level, points: ps }, { across, up, box }) {
     const edge = [...banded.map((p) => place(p, p.high)), ...banded.map((p) => place(p, p.low)).reverse()];
     group.append(svg("path", { class: "band", d: `M${edge.join("L")}Z` }));
   }
-  const path = level === null ? ps.map((p) => place(p, p.y)) : [box.left, box.right].map((x) => `${x},${up(level).toFixed(1)}`);
-  if (path.length) group.append(svg("path", { class: "line", d: `M${path.join("L")}`, "stroke-dasharray": series.dash }));
-  if (ps.length <= 15) group.append(...ps.map((p) => svg("circle", { class: "dot", cx: across(p.x), cy: up(p.y), r: 3.5 })));
+  const path =
+    level === null ? ps.map((p) => place(p, p.y)) : [box.left, box.right].map((x) => `${x},${up(level).toFixed(1)}`);
+  if (path.length)
+    group.append(svg("path", { class: "line", d: `M${path.join("L")}`, "stroke-dasharray": series.dash }));
+  if (ps.length <= 15)
+    group.append(...ps.map((p) => svg("circle", { class: "dot", cx: across(p.x), cy: up(p.y), r: 3.5 })));
   return group;
 }
 
 function inWords(shown, axis) {
   const ends = shown.filter((t) => t.last).map((t) => `${t.series.label} ${percent(t.last.y)}`);
-  return `Line chart: mean accuracy of clients over ${AXES[axis].tab}. At the end: ${ends.join(", ") || "nothing shown"}.`;
+  const said = ends.join(", ") || "nothing shown";
+  return `Line chart: mean accuracy of clients over ${AXES[axis].tab}. At the end: ${said}.`;
 }
 
 /** At a cost a method has the accuracy of its last round within that cost. */
@@ -347,8 +411,16 @@ function showReading({ shown, stops, across, up, box, drawing }, state, plot, ti
   const marks = svg("g", { class: "reading" }, line("cursor", across(stop), box.top, across(stop), box.bottom));
   const rows = readings.map((r) => {
     const aside = r.level !== null ? "0 bytes" : r.at && !byRound ? `round ${whole(r.at.round)}` : "";
-    if (r.at) marks.append(coloured(svg("circle", { class: "dot", cx: across(r.at.x), cy: up(r.at.y), r: 4.5 }), r.series.colour));
-    const name = html("th", { scope: "row" }, coloured(html("span", { class: "swatch" }), r.series.colour), r.series.label);
+    if (r.at)
+      marks.append(
+        coloured(svg("circle", { class: "dot", cx: across(r.at.x), cy: up(r.at.y), r: 4.5 }), r.series.colour),
+      );
+    const name = html(
+      "th",
+      { scope: "row" },
+      coloured(html("span", { class: "swatch" }), r.series.colour),
+      r.series.label,
+    );
     const number = html("td", {}, value(r) === -Infinity ? NOTHING : percent(value(r)));
     return html("tr", {}, name, number, ...(byRound ? [] : [html("td", { class: "aside" }, aside)]));
   });
@@ -375,15 +447,22 @@ function clients(figure, comparison) {
     tip.hide();
   };
   watch(plot, { move: (x, y) => readClient(drawn, plot, tip, x, y), key: () => false, leave });
-  figure.append(plot, html("p", { class: "caption" }, "A dot per client, by client id from top to bottom; the bar and the number are their mean."));
+  figure.append(
+    plot,
+    html(
+      "p",
+      { class: "caption" },
+      "A dot per client, by client id from top to bottom; the bar and the number are their mean.",
+    ),
+  );
   return () => (drawn = drawClients(plot, rows));
 }
 
 function drawClients(plot, rows) {
   const width = Math.max(280, Math.round(plot.clientWidth));
-  const longest = most(rows.map((s) => s.label.length)) * 6.7 + 14;
+  const longest = most(rows.map((s) => s.label.length)) * 7.1 + 14;
   const narrow = longest > width * 0.34;
-  const tall = narrow ? 54 : 40;
+  const tall = narrow ? 58 : 40;
   const box = { left: narrow ? 8 : longest, right: width - 52, top: 4, bottom: 4 + rows.length * tall };
   const values = rows.flatMap((s) => s.dots.map((dot) => dot.y));
   const [low, high] = [least(values), most(values)];
@@ -394,9 +473,20 @@ function drawClients(plot, rows) {
   const means = rows.map((s) => `${s.label} ${percent(mean(s.dots.map((d) => d.y)))}`).join(", ");
   const drawing = canvas(width, box.bottom + 44, `Strip plot: accuracy of each client. Means: ${means}.`);
   for (const tick of roundSteps(xs[0], xs[1], Math.max(3, Math.floor((box.right - box.left) / 70)))) {
-    drawing.append(line("gridline", across(tick), box.top, across(tick), box.bottom), text(across(tick), box.bottom + 16, "middle", digits(tick)));
+    drawing.append(
+      line("gridline", across(tick), box.top, across(tick), box.bottom),
+      text(across(tick), box.bottom + 16, "middle", digits(tick)),
+    );
   }
-  drawing.append(text((box.left + box.right) / 2, box.bottom + 36, "middle", "Accuracy on the client’s own test data [%]", "axis-title"));
+  drawing.append(
+    text(
+      (box.left + box.right) / 2,
+      box.bottom + 36,
+      "middle",
+      "Accuracy on the client’s own test data [%]",
+      "axis-title",
+    ),
+  );
   const dots = rows.flatMap((s, i) => drawStrip(drawing, s, { across, box, top: box.top + i * tall, tall, narrow }));
   plot.querySelector("svg")?.remove();
   plot.prepend(drawing);
@@ -405,7 +495,7 @@ function drawClients(plot, rows) {
 
 /** One path holds all dots of a method: a thousand clients are a thousand strokes of no length. */
 function drawStrip(drawing, series, { across, box, top, tall, narrow }) {
-  const [first, room] = narrow ? [top + 22, tall - 30] : [top + 8, tall - 16];
+  const [first, room] = narrow ? [top + 24, tall - 36] : [top + 8, tall - 16];
   const step = room / Math.max(1, series.clients.length - 1);
   const placed = series.dots.map((dot) => ({ ...dot, series, px: across(dot.y), py: first + dot.client * step }));
   const average = mean(series.dots.map((dot) => dot.y));
@@ -415,7 +505,9 @@ function drawStrip(drawing, series, { across, box, top, tall, narrow }) {
     coloured(svg("path", { class: "clouds", d: strokes }), series.colour),
     line("mean", across(average), first - 5, across(average), first + room + 5),
     text(box.right + 10, centre + 4, "start", average.toFixed(2), "value"),
-    narrow ? text(box.left, top + 12, "start", series.label, "name") : text(box.left - 12, centre + 4, "end", series.label, "name"),
+    narrow
+      ? text(box.left, top + 12, "start", series.label, "name")
+      : text(box.left - 12, centre + 4, "end", series.label, "name"),
   );
   return placed;
 }
@@ -435,7 +527,12 @@ const LEVELS = 16;
 
 function partition(figure, comparison) {
   const { classes, counts } = comparison.partition;
-  const sheet = html("div", { class: "sheet plot", tabindex: 0, role: "group", "aria-label": "Partition. Arrow keys read cells." });
+  const sheet = html("div", {
+    class: "sheet plot",
+    tabindex: 0,
+    role: "group",
+    "aria-label": "Partition. Arrow keys read cells.",
+  });
   const host = html("div", { class: "plot" }, sheet);
   const tip = tooltip(host);
   const highest = Math.max(1, most(counts.map(most)));
@@ -448,7 +545,8 @@ function partition(figure, comparison) {
     const [x, y] = [box.left + picked.column * wide, box.top + picked.row * tall];
     drawing.querySelector(".reading")?.remove();
     drawing.append(svg("rect", { class: "picked reading", x, y, width: wide, height: tall }));
-    const words = `client ${picked.row}, class ${classes[picked.column]}: ${whole(counts[picked.row][picked.column])} samples`;
+    const samples = whole(counts[picked.row][picked.column]);
+    const words = `client ${picked.row}, class ${classes[picked.column]}: ${samples} samples`;
     tip.show(x + wide - sheet.scrollLeft, clamp(0, y + tall + 6 - sheet.scrollTop, sheet.clientHeight), words);
   };
   watch(sheet, {
@@ -483,11 +581,18 @@ function drawPartition(sheet, classes, counts, highest) {
   const tall = clamp(2, Math.floor(560 / counts.length), 24);
   const slanted = letters > wide && letters > 28;
   const box = { left, top: slanted ? 28 + letters * 0.75 : 40 };
-  const [width, height] = [left + wide * classes.length + (slanted ? letters * 0.75 : 4), box.top + tall * counts.length + 4];
-  const drawing = canvas(width, height, `Heat map: samples of ${classes.length} classes at ${counts.length} clients, at most ${whole(highest)}.`);
+  const [width, height] = [
+    left + wide * classes.length + (slanted ? letters * 0.75 : 4),
+    box.top + tall * counts.length + 4,
+  ];
+  const drawing = canvas(
+    width,
+    height,
+    `Heat map: samples of ${classes.length} classes at ${counts.length} clients, at most ${whole(highest)}.`,
+  );
 
-  drawing.append(text(left, 12, "start", "class →"), text(0, box.top - 8, "start", "client ↓"));
-  const every = Math.ceil((slanted ? 15 : letters + 6) / wide);
+  drawing.append(text(0, 12, "start", "client ↓  class →"));
+  const every = Math.ceil((slanted ? 20 : letters + 6) / wide);
   classes.forEach((name, i) => {
     if (i % every) return;
     const [x, y] = [left + (i + 0.5) * wide, box.top - 8];
@@ -500,7 +605,9 @@ function drawPartition(sheet, classes, counts, highest) {
   }
   drawing.append(...heatPaths(counts, highest, { box, wide, tall }));
   if (wide >= 36 && tall >= 16) drawing.append(...heatNumbers(counts, highest, { box, wide, tall }));
-  drawing.append(svg("rect", { class: "frame", x: left, y: box.top, width: wide * classes.length, height: tall * counts.length }));
+  drawing.append(
+    svg("rect", { class: "frame", x: left, y: box.top, width: wide * classes.length, height: tall * counts.length }),
+  );
   sheet.replaceChildren(drawing);
   return { box, wide, tall, drawing };
 }
@@ -514,10 +621,15 @@ function heatPaths(counts, highest, { box, wide, tall }) {
   const cells = Array.from({ length: LEVELS + 1 }, () => []);
   counts.forEach((row, i) =>
     row.forEach((count, j) => {
-      if (count > 0) cells[shade(count, highest)].push(`M${box.left + j * wide},${box.top + i * tall}h${wide - gap}v${tall - gap}h${gap - wide}z`);
+      if (count > 0)
+        cells[shade(count, highest)].push(
+          `M${box.left + j * wide},${box.top + i * tall}h${wide - gap}v${tall - gap}h${gap - wide}z`,
+        );
     }),
   );
-  return cells.flatMap((d, level) => (d.length ? [svg("path", { class: "heat", d: d.join(""), opacity: level / LEVELS })] : []));
+  return cells.flatMap((d, level) =>
+    d.length ? [svg("path", { class: "heat", d: d.join(""), opacity: level / LEVELS })] : [],
+  );
 }
 
 function heatNumbers(counts, highest, { box, wide, tall }) {
@@ -525,7 +637,8 @@ function heatNumbers(counts, highest, { box, wide, tall }) {
   counts.forEach((row, i) =>
     row.forEach((count, j) => {
       const kind = shade(count, highest) > LEVELS * 0.6 ? "count-high" : "count-low";
-      if (count > 0) numbers.push(text(box.left + (j + 0.5) * wide, box.top + (i + 0.5) * tall + 4, "middle", count, kind));
+      if (count > 0)
+        numbers.push(text(box.left + (j + 0.5) * wide, box.top + (i + 0.5) * tall + 4, "middle", count, kind));
     }),
   );
   return numbers;
@@ -554,7 +667,7 @@ function drawNow(figure) {
   new ResizeObserver(() => {
     if (!figure.clientWidth || Math.abs(figure.clientWidth - width) < 2) return;
     width = figure.clientWidth;
-    draw();
+    requestAnimationFrame(draw); // not here: what changes the layout would call the observer again
   }).observe(figure);
 }
 
@@ -627,7 +740,11 @@ function filterable(section) {
     const fits = (select, name) => !select.value || select.value === name;
     for (const { row, text } of rows) {
       const found = words.every((word) => text.some((cell) => cell.includes(word)));
-      row.hidden = !(found && fits(controls.comparison, row.dataset.comparison) && fits(controls.method, row.dataset.method));
+      row.hidden = !(
+        found &&
+        fits(controls.comparison, row.dataset.comparison) &&
+        fits(controls.method, row.dataset.method)
+      );
     }
     count.textContent = `${whole(rows.filter(({ row }) => !row.hidden).length)} of ${whole(rows.length)} rows`;
   };

@@ -1,0 +1,103 @@
+"""What is kept of an unfinished run comes back equal to the bit, or not at all."""
+
+import json
+import pickle
+
+import pytest
+import torch
+
+from benchmark import registry
+from benchmark.channel import Rows
+from benchmark.checkpoint import Checkpoint, fingerprint
+from benchmark.config import FederationConfig
+from benchmark.federation import Federation
+
+CPU = torch.device("cpu")
+STATE = {
+    "extractor": {"z.weight": torch.randn(2, 3), "a.bias": torch.arange(3), "flag": torch.tensor(True)},
+    "nothing": {},
+    "scale": torch.tensor(0.1, dtype=torch.bfloat16),
+    "prototypes": Rows(torch.randn(3, 2), torch.tensor([True, False, True])),
+}
+
+
+@pytest.fixture
+def federation(make_task):
+    return Federation(registry.method("fedproto")[0], make_task(), FederationConfig(clients=3, rounds=3), CPU)
+
+
+def saved(folder, federation, t=1, participants=(0, 1)):
+    federation.server, federation.states = STATE, dict.fromkeys((*federation.states, *participants), STATE)
+    Checkpoint(folder).save(federation, {"round": t, "participants": participants}, 5)
+    return Checkpoint(folder)
+
+
+def test_a_state_comes_back_as_it_was(tmp_path, federation, same):
+    checkpoint = saved(tmp_path, federation)
+    before = fingerprint(federation)
+    federation.server, federation.states = {}, {}
+    manifest = checkpoint.manifest()
+    assert (manifest["rounds_done"], manifest["peak_memory_bytes"]) == (1, 5)
+    assert checkpoint.restore(federation, manifest)
+    assert same(federation.server, STATE)
+    assert same(federation.states, {0: STATE, 1: STATE})
+    assert list(federation.server["extractor"]) == list(STATE["extractor"])  # and in its order
+    assert fingerprint(federation) == before
+
+
+def test_a_fingerprint_tells_states_apart(federation):
+    federation.server, federation.states = STATE, {0: STATE}
+    one = fingerprint(federation)
+    federation.states = {1: STATE}
+    assert fingerprint(federation) != one
+    federation.states = {0: STATE | {"scale": torch.tensor(0.2, dtype=torch.bfloat16)}}
+    assert fingerprint(federation) != one
+
+
+def test_only_who_has_changed_is_written_anew(tmp_path, federation):
+    saved(tmp_path, federation, t=1, participants=(0, 1))
+    first = (tmp_path / "checkpoint.client-0.1.safetensors").stat().st_mtime_ns
+    saved(tmp_path, federation, t=2, participants=(1, 2))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [
+        "checkpoint.client-0.1.safetensors",
+        "checkpoint.client-1.2.safetensors",
+        "checkpoint.client-2.2.safetensors",
+        "checkpoint.json",
+        "checkpoint.server.2.safetensors",
+    ]
+    assert (tmp_path / names[0]).stat().st_mtime_ns == first
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "missing", "pickle"])
+def test_a_damaged_file_is_not_taken(tmp_path, federation, damage):
+    checkpoint = saved(tmp_path, federation)
+    path = tmp_path / "checkpoint.client-1.1.safetensors"
+    content = bytearray(path.read_bytes())
+    match damage:
+        case "flip":
+            content[-1] ^= 1
+        case "cut":
+            content = content[:-1]
+        case "pickle":
+            content = pickle.dumps(STATE)
+    path.write_bytes(content)
+    if damage == "missing":
+        path.unlink()
+    federation.server, federation.states = {}, {}
+    assert not checkpoint.restore(federation, checkpoint.manifest())
+    assert (federation.server, federation.states) == ({}, {})
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"rounds_done": 1}'])
+def test_a_damaged_manifest_is_none(tmp_path, content):
+    (tmp_path / "checkpoint.json").write_text(content)
+    assert Checkpoint(tmp_path).manifest() is None
+
+
+def test_a_manifest_can_name_no_file_elsewhere(tmp_path, federation):
+    checkpoint = saved(tmp_path, federation)
+    manifest = json.loads((tmp_path / "checkpoint.json").read_text())
+    manifest["server"]["file"] = "../checkpoint.server.1.safetensors"
+    (tmp_path / "checkpoint.json").write_text(json.dumps(manifest))
+    assert checkpoint.manifest() is None
