@@ -6,6 +6,7 @@ torch is imported by the commands that need it, when they run.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,8 +129,10 @@ def run(
         click.echo(f"{o.status}: {o.spec.method.label} on {o.spec.dataset}: {o.reason}", err=True)
     if no_report:
         return 1 if failed else 0
+    from benchmark.report.write import Options, write_report
+
     try:
-        (page,) = _write_report(results, reports, [request.experiment], {})
+        (page,) = write_report(results, reports, [request.experiment], Options())
     except RequestError as error:
         click.echo(f"no report: {error}", err=True)
         return 1
@@ -143,11 +146,27 @@ def run(
 @_folder("reports", "Where reports are written.")
 @click.option("--experiment", metavar="A,B,...", help="Only these experiments.  [all]")
 @click.option("--target", metavar="X or NAME=X,...", help="Accuracy in percent whose cost is given.  [the data set's]")
-def report(results: Path, reports: Path, experiment: str | None, target: str | None) -> None:
-    """Write tables and figures from results that are there."""
+@click.option(
+    "--reference", metavar="METHOD", default="standalone", show_default=True, help="What others are tested against."
+)
+@click.option("--budget", metavar="A,B,...", help="Accuracy is given within these: 10MB, 2TFLOP.  [powers of ten]")
+@click.option("--all-figures", is_flag=True, help="Draw all figures of each of more than 30 comparisons.")
+def report(
+    results: Path,
+    reports: Path,
+    experiment: str | None,
+    target: str | None,
+    reference: str,
+    budget: str | None,
+    all_figures: bool,
+) -> None:
+    """Write tables, figures and a page from results that are there."""
+    from benchmark.report.write import Options, write_report
+
     chosen = _experiments(results, experiment)
+    options = Options(_targets(target), reference, _budgets(budget), all_figures)
     check_writable(reports)
-    for page in _write_report(results, reports, chosen, _targets(target)):
+    for page in write_report(results, reports, chosen, options):
         click.echo(f"report: {page}")
 
 
@@ -263,6 +282,18 @@ def _targets(text: str | None) -> dict[str, float]:
     return targets
 
 
+def _budgets(text: str | None) -> dict[str, list[float]]:
+    """Budgets in bytes and in FLOPs."""
+    budgets: dict[str, list[float]] = {"bytes": [], "flops": []}
+    for item in text.split(",") if text else ():
+        found = re.fullmatch(r"\s*([\d.]+)\s*([kMGTP]?)(B|FLOP)\s*", item)
+        value = _number("budget", found[1], float) if found else 0
+        if not found or value <= 0:
+            raise RequestError(f"--budget is a number above 0 with a unit, such as 10MB or 2TFLOP, not {item!r}")
+        budgets["bytes" if found[3] == "B" else "flops"].append(value * 1000 ** " kMGTP".index(found[2] or " "))
+    return budgets
+
+
 def _document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[str, Any]:
     runs = [
         {
@@ -306,12 +337,6 @@ def _show(outcomes: Sequence["Outcome"]) -> None:
             for o in outcomes
         ]
     )
-
-
-def _write_report(results: Path, reports: Path, experiments: list[str], targets: dict[str, float]) -> list[Path]:
-    from benchmark.report.page import write_report
-
-    return write_report(results, reports, experiments, targets)
 
 
 def _listing(what: str) -> list[dict[str, Any]]:

@@ -257,7 +257,9 @@ def _begin(
         undone = {name: facts[name] for name in ("status", "reason", "traceback", "finished", "summary", "files")}
         resumed = {**before, **undone, "inspected": request.inspect, "resumed": [*before["resumed"], here]}
         with suppress(RequestError):  # rounds.jsonl is damaged
-            rounds = [*run.folder.go_on(resumed, done)] if before["status"] not in FINAL else []
+            rounds: list[Mapping[str, Any]] = (
+                [*run.folder.go_on(resumed, done)] if before["status"] not in FINAL else []
+            )
             if rounds and checkpoint.restore(federation, manifest):
                 return resumed, rounds, manifest["peak_memory_bytes"] or 0
     run.folder.start(facts)

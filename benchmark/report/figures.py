@@ -3,19 +3,22 @@
 A method has one colour, marker and dash throughout a report, from a palette that colour-blind readers can tell apart.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from benchmark.report.frame import Comparison
+from benchmark.report.frame import COSTS, Comparison, StoredRun
+from benchmark.report.statistics import pareto
 
 MARKERS = "osD^vPX<>ph*"
 DASHES = ("-", "--", "-.", ":")
@@ -34,9 +37,22 @@ PAPER: Any = {  # what rc_context takes; its stub wants the literal names
     "lines.linewidth": 1.5,
     "lines.markersize": 4,
     "pdf.fonttype": 42,
-    "savefig.dpi": 200,
+    "savefig.dpi": 160,
     "svg.hashsalt": "mhpfl",
+    "text.parse_math": False,  # a $ in a label is a $
 }
+COST_WORDS = {
+    "bytes": "Sent, up and down, by all clients together [MB]",
+    "flops": "Computed by all clients together [TFLOP]",
+}
+
+
+class Drawn(NamedTuple):
+    """A figure on disk: <stem>.png and <stem>.pdf, and what it shows."""
+
+    stem: str
+    title: str
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -53,98 +69,261 @@ class Style:
         return {"color": palette[i], "marker": MARKERS[i % len(MARKERS)], "linestyle": DASHES[i % len(DASHES)]}
 
 
-def write_figures(comparison: Comparison, style: Style, folder: Path) -> list[tuple[str, str]]:
-    """Draw every figure as PNG and PDF; (file stem, caption) of each. None where no run is done."""
-    if not comparison.done:
-        return []
+class Plot(NamedTuple):
+    """A kind of figure: how it is drawn into how many panels of which size (inches), and whether there is anything."""
+
+    title: str
+    caption: str
+    draw: Callable[[Sequence[Axes], Comparison, Style], None]
+    panels: int = 1
+    size: tuple[float, float] = (5.5, 3.1)
+    applies: Callable[[Comparison], bool] = lambda comparison: bool(comparison.complete)
+
+
+def write_figures(comparison: Comparison, kinds: Sequence[str], style: Style, folder: Path) -> list[Drawn]:
+    """Draw the figures of these kinds that there is something to draw for."""
     drawn = []
-    for suffix, (draw, caption) in FIGURES.items():
-        with mpl.rc_context(PAPER):
-            figure = Figure(figsize=(5.5, 3.1), layout="constrained")
-            axes = figure.subplots()
-            draw(axes, comparison, style)
-            axes.set_title(_title(comparison), loc="left", color="0.3", fontsize=8)
+    for suffix, plot in PLOTS.items():
+        if suffix in kinds and plot.applies(comparison):
             stem = f"{comparison.name}-{suffix}"
-            figure.savefig(folder / f"{stem}.png")
-            figure.savefig(folder / f"{stem}.pdf", metadata={"CreationDate": None})
-        drawn.append((stem, caption))
+            with sheet(folder / stem, plot.panels, plot.size, comparison.title) as panels:
+                plot.draw(panels, comparison, style)
+            drawn.append(Drawn(stem, plot.title, plot.caption))
     return drawn
 
 
-def _title(comparison: Comparison) -> str:
-    """The setting, over two lines where it is long."""
-    words = comparison.title.split(", ")
-    middle = len(words) // 2
-    return ", ".join(words[:middle]) + ",\n" + ", ".join(words[middle:])
+@contextmanager
+def sheet(path: Path, panels: int, size: tuple[float, float], title: str) -> Iterator[list[Axes]]:
+    """A figure's panels from left to right within the block; after it <path>.png and <path>.pdf.
+
+    size in inches; a long title is broken over two lines.
+    """
+    words = title.split(", ")
+    middle = len(words) // 2 if len(title) > 80 else 0
+    lines = [", ".join(words[:middle]) + ",", ", ".join(words[middle:])] if middle else [title]
+    with mpl.rc_context(PAPER):
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(1, panels, squeeze=False)[0]
+        figure.suptitle("\n".join(lines), x=0.01, ha="left", color="0.3", fontsize=8)
+        yield list(axes)
+        figure.savefig(f"{path}.png")
+        figure.set_layout_engine("none")  # laid out once is laid out
+        figure.savefig(f"{path}.pdf", metadata={"CreationDate": None})
 
 
-def _over_rounds(axes: Axes, comparison: Comparison, style: Style) -> None:
-    _curves(axes, comparison, style, "round", 1)
-    axes.set_xlabel("Round")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+def logarithmic(axes: Axes, scale: str = "log", **more: float) -> None:
+    """Make the horizontal axis logarithmic, its ticks plain numbers."""
+    axes.set_xscale(scale, **more)
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _over_bytes(axes: Axes, comparison: Comparison, style: Style) -> None:
+def _over_rounds(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
+    _curves(panels[0], comparison, style, "round", 1)
+    panels[0].set_xlabel("Round")
+    panels[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _over_bytes(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
     """On a logarithmic axis; a method that sends nothing is a level line at its last accuracy."""
-    _curves(axes, comparison, style, "bytes", 1e6)
+    _curves(panels[0], comparison, style, "bytes", 1e6)
     if any((run.curve["bytes"] > 0).any() for run in comparison.done):
-        axes.set_xscale("log")
-    axes.set_xlabel("Sent, up and down, by all clients together [MB]")
+        logarithmic(panels[0])
+    panels[0].set_xlabel(COST_WORDS["bytes"])
 
 
-def _over_flops(axes: Axes, comparison: Comparison, style: Style) -> None:
-    _curves(axes, comparison, style, "flops", 1e12)
-    axes.set_xlabel("Computed by all clients together [TFLOP]")
+def _over_flops(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
+    _curves(panels[0], comparison, style, "flops", 1e12)
+    panels[0].set_xlabel(COST_WORDS["flops"])
 
 
-def _per_client(axes: Axes, comparison: Comparison, style: Style) -> None:
+def _curves(axes: Axes, comparison: Comparison, style: Style, cost: str, scale: float) -> None:
+    """Mean accuracy over seeds against a cost, in a band of the 95 % interval where there are several."""
+    for label in comparison.complete:
+        curve, look = comparison.series(label), style.of(label)
+        if curve.empty:
+            continue
+        x = curve[cost] / scale
+        if cost == "bytes" and not x.any():
+            level = curve["accuracy"].iloc[-1]
+            axes.axhline(level, color=look["color"], linestyle=look["linestyle"], label=f"{label} (0 bytes)")
+            continue
+        axes.plot(x, curve["accuracy"], label=label, markevery=max(1, len(x) // 10), **look)
+        if curve["low"].notna().any():
+            axes.fill_between(x, curve["low"], curve["high"], color=look["color"], alpha=0.15, linewidth=0)
+    _accuracy_axis(axes, comparison)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
+
+
+def _accuracy_axis(axes: Axes, comparison: Comparison) -> None:
+    """As far as the means go: the interval of two seeds can be many times the whole scale."""
+    means = pd.concat([comparison.series(label)["accuracy"] for label in comparison.complete])
+    if not means.empty:
+        margin = max(1.0, 0.15 * (means.max() - means.min()))
+        axes.set_ylim(means.min() - margin, means.max() + margin)
+    axes.set_ylabel("Mean accuracy of clients [%]")
+
+
+def _cost_bars(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
+    labels = comparison.complete
+    for axes, (cost, (unit, scale)) in zip(panels, COSTS.items(), strict=True):
+        totals = [np.mean([run.curve[cost].iloc[-1] / scale for run in comparison.of(label)]) for label in labels]
+        axes.barh(range(len(labels)), totals, color=[style.of(label)["color"] for label in labels], height=0.7)
+        for row, total in enumerate(totals):
+            axes.annotate(
+                f"{total:.3g}", (total, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
+            )
+        axes.set_yticks(range(len(labels)), labels if axes is panels[0] else [""] * len(labels))
+        axes.set_ylim(len(labels) - 0.5, -0.5)
+        axes.margins(x=0.25)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.set_xlabel({"bytes": "Sent", "flops": "Computed", "seconds": "Training"}[cost] + f" [{unit}]")
+        axes.grid(axis="y", visible=False)
+
+
+def _per_client(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
     """A dot per client and seed, its place beside the method's name spread by its id; a bar at the mean."""
-    labels = [label for label in comparison.methods if comparison.of(label)]
-    for row, label in enumerate(labels):
-        clients = pd.concat([run.clients for run in comparison.of(label)])
-        spread = (clients["client"] / max(1, clients["client"].max()) - 0.5) * 0.55
-        axes.scatter(
-            clients["accuracy"],
-            row + spread,
-            s=14,
-            alpha=0.75,
-            linewidths=0,
-            color=style.of(label)["color"],
-            marker=style.of(label)["marker"],
-        )
-        axes.plot([clients["accuracy"].mean()] * 2, [row - 0.38, row + 0.38], color="black", linewidth=1.5)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
+    (axes,) = panels
+    for row, label in enumerate(comparison.complete):
+        look = {key: value for key, value in style.of(label).items() if key != "linestyle"}
+        runs = comparison.of(label)
+        for run in runs:
+            spread = np.linspace(-0.28, 0.28, max(2, len(run.clients)))[: len(run.clients)]
+            axes.scatter(run.clients, row + spread, s=14, alpha=0.75 / len(runs) ** 0.5, linewidths=0, **look)
+        mean = np.mean([run.clients.mean() for run in runs if len(run.clients)] or [np.nan])
+        axes.plot([mean, mean], [row - 0.38, row + 0.38], color="black", linewidth=1.5)
+    axes.set_yticks(range(len(comparison.complete)), comparison.complete)
+    axes.set_ylim(len(comparison.complete) - 0.5, -0.5)
     axes.set_xlabel("Accuracy of a client on its own test data [%]")
     axes.grid(axis="y", visible=False)
 
 
-FIGURES: dict[str, tuple[Callable[[Axes, Comparison, Style], None], str]] = {
-    "rounds": (_over_rounds, "Accuracy over rounds"),
-    "bytes": (_over_bytes, "Accuracy over transmitted bytes; a level line sends nothing"),
-    "flops": (_over_flops, "Accuracy over what the clients compute"),
-    "clients": (_per_client, "Accuracy of each client (dots, by client id from top to bottom) and their mean (bar)"),
+def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
+    """Methods after all rounds; the front joins those that no other dominates."""
+    scored = [label for label in comparison.complete if comparison.mean(label) is not None]
+    scores = [comparison.mean(label) or 0.0 for label in scored]
+    for axes, cost in zip(panels, COST_WORDS, strict=True):
+        scale = COSTS[cost][1]
+        totals = [float(np.mean([run.curve[cost].iloc[-1] / scale for run in comparison.of(k)])) for k in scored]
+        on_front = sorted((x, y) for x, y, front in zip(totals, scores, pareto(totals, scores), strict=True) if front)
+        axes.step(*zip(*on_front, strict=True), where="post", color="0.6", linewidth=1, zorder=1)
+        for label, x, y in zip(scored, totals, scores, strict=True):
+            look = style.of(label)
+            axes.scatter([x], [y], color=[look["color"]], marker=look["marker"], s=36, zorder=2, label=label)
+        if cost == "bytes" and max(totals) > 0:
+            least = min(total for total in totals if total > 0)
+            logarithmic(axes, "symlog", linthresh=least / 3)
+            axes.set_xlim(left=-least / 30)
+        axes.set_xlabel({"bytes": "Sent [MB]", "flops": "Computed [TFLOP]"}[cost])
+    panels[0].set_ylabel("Mean accuracy of clients [%]")
+    panels[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def _partition(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
+    (axes,) = panels
+    run = comparison.runs[0]
+    counts = np.array(run.run["partition"]["counts"])
+    _grid(axes, counts, f"Samples (seed {run.seed})", cmap="viridis" if counts.size > 400 else "Blues")
+    if counts.size <= 200:
+        for (k, c), count in np.ndenumerate(counts):
+            if count:
+                dark = count > 0.6 * counts.max()
+                axes.text(
+                    c + 0.5, k + 0.5, str(count), ha="center", va="center", fontsize=6, color="w" if dark else "k"
+                )
+
+
+def _grid(axes: Axes, values: np.ndarray, label: str, **look: Any) -> None:
+    """A value for each client (rows, the first on top) and class."""
+    image = axes.pcolormesh(values, rasterized=True, **look)
+    for axis, size in ((axes.xaxis, values.shape[1]), (axes.yaxis, values.shape[0])):
+        ticks = np.arange(0, size, max(1, size // 10))
+        axis.set_ticks(ticks + 0.5, ticks.astype(str))
+    axes.set_ylim(len(values), 0)
+    axes.set_xlabel("Class")
+    axes.set_ylabel("Client")
+    axes.grid(visible=False)
+    axes.figure.colorbar(image, ax=axes, label=label)
+
+
+def _weights_by_class(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
+    """Left: each client's mean weight over the rounds; right: by client and class in the last of them."""
+    run = next(_inspected(comparison))
+    name = next(iter(next(iter(run.weights.values()))))
+    means = pd.DataFrame(
+        {t: [np.mean(list(of.values())) for of in weights[name]] for t, weights in run.weights.items()}
+    )
+    lines, grid = panels
+    for k, row in means.iterrows():
+        lines.plot(means.columns, row, color="0.55", linewidth=0.8, label="a client" if k == 0 else None)
+    lines.plot(means.columns, means.mean(), color="black", linewidth=2, label="mean")
+    lines.set_xlabel("Round")
+    lines.set_ylabel(f"Weight of the {name}")
+    lines.xaxis.set_major_locator(MaxNLocator(integer=True))
+    lines.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+    last = run.weights[max(run.weights)][name]
+    table = np.full((len(last), run.run["dataset"]["classes"]), np.nan)
+    for k, of_classes in enumerate(last):
+        for c, weight in of_classes.items():
+            if c.isdecimal() and int(c) < table.shape[1]:
+                table[k, int(c)] = weight
+    _grid(grid, table, f"Weight of the {name}, round {max(run.weights)}", cmap="RdBu_r", vmin=0, vmax=1)
+
+
+def _embedding(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
+    """All experts' representations in one t-SNE: on the left by expert, on the right by class."""
+    from sklearn.manifold import TSNE  # only here: it takes a second to import
+
+    run = next(run for run in _inspected(comparison) if run.representations)
+    found = run.representations
+    places = TSNE(init="pca", perplexity=min(30, (len(found["points"]) - 1) / 3), random_state=0).fit_transform(
+        found["points"]
+    )
+    for kind, name in enumerate(found["names"].tolist()):
+        x, y = places[found["kind"] == kind].T
+        panels[0].scatter(x, y, s=5, linewidths=0, marker=MARKERS[kind], label=name)
+    panels[0].legend(frameon=True, markerscale=2, loc="best")
+    classes = panels[1].scatter(places[:, 0], places[:, 1], c=found["label"], s=5, linewidths=0, cmap="tab20")
+    panels[1].figure.colorbar(classes, ax=panels[1], label="Class")
+    for axes in panels:
+        axes.set_xticks([])
+        axes.set_yticks([])
+
+
+def _inspected(comparison: Comparison) -> Iterator[StoredRun]:
+    """Finished runs that tell what their method shows of its predictions, the first seed first."""
+    return (run for run in comparison.done if run.weights)
+
+
+PLOTS: Mapping[str, Plot] = {
+    "rounds": Plot("Accuracy over rounds", "Mean over seeds; the band is the 95 % interval.", _over_rounds),
+    "bytes": Plot("Accuracy over bytes", "Mean over seeds; a level line sends nothing.", _over_bytes),
+    "flops": Plot("Accuracy over FLOPs", "Mean over seeds, forward and backward.", _over_flops),
+    "costs": Plot("Costs", "All clients together, all rounds, mean over seeds.", _cost_bars, 3, (6.5, 2.6)),
+    "clients": Plot("Clients", "Each client (dots, by id from top to bottom) and the mean (bar).", _per_client),
+    "fronts": Plot(
+        "Accuracy against costs",
+        "Methods after all rounds; the line joins those that no other beats in both.",
+        _fronts,
+        2,
+        (6.5, 2.8),
+        lambda comparison: any(comparison.mean(label) is not None for label in comparison.complete),
+    ),
+    "partition": Plot("Partition", "Samples of each class at each client.", _partition, 1, (5.0, 3.4), lambda _: True),
+    "weights": Plot(
+        "What the gates say",
+        "Mean weight over each client's test samples, first seed.",
+        _weights_by_class,
+        2,
+        (6.5, 3.0),
+        lambda comparison: any(True for _ in _inspected(comparison)),
+    ),
+    "embedding": Plot(
+        "Representations",
+        "t-SNE of the representations of some test samples, by expert and by class, first seed.",
+        _embedding,
+        2,
+        (6.5, 3.0),
+        lambda comparison: any(len(run.representations.get("points", ())) > 3 for run in _inspected(comparison)),
+    ),
 }
-
-
-def _curves(axes: Axes, comparison: Comparison, style: Style, cost: str, scale: float) -> None:
-    """Mean accuracy over seeds against a cost; a band of one standard deviation where there are several."""
-    for label in comparison.methods:
-        runs = comparison.of(label)
-        if not runs:
-            continue
-        by_round = pd.concat([run.curve for run in runs]).dropna(subset="accuracy").groupby("round")
-        x, mean = (
-            by_round[cost].mean() / scale if cost != "round" else by_round["round"].first(),
-            by_round["accuracy"].mean(),
-        )
-        look = style.of(label)
-        if cost == "bytes" and not x.any():
-            axes.axhline(mean.iloc[-1], color=look["color"], linestyle=look["linestyle"], label=f"{label} (0 bytes)")
-            continue
-        axes.plot(x, mean, label=label, markevery=max(1, len(x) // 10), **look)
-        if len(runs) > 1:
-            spread = by_round["accuracy"].std().to_numpy()
-            axes.fill_between(x, mean - spread, mean + spread, color=look["color"], alpha=0.15, linewidth=0)
-    axes.set_ylabel("Mean accuracy of clients [%]")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)

@@ -1,30 +1,70 @@
 """Results as data frames, grouped into comparisons."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
+from benchmark.errors import RequestError
 from benchmark.record import RunFolder, accuracies, headline_rounds, run_folders
+from benchmark.report.statistics import intervals
+from benchmark.schema import Round, Run
+from benchmark.verify import problems, read_checked
+
+COSTS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1.0)}
+"""Column of a curve -> its unit, and how many base units that is."""
+
+MANY_RUNS = 40
+"""From so many runs on it pays to read them with several processes."""
+LONGEST = 100
+"""Characters of a comparison's name."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StoredRun:
-    """One run as it was read: run.json and, where it is done, the rounds."""
+    """One run as it was read, and of its rounds what reports need.
 
-    run: Mapping[str, Any]
-    rounds: Sequence[Mapping[str, Any]]
+    curve: one row per round: what it cost up to there, and the mean accuracy in percent where it was evaluated
+    clients: [N] headline accuracy of each client in percent; empty where none was evaluated
+    weights: round -> what is weighed -> per client, class -> mean weight; empty where that was not asked for
+    representations: the arrays of inspection.npz, or none
+    """
+
+    run: Run
+    curve: pd.DataFrame
+    clients: np.ndarray
+    weights: Mapping[int, Mapping[str, Sequence[Mapping[str, float]]]]
+    representations: Mapping[str, np.ndarray]
 
     @classmethod
     def read(cls, folder: RunFolder) -> "StoredRun":
-        """Read a run; another process may still write the rounds of one that is not done."""
-        run = folder.read()
-        return cls(run, folder.rounds() if run["status"] == "done" else ())
+        """Read a run. Raises RequestError where it does not fit together."""
+        checked = read_checked(folder)
+        if found := problems(checked):
+            raise RequestError(f"{folder.path}: {found[0]}; `verify` tells of all, remove the folder and run again")
+        rounds = checked.rounds
+        chosen, _ = headline_rounds(rounds)
+        return cls(
+            run=checked.run,
+            curve=_curve(rounds),
+            clients=accuracies(rounds)[chosen].mean(0) if chosen else np.empty(0),
+            weights={r["round"]: r["inspection"] for r in rounds if r.get("inspection")},
+            representations=_arrays(folder.path / "inspection.npz") if checked.run["status"] == "done" else {},
+        )
+
+    @property
+    def done(self) -> bool:
+        """Whether the run counts."""
+        return self.run["status"] == "done"
 
     @property
     def label(self) -> str:
@@ -37,43 +77,28 @@ class StoredRun:
         return self.run["specification"]["seed"]
 
     @property
+    def summary(self) -> Mapping[str, Any]:
+        """Its summary; empty where there is none."""
+        return self.run["summary"] or {}
+
+    @property
     def setting(self) -> dict[str, Any]:
         """All of the specification but method and seed, flat: what the runs of a comparison have in common."""
         spec = {name: value for name, value in self.run["specification"].items() if name not in ("method", "seed")}
         return spec | spec.pop("federation")
-
-    @cached_property
-    def curve(self) -> pd.DataFrame:
-        """One row per round: what it cost up to there, and the mean accuracy in percent where it was evaluated."""
-        table = pd.DataFrame(
-            {
-                "round": [r["round"] for r in self.rounds],
-                "bytes": np.cumsum([r["bytes_up"] + r["bytes_down"] for r in self.rounds]),
-                "flops": np.cumsum([r["client_flops"] for r in self.rounds]),
-                "seconds": np.cumsum([r["client_seconds"] for r in self.rounds]),
-                "accuracy": np.nan,
-            }
-        )
-        evaluated = ["post_local" in r for r in self.rounds]
-        table.loc[evaluated, "accuracy"] = accuracies(self.rounds).mean(1) if any(evaluated) else []
-        return table.assign(method=self.label, seed=self.seed)
-
-    @cached_property
-    def clients(self) -> pd.DataFrame:
-        """One row per client: its headline accuracy in percent."""
-        chosen, _ = headline_rounds(self.rounds)
-        accuracy = accuracies(self.rounds)[chosen].mean(0)
-        return pd.DataFrame({"client": range(len(accuracy)), "accuracy": accuracy}).assign(
-            method=self.label, seed=self.seed
-        )
 
     def cost_to(self, target: float) -> pd.Series | None:
         """The row of the curve at which the mean accuracy first reaches the target, or None."""
         reached = self.curve[self.curve["accuracy"] >= target]
         return None if reached.empty else reached.iloc[0]
 
+    def accuracy_within(self, cost: str, budget: float) -> float | None:
+        """Mean accuracy in the last evaluated round that the budget reaches to, or None where it reaches to none."""
+        within = self.curve[self.curve[cost] <= budget]["accuracy"].dropna()
+        return None if within.empty else float(within.iloc[-1])
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Runs that differ in method and seed alone."""
 
@@ -87,25 +112,62 @@ class Comparison:
 
     @property
     def done(self) -> list[StoredRun]:
-        """The runs that count."""
-        return [run for run in self.runs if run.run["status"] == "done"]
+        """The runs of all methods that count."""
+        return [run for label in self.methods for run in self.of(label)]
 
     @property
     def not_done(self) -> list[StoredRun]:
-        """The others, which are told of and never averaged."""
-        return [run for run in self.runs if run.run["status"] != "done"]
+        """Runs that are told of and never averaged."""
+        return [run for run in self.runs if not run.done]
 
     @cached_property
     def methods(self) -> list[str]:
-        """Labels of all methods, the best mean accuracy first, those without a finished run last."""
-        means: dict[str, list[float]] = {run.label: [] for run in self.runs}
-        for run in self.done:
-            means[run.label].append(run.run["summary"]["accuracy_mean"])
-        return sorted(means, key=lambda label: (-np.mean(means[label]) if means[label] else np.inf, label))
+        """Labels of all methods, the best mean accuracy first, those without one last."""
+        labels = {run.label for run in self.runs}
+        means = {label: mean for label in labels if (mean := self.mean(label)) is not None}
+        return sorted(labels, key=lambda label: (-means.get(label, -np.inf), label))
+
+    @property
+    def complete(self) -> list[str]:
+        """Labels of the methods whose runs are all done, the best first."""
+        return [label for label in self.methods if self.of(label)]
+
+    @property
+    def seeds(self) -> list[int]:
+        """All seeds."""
+        return sorted({run.seed for run in self.runs})
 
     def of(self, label: str) -> list[StoredRun]:
-        """The finished runs of one method."""
-        return [run for run in self.done if run.label == label]
+        """The runs of one method by seed; none where one of them is not done, for the rest is no fair sample."""
+        runs = sorted((run for run in self.runs if run.label == label), key=lambda run: run.seed)
+        return runs if all(run.done for run in runs) else []
+
+    def values(self, label: str, name: str) -> list[float]:
+        """One number of the summary for each run of a method, without those that have none."""
+        return [run.summary[name] for run in self.of(label) if run.summary[name] is not None]
+
+    def mean(self, label: str) -> float | None:
+        """Mean accuracy of a method over its seeds in percent, or None."""
+        found = self.values(label, "accuracy_mean")
+        return float(np.mean(found)) if found else None
+
+    def series(self, label: str) -> pd.DataFrame:
+        """A method's curve over its seeds, one row per evaluated round: mean costs, accuracy, 95 % interval low, high.
+
+        With one seed low and high are NaN.
+        """
+        runs = self.of(label)
+        table = pd.concat([run.curve for run in runs]).dropna(subset="accuracy")
+        by_round = table.groupby("round")
+        means = by_round[[*COSTS, "accuracy"]].mean()
+        scores = by_round["accuracy"].agg(list)
+        low, high = intervals(np.array(scores.to_list())) if len(scores) else (np.empty(0), np.empty(0))
+        return means.assign(low=low, high=high).reset_index()
+
+    def paired(self, label: str, reference: str) -> list[tuple[StoredRun, StoredRun]]:
+        """The runs of two methods under the same seeds."""
+        others = {run.seed: run for run in self.of(reference)}
+        return [(run, others[run.seed]) for run in self.of(label) if run.seed in others]
 
     @property
     def title(self) -> str:
@@ -121,9 +183,8 @@ class Comparison:
 
 def read_experiment(results: Path, experiment: str, targets: Mapping[str, float]) -> list[Comparison]:
     """The comparisons of one experiment; targets are accuracies by data set, '' for all others."""
-    stored = [StoredRun.read(folder) for folder in run_folders(results, [experiment])]
     groups: dict[str, list[StoredRun]] = {}
-    for run in stored:
+    for run in on_all_cores(StoredRun.read, list(run_folders(results, [experiment])), few=MANY_RUNS):
         groups.setdefault(json.dumps(run.setting, sort_keys=True), []).append(run)
     names = _names([runs[0].setting for runs in groups.values()])
     comparisons = []
@@ -134,16 +195,59 @@ def read_experiment(results: Path, experiment: str, targets: Mapping[str, float]
     return comparisons
 
 
-def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The data set's name, and after it whatever differs among the settings of that data set."""
-    names = []
-    for setting in settings:
-        same_data = [other for other in settings if other["dataset"] == setting["dataset"]]
-        differs = [k for k in setting if len({json.dumps(other[k]) for other in same_data}) > 1]
-        names.append("-".join([setting["dataset"], *(f"{key}={setting[key]}" for key in differs)]).replace(":", ""))
-    return names
+def on_all_cores(work: Callable[[Any], Any], items: Sequence[Any], few: int) -> list[Any]:
+    """work of every item, in order; by as many processes as there are cores, where the items are not few."""
+    processes = min(os.cpu_count() or 1, len(items))
+    if len(items) < few or processes < 2:
+        return [work(item) for item in items]
+    with ProcessPoolExecutor(processes) as pool:
+        return list(pool.map(work, items, chunksize=max(1, len(items) // (8 * processes))))
 
 
 def colour_order(comparisons: Iterable[Comparison]) -> list[str]:
     """All labels of a report in one order, so that a method keeps its colour from figure to figure."""
     return sorted({run.label for comparison in comparisons for run in comparison.runs})
+
+
+def _curve(rounds: Sequence[Round]) -> pd.DataFrame:
+    table = pd.DataFrame(
+        {
+            "round": [r["round"] for r in rounds],
+            "bytes": np.cumsum([float(r["bytes_up"] + r["bytes_down"]) for r in rounds]),
+            "flops": np.cumsum([float(r["client_flops"]) for r in rounds]),
+            "seconds": np.cumsum([r["client_seconds"] for r in rounds]),
+            "accuracy": np.nan,
+        }
+    )
+    evaluated = ["post_local" in r for r in rounds]
+    table.loc[evaluated, "accuracy"] = accuracies(rounds).mean(1) if any(evaluated) else []
+    return table
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of inspection.npz, none where it is not there. Raises RequestError where it holds anything else."""
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in ("points", "kind", "client", "label", "names")}
+        rows, kinds = len(found["points"]), set(found["kind"].tolist())
+        if found["points"].ndim != 2 or any(found[name].shape != (rows,) for name in ("kind", "client", "label")):
+            raise ValueError("its arrays do not fit together")
+        if not kinds <= set(range(len(found["names"]))) or not np.isfinite(found["points"]).all():
+            raise ValueError("its numbers can't be")
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        raise RequestError(f"{path} is damaged; remove its folder and run again") from error
+    return found
+
+
+def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The data set's name, and after it whatever differs among the settings of that data set."""
+    names: list[str] = []
+    for setting in settings:
+        same_data = [other for other in settings if other["dataset"] == setting["dataset"]]
+        differs = [k for k in setting if len({json.dumps(other[k]) for other in same_data}) > 1]
+        words = "-".join([setting["dataset"], *(f"{key}={setting[key]}" for key in differs)])
+        name = re.sub(r"[^\w.=+-]", "", words, flags=re.ASCII)[:LONGEST]
+        names.append(name if name not in names else f"{name}-{len(names) + 1}")
+    return names

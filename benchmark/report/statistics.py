@@ -68,6 +68,16 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
     return Interval(float(mean), float(low), float(high))
 
 
+def intervals(scores: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Student's intervals of many means at once: [points, runs] -> (low, high), [points] each; NaN for one run."""
+    points, runs = scores.shape
+    if runs < 2:
+        return np.full(points, np.nan), np.full(points, np.nan)
+    mean = scores.mean(1)
+    half = stats.t.ppf((1 + level) / 2, runs - 1) * scores.std(1, ddof=1) / np.sqrt(runs)
+    return mean - half, mean + half
+
+
 def paired_t(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired | None:
     """Student's paired t-test of the differences a - b; None for fewer than two pairs.
 

@@ -55,7 +55,7 @@ def done(after_one_grid, tmp_path, monkeypatch):
 def test_a_run_leaves_results_and_a_report(here, capsys):
     assert main(["run", "--datasets", "mine/tiny.npz", *QUICK]) == 0
     out, err = capsys.readouterr()
-    assert "report: reports/default/report.md" in out
+    assert "report: reports/default/index.html" in out
     assert "fedmoe" in out
     assert "1/2 tiny standalone: round 2/2, accuracy" in err  # not a terminal: plain lines
     assert (here / "reports" / "default" / "report.md").exists()

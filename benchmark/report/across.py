@@ -1,0 +1,213 @@
+"""What several comparisons say together: ranks, aggregate scores, and how methods stand a change of the setting."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from benchmark.report.figures import Drawn, Style, logarithmic, sheet
+from benchmark.report.frame import Comparison
+from benchmark.report.statistics import (
+    Ranks,
+    average_ranks,
+    bootstrap_interval,
+    cliques,
+    interquartile_mean,
+    mean_interval,
+    performance_profile,
+)
+from benchmark.report.tables import NOTHING, Cell, Column, Table
+
+WORDS = {
+    "clients": "Number of clients",
+    "participation": "Share of clients that take part in a round",
+    "pathological": "Classes per client",
+    "dirichlet": "Dirichlet concentration",
+    "local_epochs": "Local epochs",
+    "batch_size": "Batch size",
+    "lr": "Learning rate",
+    "rounds": "Rounds",
+}
+
+
+class Axis(NamedTuple):
+    """Comparisons on one data set that differ in one number alone."""
+
+    name: str
+    what: str
+    dataset: str
+    values: Sequence[float]
+    comparisons: Sequence[Comparison]
+
+
+def common(comparisons: Sequence[Comparison]) -> list[str]:
+    """Methods that are done in every comparison."""
+    sets = [{label for label in c.complete if c.mean(label) is not None} for c in comparisons]
+    return sorted(set.intersection(*sets)) if sets else []
+
+
+def ranking_table(comparisons: Sequence[Comparison]) -> Table | None:
+    """One row per method that is done everywhere: average rank, interquartile mean; None for one comparison."""
+    labels = common(comparisons)
+    ranks = _ranks(comparisons, labels)
+    if ranks is None:
+        return None
+    rows = []
+    for i in np.argsort(ranks.average, kind="stable"):
+        scores = [comparison.values(labels[i], "accuracy_mean") for comparison in comparisons]
+        middle, interval = interquartile_mean(np.concatenate(scores)), bootstrap_interval(scores)
+        several = max(map(len, scores)) > 1
+        rows.append(
+            [
+                Cell(labels[i], labels[i]),
+                Cell(f"{ranks.average[i]:.2f}", float(ranks.average[i])),
+                Cell(f"{middle:.2f}", float(middle)),
+                Cell(f"[{interval.low:.2f}, {interval.high:.2f}]", interval.low) if several else Cell(NOTHING),
+            ]
+        )
+    columns = [
+        Column("Method"),
+        Column("Average rank", "low", "1 is the best; mean accuracy of each comparison"),
+        Column("Interquartile mean [%]", "high", "of the accuracies of all runs"),
+        Column("95 % interval", None, "stratified bootstrap over seeds"),
+    ]
+    text = (
+        f"Over {len(comparisons)} comparisons, methods that are done in all. Friedman test (Iman and Davenport's F): "
+        f"p = {ranks.p:.3g}; Nemenyi critical difference of ranks at 5 %: {ranks.critical_difference:.2f}. "
+        + ("" if any(len(c.seeds) > 1 for c in comparisons) else "One seed each, so no interval. ")
+        + "Comparisons that share a data set are not independent of each other."
+    )
+    return Table("ranks", "All comparisons together", "", text, columns, rows)
+
+
+def write_across(comparisons: Sequence[Comparison], style: Style, folder: Path) -> list[Drawn]:
+    """The figures over several comparisons that there is something to draw for."""
+    labels, drawn = common(comparisons), []
+    ranks = _ranks(comparisons, labels)
+    if ranks is not None and len(labels) > 2:
+        with sheet(folder / "across-ranks", 1, (5.5, 0.9 + 0.22 * len(labels)), "") as (axes,):
+            _critical_difference(axes, labels, ranks)
+        text = "1 is the best. Methods that a bar joins are not told apart (Nemenyi test, 5 %)."
+        drawn.append(Drawn("across-ranks", "Average ranks", text))
+    if ranks is not None:
+        with sheet(folder / "across-profiles", 1, (5.5, 3.1), "") as (axes,):
+            _profiles(axes, comparisons, labels, style)
+        text = "Share of runs that are above an accuracy, each comparison weighing the same."
+        drawn.append(Drawn("across-profiles", "Performance profiles", text))
+    for axis in varying(comparisons):
+        with sheet(folder / f"across-{axis.name}", 1, (5.5, 3.1), _fixed(axis)) as (axes,):
+            _robustness(axes, axis, style)
+        drawn.append(Drawn(f"across-{axis.name}", f"{axis.what}, {axis.dataset}", "Mean over seeds and 95 % interval."))
+    return drawn
+
+
+def varying(comparisons: Sequence[Comparison]) -> Iterator[Axis]:
+    """Every number that alone tells two or more comparisons of a data set apart."""
+    settings = [_numbers(comparison.setting) for comparison in comparisons]
+    for field in dict.fromkeys(name for setting in settings for name in setting):
+        groups: dict[str, list[tuple[float, Comparison]]] = {}
+        for setting, comparison in zip(settings, comparisons, strict=True):
+            value = setting.get(field)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                rest = {name: other for name, other in setting.items() if name != field}
+                groups.setdefault(json.dumps(rest, sort_keys=True), []).append((value, comparison))
+        wide = [sorted(group, key=lambda pair: pair[0]) for group in groups.values() if len(group) > 1]
+        for number, group in enumerate(wide, start=1):
+            values, members = zip(*group, strict=True)
+            dataset = members[0].dataset
+            name = f"{field}-{dataset}" + (f"-{number}" if len(wide) > 1 else "")
+            yield Axis(name, WORDS.get(field, field.replace("_", " ").capitalize()), dataset, values, members)
+
+
+def _numbers(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """A setting with its partition's parameter as a number of its own: pathological:2 is one of 2 classes."""
+    family, _, parameter = setting["partition"].partition(":")
+    try:
+        return {**setting, "partition": family, family: float(parameter)}
+    except ValueError:
+        return {**setting}
+
+
+def _fixed(axis: Axis) -> str:
+    """What the comparisons have in common, in words."""
+    words = [set(comparison.title.split(", ")) for comparison in axis.comparisons]
+    shared = set.intersection(*words)
+    return ", ".join(word for word in axis.comparisons[0].title.split(", ") if word in shared)
+
+
+def _ranks(comparisons: Sequence[Comparison], labels: Sequence[str]) -> Ranks | None:
+    if len(comparisons) < 2 or len(labels) < 2:
+        return None
+    return average_ranks(np.array([[comparison.mean(label) for label in labels] for comparison in comparisons], float))
+
+
+def _critical_difference(axes: Axes, labels: Sequence[str], ranks: Ranks) -> None:
+    """Demšar's diagram: names by average rank, a bar over every group that is not told apart."""
+    order = np.argsort(ranks.average, kind="stable")
+    low, high = 1, len(labels)
+    bars = cliques(ranks.average, ranks.critical_difference)
+    depth = len(bars) * 0.35 + 0.5
+    for place, i in enumerate(order):
+        left = place < (len(order) + 1) // 2
+        row = place if left else len(order) - 1 - place
+        y, x = depth + row * 0.6, float(ranks.average[i])
+        edge = low - 0.15 if left else high + 0.15
+        axes.plot([x, x, edge], [0, y, y], color="0.25", linewidth=0.9)
+        axes.text(edge, y, f"{labels[i]} ({x:.2f})", ha="right" if left else "left", va="center", fontsize=8)
+    for row, group in enumerate(bars):
+        ends = [float(ranks.average[i]) for i in group]
+        axes.plot([min(ends) - 0.04, max(ends) + 0.04], [0.35 + 0.35 * row] * 2, color="black", linewidth=3)
+    width = min(ranks.critical_difference, high - low)
+    axes.plot([low, low + width], [-0.9, -0.9], color="black", linewidth=1, marker="|")
+    axes.text(low + width, -0.9, f"  critical difference {ranks.critical_difference:.2f}", va="center", fontsize=8)
+    axes.set_xlim(low - (high - low) * 0.6, high + (high - low) * 0.6)
+    axes.set_ylim(depth + (len(order) + 1) // 2 * 0.6, -1.3)
+    axes.xaxis.tick_top()
+    axes.set_xticks(range(low, high + 1))
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.spines["top"].set_visible(True)
+    axes.spines["top"].set_position(("data", 0))
+    axes.spines["top"].set_bounds(low, high)
+    axes.set_yticks([])
+    axes.grid(visible=False)
+
+
+def _profiles(axes: Axes, comparisons: Sequence[Comparison], labels: Sequence[str], style: Style) -> None:
+    scores = {label: [c.values(label, "accuracy_mean") for c in comparisons] for label in labels}
+    everything = [value for tasks in scores.values() for task in tasks for value in task]
+    thresholds = np.linspace(min(everything) - 1, max(everything) + 1, 201)
+    for label, tasks in scores.items():
+        look = style.of(label)
+        profile = performance_profile(tasks, thresholds)
+        axes.step(thresholds, profile, where="post", label=label, color=look["color"], linestyle=look["linestyle"])
+    axes.set_xlabel("Accuracy [%]")
+    axes.set_ylabel("Share of runs above it")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
+
+
+def _robustness(axes: Axes, axis: Axis, style: Style) -> None:
+    for label in sorted({label for comparison in axis.comparisons for label in comparison.complete}):
+        points = [
+            (value, comparison.values(label, "accuracy_mean"))
+            for value, comparison in zip(axis.values, axis.comparisons, strict=True)
+            if comparison.mean(label) is not None
+        ]
+        if not points:
+            continue
+        x, means = [value for value, _ in points], [float(np.mean(found)) for _, found in points]
+        found = [mean_interval(values) for _, values in points]
+        half = [(interval.high - interval.low) / 2 if interval else 0.0 for interval in found]
+        axes.errorbar(
+            x, means, yerr=half if any(half) else None, label=label, capsize=2, elinewidth=0.8, **style.of(label)
+        )
+    if min(axis.values) > 0 and max(axis.values) / min(axis.values) >= 10:
+        logarithmic(axes)
+    elif all(float(value).is_integer() for value in axis.values):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(axis.what)
+    axes.set_ylabel("Mean accuracy of clients [%]")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)

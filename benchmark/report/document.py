@@ -1,0 +1,217 @@
+"""A report as one document of plain values: what html.py makes the page of."""
+
+import base64
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+from PIL import Image
+
+from benchmark import __version__
+from benchmark.report.figures import Drawn, Style
+from benchmark.report.formats import commands, for_page
+from benchmark.report.frame import Comparison
+from benchmark.report.tables import Cell, Table
+
+POINTS = 20_000
+"""Points of all curves of a page together."""
+CELLS = 100_000
+"""Cells of all partitions of a page together; those beyond are in the figures' files."""
+EMBEDDED = 3_000_000
+"""Bytes of pictures inside a page; those beyond are files beside it."""
+COLOURS = 64
+"""Of a picture inside a page: lines and bars need no more."""
+
+
+class Pictures:
+    """The figures of a page, inside it as long as there is room."""
+
+    def __init__(self, folder: Path) -> None:
+        """folder has the PNG files."""
+        self._folder, self._left = folder, EMBEDDED
+
+    def of(self, drawn: Drawn) -> dict[str, Any]:
+        """A figure of the page's document."""
+        path = self._folder / f"{drawn.stem}.png"
+        with Image.open(path) as image:
+            size = image.size
+            small = io.BytesIO()
+            image.convert("RGB").quantize(COLOURS).save(small, "PNG", optimize=True)
+        source, link = "data:image/png;base64," + base64.b64encode(small.getvalue()).decode(), quote(drawn.stem)
+        inside = len(source) <= self._left
+        self._left -= len(source) if inside else 0
+        return {
+            "title": drawn.title,
+            "caption": drawn.caption,
+            "src": source if inside else f"figures/{link}.png",
+            "pdf": f"figures/{link}.pdf",
+            "width": size[0] // 2,
+            "height": size[1] // 2,
+        }
+
+
+class Part(NamedTuple):
+    """What was written of one comparison, or of all together: tables with the stems of their files, and figures."""
+
+    tables: Sequence[tuple[str, Table]]
+    figures: Sequence[Drawn]
+
+
+def document(
+    experiment: str,
+    comparisons: Sequence[Comparison],
+    written: Mapping[str, Part],
+    across: Part,
+    folder: Path,
+    style: Style,
+) -> dict[str, Any]:
+    """The page's document. written: by comparison; folder: where the figures are."""
+    pictures = Pictures(folder)
+    series = sum(len(comparison.complete) for comparison in comparisons)
+    points = int(np.clip(POINTS // max(1, series), 20, 100))
+    room, parts = CELLS, []
+    for comparison in comparisons:
+        partition = _partition(comparison)
+        cells = sum(map(len, partition["counts"]))
+        room -= cells
+        made = commands(comparison)
+        parts.append(
+            {
+                "id": comparison.name,
+                "title": comparison.title,
+                "caption": "",
+                "footnotes": [],
+                "target": comparison.target,
+                "series": [_series(comparison, label, style, points) for label in comparison.complete],
+                "partition": partition if room >= 0 else None,
+                "tables": [for_page(table, stem, "\n".join(made)) for stem, table in written[comparison.name].tables],
+                "figures": [pictures.of(drawn) for drawn in written[comparison.name].figures],
+                "commands": made,
+            }
+        )
+    again = f"python -m benchmark report --experiment {experiment}"
+    return {
+        "experiment": experiment,
+        "generator": f"mhpfl-benchmark {__version__}",
+        "intro": intro(comparisons),
+        "leaderboard": _leaderboard(comparisons, written),
+        "comparisons": parts,
+        "across": {
+            "tables": [for_page(table, stem, again) for stem, table in across.tables],
+            "figures": [pictures.of(drawn) for drawn in across.figures],
+        },
+        "environments": environments(comparisons),
+    }
+
+
+def intro(comparisons: Sequence[Comparison]) -> list[str]:
+    """How many runs there are and how they ended, in sentences."""
+    runs = [run for comparison in comparisons for run in comparison.runs]
+    status: dict[str, int] = {}
+    for run in runs:
+        status[run.run["status"]] = status.get(run.run["status"], 0) + 1
+    ends = ", ".join(f"{count} {name}" for name, count in sorted(status.items()))
+    seeds = sorted({run.seed for run in runs})
+    return [
+        f"{_count(len(runs), 'run')} ({ends}) in {_count(len(comparisons), 'comparison')}; "
+        f"seed{'s' * (len(seeds) != 1)} {', '.join(map(str, seeds))}.",
+        "Intervals are 95 % intervals of the mean over seeds."
+        if len(seeds) > 1
+        else "One seed: there are no intervals, and differences between methods may be chance.",
+    ]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + "s" * (number != 1)
+
+
+def environments(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """Where the runs took place: each different environment once, and how many runs it had."""
+    counts: dict[str, int] = {}
+    for run in (run for comparison in comparisons for run in comparison.runs):
+        facts = json.dumps(dict(_flat(run.run["environment"])))
+        counts[facts] = counts.get(facts, 0) + 1
+    return [{"runs": count, "facts": json.loads(facts)} for facts, count in counts.items()]
+
+
+def _flat(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Facts as text, nested ones under their own names; the speed differs from run to run and is left out."""
+    words = {"True": "yes", "False": "no", "None": "–"}
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flat(value)
+        elif name != "matrix_product_flops_per_second":
+            yield name, words.get(str(value), str(value))
+
+
+def _series(comparison: Comparison, label: str, style: Style, points: int) -> dict[str, Any]:
+    """A method's curve, with at most so many points, and its clients' accuracies, first seed."""
+    curve = comparison.series(label)
+    curve = curve.iloc[np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int)]
+    several = bool(curve["low"].notna().any())
+    look = style.of(label)
+    clients = [run.clients for run in comparison.of(label) if len(run.clients)]
+    return {
+        "label": label,
+        "colour": "#" + "".join(f"{round(255 * part):02x}" for part in look["color"]),
+        "dash": {"-": "", "--": "6 3", "-.": "7 3 1.5 3", ":": "1.5 3"}[look["linestyle"]],
+        "round": curve["round"].tolist(),
+        **{name: _rounded(curve[name]) for name in ("accuracy", "bytes", "flops", "seconds")},
+        "low": _rounded(curve["low"]) if several else None,
+        "high": _rounded(curve["high"]) if several else None,
+        "clients": _rounded(clients[0]) if clients else [],
+    }
+
+
+def _rounded(values: Iterable[float]) -> list[float]:
+    """Five digits: a screen shows no more."""
+    return [float(f"{value:.5g}") for value in values]
+
+
+def _partition(comparison: Comparison) -> dict[str, Any]:
+    run = comparison.runs[0]
+    counts = run.run["partition"]["counts"]
+    classes = [str(c) for c in range(len(counts[0]) if counts else 0)]
+    return {"title": f"Samples per client and class, seed {run.seed}", "classes": classes, "counts": counts}
+
+
+def _leaderboard(comparisons: Sequence[Comparison], written: Mapping[str, Part]) -> dict[str, Any]:
+    """All comparisons' main tables in one."""
+    rows: list[dict[str, Any]] = []
+    columns: list[dict[str, Any]] = []
+    for comparison in comparisons:
+        _, table = written[comparison.name].tables[0]
+        columns = [
+            {
+                "key": _key(column.title),
+                "title": column.title,
+                "hint": column.hint,
+                "numeric": i > 0,
+                "better": column.better,
+            }
+            for i, column in enumerate(table.columns)
+        ]
+        for row in table.rows:
+            cells = {column["key"]: _cell(cell) for column, cell in zip(columns, row, strict=True)}
+            where = {"text": comparison.name, "value": comparison.name, "note": None}
+            rows.append({"comparison": comparison.name, "label": row[0].text, "cells": cells | {"comparison": where}})
+    if len(comparisons) > 1:
+        place = {"key": "comparison", "title": "Comparison", "hint": "", "numeric": False, "better": None}
+        columns = [columns[0], place, *columns[1:]]
+    caption = (
+        "Accuracy: mean over all clients, each on its own test data, after local training and before aggregation; the "
+        "headline's rounds and the meaning of the marks are under each comparison."
+    )
+    return {"caption": caption, "columns": columns, "rows": rows, "footnotes": []}
+
+
+def _key(title: str) -> str:
+    return title.partition(" [")[0].lower().replace(" ", "_")
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {"text": cell.text, "value": cell.value, "note": cell.note}

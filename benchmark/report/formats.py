@@ -1,0 +1,159 @@
+"""Tables as Markdown to read, LaTeX (booktabs) to print, CSV to compute with, and as the page wants them."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from benchmark.report.frame import Comparison
+from benchmark.report.tables import NOTHING, Table
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    **{c: "\\" + c for c in "%_&#${}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "≥": r"$\ge$",
+    "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
+    "<": r"$<$",
+    ">": r"$>$",
+}
+MARKDOWN = {c: "\\" + c for c in "\\`*_{}[]<>|#"}
+
+
+def as_markdown(table: Table) -> str:
+    """The best bold, the second underlined, empty cells numbered where there is a reason."""
+    best, second, numbers = {*table.ranked(0)}, {*table.ranked(1)}, _numbers(table)
+    text = [[_translated(cell.text, MARKDOWN) for cell in row] for row in table.rows]
+    for i, j in best:
+        text[i][j] = f"**{text[i][j]}**"
+    for i, j in second:
+        text[i][j] = f"<u>{text[i][j]}</u>"
+    for (i, j), number in numbers.items():
+        text[i][j] += f"<sup>{number}</sup>"
+    heads = [_translated(column.title, MARKDOWN) for column in table.columns]
+    align = ["left"] + ["right"] * (len(heads) - 1)
+    return pd.DataFrame(text, columns=heads).to_markdown(index=False, disable_numparse=True, colalign=align)
+
+
+def described(table: Table) -> str:
+    """Setting and caption, for a table that stands alone."""
+    return f"{table.setting}. {table.caption}" if table.setting else table.caption
+
+
+def notes_of(table: Table) -> list[str]:
+    """The footnotes as they are numbered in the cells, then those that belong to no cell."""
+    numbered = {cell.note: number for (i, j), number in _numbers(table).items() if (cell := table.rows[i][j])}
+    said = "; ".join(note or "" for note in numbered)
+    return [f"{number}: {note}" for note, number in numbered.items()] + [n for n in table.notes if n not in said]
+
+
+def as_latex(table: Table, comparison: str, commands: Sequence[str]) -> str:
+    """A table environment for booktabs: the best bold, the second underlined, notes under it."""
+    best, second, numbers = {*table.ranked(0)}, {*table.ranked(1)}, _numbers(table)
+
+    def cell(i: int, j: int) -> str:
+        text = _translated(table.rows[i][j].text, LATEX)
+        if (i, j) in best:
+            text = rf"\textbf{{{text}}}"
+        if (i, j) in second:
+            text = rf"\underline{{{text}}}"
+        return text + (rf"\textsuperscript{{{numbers[i, j]}}}" if (i, j) in numbers else "")
+
+    heads = " & ".join(_translated(column.title, LATEX) for column in table.columns)
+    body = [" & ".join(cell(i, j) for j in range(len(table.columns))) + r" \\" for i in range(len(table.rows))]
+    notes = [_translated(note, LATEX) for note in notes_of(table)]
+    return "\n".join(
+        [
+            "% needs the packages booktabs and graphicx",
+            *(f"% {' '.join(command.split())}" for command in commands),
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_translated(described(table), LATEX)}}}",
+            rf"\label{{tab:{_label(comparison)}-{table.name}}}",
+            r"\resizebox{\linewidth}{!}{%",
+            rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
+            r"\toprule",
+            rf"{heads} \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}}",
+            *(rf"\par\footnotesize {note}" for note in notes),
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def for_page(table: Table, stem: str, command: str) -> dict[str, Any]:
+    """A table of the page's document."""
+    return {
+        "title": table.title,
+        "caption": " ".join([table.caption, *notes_of(table)]),
+        "head": [column.title for column in table.columns],
+        "rows": [[cell.text for cell in row] for row in table.rows],
+        "best": table.ranked(0),
+        "second": table.ranked(1),
+        "files": [
+            {"name": name, "href": f"tables/{quote(stem)}.{suffix}"}
+            for name, suffix in (("LaTeX", "tex"), ("Markdown", "md"), ("CSV", "csv"))
+        ],
+        "command": command,
+    }
+
+
+def write_table(table: Table, name: str, commands: Sequence[str], folder: Path) -> str:
+    """Write <name>-<table> as .md, .tex and .csv; its stem."""
+    stem = f"{name}-{table.name}"
+    blocks = [as_markdown(table), _translated(described(table), MARKDOWN)]
+    blocks += [*(_translated(note, MARKDOWN) for note in notes_of(table)), *(f"    {line}" for line in commands)]
+    # a name may have a dot in it (dirichlet0.3), which with_suffix would cut
+    (folder / f"{stem}.md").write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
+    (folder / f"{stem}.tex").write_text(as_latex(table, name, commands), encoding="utf-8")
+    as_csv(table).to_csv(folder / f"{stem}.csv", index=False)
+    return stem
+
+
+def as_csv(table: Table) -> pd.DataFrame:
+    """The numbers of a table as they are, and its words where there is no number."""
+    values = [[cell.text if cell.value is None else cell.value for cell in row] for row in table.rows]
+    blank = [["" if value == NOTHING else value for value in row] for row in values]
+    return pd.DataFrame(blank, columns=[column.title for column in table.columns])
+
+
+def summaries(comparison: Comparison) -> pd.DataFrame:
+    """One row per run, its numbers as they are stored."""
+    rows = []
+    for run in comparison.runs:
+        numbers = {k: v for k, v in run.summary.items() if not isinstance(v, dict)}
+        head = {"method": run.label, "seed": run.seed, "key": run.run["key"], "status": run.run["status"]}
+        rows.append(head | {"reason": run.run["reason"]} | numbers)
+    return pd.DataFrame(rows)
+
+
+def commands(comparison: Comparison) -> list[str]:
+    """The command lines that made these runs."""
+    return sorted({shlex.join(run.run["command"]) for run in comparison.runs})
+
+
+def _numbers(table: Table) -> dict[tuple[int, int], int]:
+    """(row, column) of the cells with a note -> its number, equal notes alike."""
+    noted = {(i, j): cell.note for i, row in enumerate(table.rows) for j, cell in enumerate(row) if cell.note}
+    order = list(dict.fromkeys(noted.values()))
+    return {place: order.index(note) + 1 for place, note in noted.items()}
+
+
+def _translated(text: str, characters: dict[str, str]) -> str:
+    """One line, with what has a meaning in the format written so that it has none."""
+    return "".join(characters.get(character, character) for character in " ".join(text.split()))
+
+
+def _label(name: str) -> str:
+    return "".join(character for character in name if character.isalnum() or character in "-.")

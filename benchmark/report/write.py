@@ -1,0 +1,139 @@
+"""The report of an experiment on disk: tables, figures, a page to read (report.md) and one to use (index.html)."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from benchmark.errors import RequestError
+from benchmark.files import storing, write_whole
+from benchmark.record import run_folders
+from benchmark.report.across import ranking_table, write_across
+from benchmark.report.document import Part, document, intro
+from benchmark.report.figures import PLOTS, Style, write_figures
+from benchmark.report.formats import as_markdown, commands, notes_of, summaries, write_table
+from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
+from benchmark.report.html import render
+from benchmark.report.tables import (
+    accuracy_table,
+    budget_table,
+    cost_table,
+    difference_table,
+    main_table,
+)
+
+SEVERAL = 3
+"""Comparisons from which on it pays to draw with several processes."""
+MANY = 30
+"""Comparisons beyond which each has one figure, unless all are asked for."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How results are reported.
+
+    targets: accuracy in percent whose cost is given, by data set, '' for all others
+    reference: label of the method that the others are compared with
+    budgets: bytes and FLOPs within which accuracies are given; where there are none, powers of ten
+    all_figures: all figures of every comparison, however many there are
+    """
+
+    targets: Mapping[str, float] = field(default_factory=dict)
+    reference: str = "standalone"
+    budgets: Mapping[str, Sequence[float]] = field(default_factory=lambda: {"bytes": (), "flops": ()})
+    all_figures: bool = False
+
+
+def write_report(results: Path, reports: Path, experiments: Sequence[str], options: Options) -> list[Path]:
+    """Write reports/<experiment>/ anew for these experiments, or for all; the pages.
+
+    Raises RequestError where there are no results, or damaged ones; then nothing is written.
+    """
+    found = sorted({folder.path.relative_to(results).parts[0] for folder in run_folders(results, experiments)})
+    if not found:
+        raise RequestError(f"there are no results in {results}; `run` makes some")
+    pages = []
+    for name in found:
+        comparisons = read_experiment(results, name, options.targets)
+        with storing(reports / name):
+            pages.append(_write(reports / name, name, comparisons, options))
+    return pages
+
+
+def _write(folder: Path, name: str, comparisons: Sequence[Comparison], options: Options) -> Path:
+    style = Style(colour_order(comparisons))
+    with _exchanged(folder) as new:
+        kinds = list(PLOTS) if options.all_figures or len(comparisons) <= MANY else list(PLOTS)[:1]
+        work = partial(_files, options=options, kinds=kinds, style=style, folder=new)
+        parts = dict(zip([c.name for c in comparisons], on_all_cores(work, comparisons, few=SEVERAL), strict=True))
+        across = _across(name, comparisons, style, new)
+        page = render(document(name, comparisons, parts, across, new / "figures", style))
+    text = _markdown(name, comparisons, parts, across)
+    write_whole(folder / "report.md", lambda file: file.write(text.encode()))
+    write_whole(folder / "index.html", lambda file: file.write(page.encode()))
+    return folder / "index.html"
+
+
+@contextmanager
+def _exchanged(folder: Path) -> Iterator[Path]:
+    """A new folder with tables/ and figures/, which take the place of the old ones when the block is over."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as new:
+        for part in ("tables", "figures"):
+            (Path(new) / part).mkdir()
+        yield Path(new)
+        for part in ("tables", "figures"):
+            shutil.rmtree(folder / part, ignore_errors=True)
+            (Path(new) / part).replace(folder / part)
+
+
+def _files(comparison: Comparison, options: Options, kinds: Sequence[str], style: Style, folder: Path) -> Part:
+    """The tables and figures of one comparison, written."""
+    made = commands(comparison)
+    summaries(comparison).to_csv(folder / "tables" / f"{comparison.name}-runs.csv", index=False)
+    tables = (
+        main_table(comparison, options.reference),
+        accuracy_table(comparison),
+        difference_table(comparison, options.reference),
+        cost_table(comparison),
+        budget_table(comparison, options.budgets),
+    )
+    written = [
+        (write_table(table, comparison.name, made, folder / "tables"), table)
+        for table in tables
+        if table and table.rows
+    ]
+    return Part(written, write_figures(comparison, kinds, style, folder / "figures"))
+
+
+def _across(name: str, comparisons: Sequence[Comparison], style: Style, folder: Path) -> Part:
+    """Those of all comparisons together, written."""
+    table = ranking_table(comparisons)
+    again = [f"python -m benchmark report --experiment {name}"]
+    tables = [(write_table(table, "across", again, folder / "tables"), table)] if table else []
+    return Part(tables, write_across(comparisons, style, folder / "figures"))
+
+
+def _markdown(name: str, comparisons: Sequence[Comparison], parts: Mapping[str, Part], across: Part) -> str:
+    beside = "`index.html` beside this file has it all to sort and to explore."
+    blocks = [f"# {name}", " ".join(intro(comparisons)), beside]
+    for comparison in comparisons:
+        blocks += [f"## {comparison.name}", comparison.title, *_section(parts[comparison.name])]
+        blocks += ["Made with:", *(f"    {line}" for line in commands(comparison))]
+    if across.tables or across.figures:
+        blocks += ["## Across comparisons", *_section(across)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _section(part: Part) -> Iterator[str]:
+    for _, table in part.tables:
+        yield f"### {table.title}"
+        yield as_markdown(table)
+        yield table.caption
+        yield from (f"- {note}" for note in notes_of(table))
+    for stem, title, text in part.figures:
+        yield f"### {title}"
+        yield f"![{title}](<figures/{stem}.png>)\n\n{text} ([PDF](<figures/{stem}.pdf>))"
