@@ -227,7 +227,7 @@ def store(
         "resumed": [],
         "finished": "2026-01-01T01:00:00.000+00:00",
         "summary": None,
-        "weights_hash": "0" * 64,
+        "weights_hash": "0" * 64 if status == "done" else None,
         "files": {},
     }
     folder.start(facts)

@@ -30,16 +30,21 @@ MARKDOWN = {c: "\\" + c for c in "\\`*_{}[]<>|#"}
 def as_markdown(table: Table) -> str:
     """The best bold, the second underlined, empty cells numbered where there is a reason."""
     best, second, numbers = {*table.ranked(0)}, {*table.ranked(1)}, _numbers(table)
-    text = [[_translated(cell.text, MARKDOWN) for cell in row] for row in table.rows]
+    text = [[as_text(cell.text) for cell in row] for row in table.rows]
     for i, j in best:
         text[i][j] = f"**{text[i][j]}**"
     for i, j in second:
         text[i][j] = f"<u>{text[i][j]}</u>"
     for (i, j), number in numbers.items():
         text[i][j] += f"<sup>{number}</sup>"
-    heads = [_translated(column.title, MARKDOWN) for column in table.columns]
+    heads = [as_text(column.title) for column in table.columns]
     align = ["left"] + ["right"] * (len(heads) - 1)
     return pd.DataFrame(text, columns=heads).to_markdown(index=False, disable_numparse=True, colalign=align)
+
+
+def as_text(words: str) -> str:
+    """Words as Markdown that says nothing but them."""
+    return _translated(words, MARKDOWN)
 
 
 def described(table: Table) -> str:
@@ -72,7 +77,7 @@ def as_latex(table: Table, comparison: str, commands: Sequence[str]) -> str:
     return "\n".join(
         [
             "% needs the packages booktabs and graphicx",
-            *(f"% {' '.join(command.split())}" for command in commands),
+            *(f"% {command}" for command in commands),
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{_translated(described(table), LATEX)}}}",
@@ -112,8 +117,8 @@ def for_page(table: Table, stem: str, command: str) -> dict[str, Any]:
 def write_table(table: Table, name: str, commands: Sequence[str], folder: Path) -> str:
     """Write <name>-<table> as .md, .tex and .csv; its stem."""
     stem = f"{name}-{table.name}"
-    blocks = [as_markdown(table), _translated(described(table), MARKDOWN)]
-    blocks += [*(_translated(note, MARKDOWN) for note in notes_of(table)), *(f"    {line}" for line in commands)]
+    blocks = [as_markdown(table), as_text(described(table))]
+    blocks += [*(as_text(note) for note in notes_of(table)), *(f"    {line}" for line in commands)]
     # a name may have a dot in it (dirichlet0.3), which with_suffix would cut
     (folder / f"{stem}.md").write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
     (folder / f"{stem}.tex").write_text(as_latex(table, name, commands), encoding="utf-8")
@@ -134,13 +139,14 @@ def summaries(comparison: Comparison) -> pd.DataFrame:
     for run in comparison.runs:
         numbers = {k: v for k, v in run.summary.items() if not isinstance(v, dict)}
         head = {"method": run.label, "seed": run.seed, "key": run.run["key"], "status": run.run["status"]}
-        rows.append(head | {"reason": run.run["reason"]} | numbers)
+        reason = (run.run["reason"] or "").lstrip("=+-@")  # a spreadsheet would take it for a formula
+        rows.append(head | {"reason": reason} | numbers)
     return pd.DataFrame(rows)
 
 
 def commands(comparison: Comparison) -> list[str]:
-    """The command lines that made these runs."""
-    return sorted({shlex.join(run.run["command"]) for run in comparison.runs})
+    """The command lines that made these runs, each in one line."""
+    return sorted({" ".join(shlex.join(run.run["command"]).split()) for run in comparison.runs})
 
 
 def _numbers(table: Table) -> dict[tuple[int, int], int]:

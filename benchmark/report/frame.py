@@ -192,7 +192,13 @@ def read_experiment(results: Path, experiment: str, targets: Mapping[str, float]
         dataset = runs[0].run["dataset"]
         target = targets.get(dataset["name"], targets.get("", dataset["target_accuracy"]))
         comparisons.append(Comparison(name, dataset["name"], runs[0].setting, target, runs))
-    return comparisons
+    return sorted(comparisons, key=lambda comparison: _natural(comparison.name))
+
+
+def _natural(name: str) -> list[tuple[bool, float, str]]:
+    """A name to sort by, its numbers by size."""
+    pieces = re.split(r"(\d+(?:\.\d+)?)", name)
+    return [(i % 2 == 1, float(piece) if i % 2 else 0.0, piece) for i, piece in enumerate(pieces)]
 
 
 def on_all_cores(work: Callable[[Any], Any], items: Sequence[Any], few: int) -> list[Any]:
@@ -248,6 +254,6 @@ def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
         same_data = [other for other in settings if other["dataset"] == setting["dataset"]]
         differs = [k for k in setting if len({json.dumps(other[k]) for other in same_data}) > 1]
         words = "-".join([setting["dataset"], *(f"{key}={setting[key]}" for key in differs)])
-        name = re.sub(r"[^\w.=+-]", "", words, flags=re.ASCII)[:LONGEST]
+        name = re.sub(r"\.{2,}", ".", re.sub(r"[^\w.=+-]", "", words, flags=re.ASCII))[:LONGEST]
         names.append(name if name not in names else f"{name}-{len(names) + 1}")
     return names

@@ -14,7 +14,7 @@ from benchmark.record import run_folders
 from benchmark.report.across import ranking_table, write_across
 from benchmark.report.document import Part, document, intro
 from benchmark.report.figures import PLOTS, Style, write_figures
-from benchmark.report.formats import as_markdown, commands, notes_of, summaries, write_table
+from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
 from benchmark.report.tables import (
@@ -121,7 +121,7 @@ def _markdown(name: str, comparisons: Sequence[Comparison], parts: Mapping[str, 
     beside = "`index.html` beside this file has it all to sort and to explore."
     blocks = [f"# {name}", " ".join(intro(comparisons)), beside]
     for comparison in comparisons:
-        blocks += [f"## {comparison.name}", comparison.title, *_section(parts[comparison.name])]
+        blocks += [f"## {comparison.name}", as_text(comparison.title), *_section(parts[comparison.name])]
         blocks += ["Made with:", *(f"    {line}" for line in commands(comparison))]
     if across.tables or across.figures:
         blocks += ["## Across comparisons", *_section(across)]
@@ -132,8 +132,8 @@ def _section(part: Part) -> Iterator[str]:
     for _, table in part.tables:
         yield f"### {table.title}"
         yield as_markdown(table)
-        yield table.caption
-        yield from (f"- {note}" for note in notes_of(table))
+        yield as_text(table.caption)
+        yield from (f"- {as_text(note)}" for note in notes_of(table))
     for stem, title, text in part.figures:
-        yield f"### {title}"
-        yield f"![{title}](<figures/{stem}.png>)\n\n{text} ([PDF](<figures/{stem}.pdf>))"
+        yield f"### {as_text(title)}"
+        yield f"![{as_text(title)}](<figures/{stem}.png>)\n\n{text} ([PDF](<figures/{stem}.pdf>))"

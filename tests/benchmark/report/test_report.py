@@ -1,230 +1,399 @@
-"""Tables against numbers worked out by hand, on results written by hand."""
+"""Tables against numbers worked out by hand, and against stored ones, on results written by hand."""
 
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark import cli
 from benchmark.errors import RequestError
-from benchmark.record import RunFolder, summarise
+from benchmark.report import write
+from benchmark.report.across import common, ranking_table, varying
+from benchmark.report.formats import as_latex, as_markdown, commands, write_table
 from benchmark.report.frame import read_experiment
-from benchmark.report.page import write_report
-from benchmark.report.tables import accuracy_table, caption, footnotes, main_table
+from benchmark.report.tables import (
+    accuracy_table,
+    budget_table,
+    cost_table,
+    difference_table,
+    footnotes,
+    main_table,
+)
+from benchmark.report.write import Options, write_report
 
-FEDERATION = {
-    "clients": 2,
-    "participation": 1.0,
-    "rounds": 3,
-    "local_epochs": 1,
-    "batch_size": 64,
-    "lr": 0.01,
-    "momentum": 0.0,
-    "weight_decay": 0.0,
-    "eval_every": 1,
-    "validation": 0.0,
-    "augmentation": "none",
-}
-
-
-def store(
-    results,
-    label,
-    correct,
-    *,
-    seed=0,
-    status="done",
-    reason=None,
-    sent=(1e6, 1e6),
-    dataset="digits",
-    predictors=None,
-    **federation,
-):
-    """One run of two clients with 10 test samples each; correct[t] is what they get right in round t."""
-    folder = RunFolder.of(results, "exp", dataset, label, f"{label}{seed}{len(federation)}")
-    rounds = []
-    for t, right in enumerate(correct):
-        scores = {"correct": list(right), "total": [10, 10]}
-        rounds.append(
-            {
-                "round": t + 1,
-                "post_local": scores,
-                "post_download": scores,
-                "predictors": predictors or {},
-                "bytes_up": sent[0],
-                "bytes_down": sent[1],
-                "client_flops": 2e12,
-                "server_flops": 0,
-                "client_seconds": 0.5,
-                "server_seconds": 0.1,
-                "eval_seconds": 0.2,
-                "clients": [],
-            }
-        )
-    spec = {
-        "dataset": dataset,
-        "data_hash": "d",
-        "method": {"name": label, "label": label, "hyperparameters": {}},
-        "partition": "pathological:2",
-        "models": "cnn5",
-        "federation": FEDERATION | federation,
-        "seed": seed,
-    }
-    folder.start({})
-    for record in rounds:
-        folder.append(record)
-    folder.write(
-        {
-            "status": status,
-            "reason": reason,
-            "key": folder.path.name,
-            "specification": spec,
-            "dataset": {"name": dataset, "target_accuracy": 70.0},
-            "command": ["python", "-m", "benchmark", "run"],
-            "summary": summarise(rounds) | {"peak_memory_bytes": 3 * 2**20, "gpu_seconds": None},
-        }
-    )
+EXPECTED = Path(__file__).parent / "expected"
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def results(tmp_path):
-    store(tmp_path, "a", [(4, 6), (7, 7), (8, 9)])  # mean accuracy 50, 70, 85
-    store(tmp_path, "b", [(4, 4), (5, 5), (6, 6)], sent=(0, 0))  # 40, 50, 60: never at 70
+def results(tmp_path, store):
+    """Mean accuracy of a: 50, 70, 85; of standalone: 40, 50, 60, never at the target of 70."""
+    store(tmp_path, "a", [(4, 6), (7, 7), (8, 9)])
+    store(tmp_path, "standalone", [(4, 4), (5, 5), (6, 6)], sent=(0, 0), flops=10**12)
     return tmp_path
 
 
+@pytest.fixture
+def seeds(results, store):
+    """And with two seeds more, a: 50, 60, 95 and 50, 60, 75; standalone: 70 throughout and 65 at last."""
+    store(results, "a", [(4, 6), (7, 5), (9, 10)], seed=1)
+    store(results, "a", [(4, 6), (7, 5), (7, 8)], seed=2)
+    store(results, "standalone", [(7, 7)] * 3, seed=1, sent=(0, 0), flops=10**12)
+    store(results, "standalone", [(5, 5), (6, 6), (6, 7)], seed=2, sent=(0, 0), flops=10**12)
+    return results
+
+
+@pytest.fixture
+def without_figures(monkeypatch):
+    """They are most of a report's time."""
+    monkeypatch.setattr(write, "PLOTS", {})
+
+
+def comparison(results, **targets):
+    (found,) = read_experiment(results, "exp", targets)
+    return found
+
+
+def texts(table):
+    """Row name -> column -> text."""
+    return {row[0].text: {c.title: cell.text for c, cell in zip(table.columns, row, strict=True)} for row in table.rows}
+
+
 def test_the_main_table_by_hand(results):
-    (comparison,) = read_experiment(results, "exp", {})
-    table = main_table(comparison)
-    assert list(table.index) == ["a", "b"]
-    assert table.loc["a"].to_dict() == {
+    got = texts(main_table(comparison(results), "standalone"))
+    assert list(got) == ["a", "standalone"]
+    assert got["a"] == {
+        "Method": "a",
         "Accuracy [%]": "85.00",
         "n": "1",
         "SD over clients": "7.07",
+        "Worst tenth": "80.00",
         "Sent [MB]": "6",
         "Computed [TFLOP]": "6",
         "Training [s]": "1.5",
         "Peak memory [MiB]": "3",
+    }
+    assert got["standalone"]["Sent [MB]"] == "0"
+
+
+def test_intervals_over_seeds_by_hand(seeds):
+    """85, 95, 75: mean 85, s = 10, t(0.975, 2) = 4.3027, half-width 4.3027 x 10 / sqrt(3) = 24.84."""
+    table = main_table(comparison(seeds), "standalone")
+    assert texts(table)["a"]["Accuracy [%]"] == "85.00 ± 24.84 ‡"
+    assert texts(table)["a"]["n"] == "3"
+    assert "± is half the 95 % interval over seeds" in table.caption
+    assert "one seed, so no interval" not in table.caption
+
+
+def test_with_one_seed_there_is_no_interval(results):
+    table = main_table(comparison(results), "standalone")
+    assert "one seed, so no interval" in table.caption
+    assert "±" not in json.dumps(texts(table), ensure_ascii=False)
+    assert texts(difference_table(comparison(results), "standalone"))["a"]["p"] == "–"
+
+
+def test_differences_by_hand(seeds):
+    """25, 25, 10 points: mean 20, s = 8.660, standard error 5, t = 4 with 2 degrees of freedom, p = 0.0572.
+
+    Clients: 20 30 | 20 30 | 10 10, all better off; the signed ranks of 6 positive differences have p = 2 / 64.
+    """
+    got = texts(difference_table(comparison(seeds), "standalone"))["a"]
+    assert got["Difference"] == "+20.00"
+    assert got["95 % interval"] == "[-1.51, +41.51]"
+    assert got["p"] == "0.057"
+    assert (got["Median of clients"], got["Clients better off [%]"]) == ("+20.00", "100")
+    assert (got["p over clients"], got["Pairs"]) == ("0.031", "6")
+    assert texts(main_table(comparison(seeds), "standalone"))["a"]["Accuracy [%]"].endswith("24.84 ‡")
+
+
+def test_p_values_are_corrected_for_the_number_of_methods(seeds, store):
+    for seed, last in enumerate([(8, 9), (9, 10), (7, 8)]):
+        store(seeds, "b", [(4, 6), (7, 5), last], seed=seed)
+    got = texts(difference_table(comparison(seeds), "standalone"))
+    assert {label: row["p"] for label, row in got.items()} == {"a": "0.114", "b": "0.114"}
+    assert {row["p over clients"] for row in got.values()} == {"0.062"}
+
+
+def test_another_reference_or_none(seeds):
+    assert list(texts(difference_table(comparison(seeds), "a"))) == ["standalone"]
+    assert texts(difference_table(comparison(seeds), "a"))["standalone"]["Difference"] == "-20.00"
+    assert difference_table(comparison(seeds), "nobody") is None
+
+
+def test_the_cost_of_the_target_by_hand(results):
+    got = texts(cost_table(comparison(results)))
+    assert got["a"] == {
+        "Method": "a",
         "Rounds to 70 %": "2",
         "MB to 70 %": "4",
         "TFLOP to 70 %": "4",
         "s to 70 %": "1",
+        "On the front of bytes": "yes",
+        "On the front of FLOPs": "yes",
     }
-    assert table.loc["b", "Sent [MB]"] == "0"
-    assert table.loc["b", "Rounds to 70 %"] == table.loc["b", "MB to 70 %"] == "not reached"
+    assert got["standalone"]["Rounds to 70 %"] == got["standalone"]["MB to 70 %"] == "not reached"
+    assert "MB to 55 %" in texts(cost_table(comparison(results, **{"": 55})))["a"]
+    assert texts(cost_table(comparison(results, **{"": 55, "digits": 60})))["standalone"]["Rounds to 60 %"] == "3"
 
 
-def test_several_seeds_by_hand(results):
-    store(results, "a", [(4, 6), (7, 5), (9, 10)], seed=1)  # 50, 60, 95: at 70 in the third round
-    store(results, "b", [(7, 7)] * 3, seed=1, sent=(0, 0))
-    (comparison,) = read_experiment(results, "exp", {})
-    table = main_table(comparison)
-    assert (table.loc["a", "Accuracy [%]"], table.loc["a", "n"]) == ("90.00 ± 7.07", "2")
-    assert table.loc["a", "Rounds to 70 %"] == "2.5"
-    assert table.loc["b", "Rounds to 70 %"] == "reached by 1 of 2"
-    assert "± is the standard deviation over seeds" in caption(comparison)
+def test_a_target_that_some_seeds_reach(seeds):
+    """a is there in rounds 2, 3 and 3."""
+    got = texts(cost_table(comparison(seeds)))
+    assert got["a"]["Rounds to 70 %"] == "2.667"
+    assert got["standalone"]["Rounds to 70 %"] == "reached by 1 of 3"
 
 
-def test_a_run_that_is_not_done_is_told_of_and_never_averaged(results):
-    store(results, "a", [(0, 0)], seed=1, status="failed", reason="out of memory")
-    store(results, "c", [(0, 0)], status="diverged", reason="the training loss of client 0 is nan")
-    (comparison,) = read_experiment(results, "exp", {})
-    table = main_table(comparison)
-    assert table.loc["a", "Accuracy [%]"] == "85.00"
-    assert list(table.index) == ["a", "b", "c"]
-    assert set(table.loc["c"].drop("n")) == {"–"}
-    assert footnotes(comparison) == [
+def test_the_front_leaves_out_who_is_dominated(results, store):
+    store(results, "worse", [(1, 1), (2, 2), (8, 8)], sent=(10**6, 2 * 10**6))
+    got = texts(cost_table(comparison(results)))
+    assert [got[label]["On the front of bytes"] for label in ("a", "standalone", "worse")] == ["yes", "yes", "–"]
+
+
+def test_accuracy_within_a_budget_by_hand(results):
+    """2 MB and 2 TFLOP a round for a; standalone sends nothing and computes half."""
+    table = budget_table(comparison(results), {"bytes": [3e6, 1e3], "flops": [4e12]})
+    got = texts(table)
+    assert got["a"] == {"Method": "a", "3 MB": "50.00", "0.001 MB": "no round", "4 TFLOP": "70.00"}
+    assert got["standalone"] == {"Method": "standalone", "3 MB": "60.00", "0.001 MB": "60.00", "4 TFLOP": "60.00"}
+    assert budget_table(comparison(results), {"bytes": [], "flops": []}) is None  # no power of ten lies in 3 to 6
+
+
+def test_a_run_that_is_not_done_is_told_of_and_never_averaged(results, store):
+    store(results, "a", [(0, 0)] * 3, seed=1, status="failed", reason="out of memory")
+    store(results, "c", [(0, 0)] * 3, status="diverged", reason="the training loss of client 0 is nan")
+    found = comparison(results)
+    table = main_table(found, "standalone")
+    got = texts(table)
+    assert got["a"]["Accuracy [%]"] == got["c"]["Accuracy [%]"] == "–"
+    assert got["standalone"]["Accuracy [%]"] == "60.00"
+    assert footnotes(found) == [
         "a, seed 1: failed (out of memory)",
         "c, seed 0: diverged (the training loss of client 0 is nan)",
+        "standalone: not run with seed 1",
     ]
+    assert "–<sup>2</sup>" in as_markdown(table)  # 1 is standalone's missing seed
+    assert r"--\textsuperscript{2}" in as_latex(table, "digits", [])
 
 
-def test_the_target_is_the_data_sets_or_the_one_asked_for(results):
-    assert "MB to 55 %" in main_table(read_experiment(results, "exp", {"": 55})[0])
-    assert "MB to 60 %" in main_table(read_experiment(results, "exp", {"": 55, "digits": 60})[0])
-    assert main_table(read_experiment(results, "exp", {"digits": 60})[0]).loc["b", "Rounds to 60 %"] == "3"
+def test_other_predictors_have_a_column(results, store):
+    scores = {"correct": [1, 2], "total": [10, 10]}
+    by = {"prototype": {"post_local": scores, "post_download": scores}}
+    store(results, "p", [(5, 5)] * 3, predictors=by)
+    got = texts(accuracy_table(comparison(results)))
+    assert got["p"]["By prototype"] == "15.00"
+    assert got["a"]["By prototype"] == "–"
+    assert got["a"]["Oracle (best round on test)"] == "85.00"
 
 
-def test_other_predictors_have_a_column(results):
-    scores = {"post_local": {"correct": [1, 2], "total": [10, 10]}}
-    store(results, "p", [(5, 5)] * 3, predictors={"prototype": scores})
-    table = accuracy_table(read_experiment(results, "exp", {})[0])
-    assert table.loc["p", "By prototype"] == "15.00"
-    assert table.loc["a", "By prototype"] == "–"
-    assert table.loc["a", "Oracle (best round on test)"] == "85.00"
+def test_settings_that_differ_are_comparisons_of_their_own(results, store):
+    store(results, "a", [(5, 5)] * 3, lr=0.1)
+    store(results, "a", [(5, 5)] * 3, dataset="other")
+    assert [c.name for c in read_experiment(results, "exp", {})] == ["digits-lr=0.01", "digits-lr=0.1", "other"]
 
 
-def test_settings_that_differ_are_tables_of_their_own(results):
-    store(results, "a", [(5, 5)], lr=0.1)
-    store(results, "a", [(5, 5)], dataset="other")
-    names = [comparison.name for comparison in read_experiment(results, "exp", {})]
-    assert names == ["digits-lr=0.01", "digits-lr=0.1", "other"]
+def test_an_axis_that_varies_is_found(tmp_path, store):
+    for classes in (2, 5, 10):
+        store(tmp_path, "a", [(5, 5)], partition=f"pathological:{classes}")
+    store(tmp_path, "a", [(5, 5)], partition="dirichlet:0.3")
+    store(tmp_path, "a", [(5, 5)], partition="pathological:2", participation=0.5)
+    with pytest.raises(RequestError, match="its participants are not what the specification asks for"):
+        read_experiment(tmp_path, "exp", {})  # both take part where one should
+    for path in (tmp_path / "exp").rglob("run.json"):
+        if '"participation": 0.5' in path.read_text():
+            path.unlink()
+    axes = list(varying(read_experiment(tmp_path, "exp", {})))
+    assert [(axis.name, list(axis.values)) for axis in axes] == [("pathological-digits", [2, 5, 10])]
 
 
-def test_a_report_has_tables_figures_and_a_page(results, tmp_path):
-    reports = tmp_path / "reports"
-    (page,) = write_report(results, reports, ["exp"], {})
-    folder = reports / "exp"
-    assert page == folder / "report.md"
-    assert {p.name for p in (folder / "tables").iterdir()} == {
-        "digits.md",
-        "digits.tex",
-        "digits.csv",
-        "digits-accuracy.md",
-        "digits-accuracy.tex",
-    }
-    stems = {f"digits-{kind}" for kind in ("rounds", "bytes", "flops", "clients")}
+def test_ranks_over_comparisons_by_hand(tmp_path, store):
+    """a is before b twice, b before a once; c is missing in one and left out."""
+    for dataset, a, b in (("x", 9, 5), ("y", 8, 4), ("z", 3, 6)):
+        store(tmp_path, "a", [(a, a)], dataset=dataset)
+        store(tmp_path, "b", [(b, b)], dataset=dataset)
+    store(tmp_path, "c", [(1, 1)], dataset="x")
+    found = read_experiment(tmp_path, "exp", {})
+    assert common(found) == ["a", "b"]
+    got = texts(ranking_table(found))
+    assert (got["a"]["Average rank"], got["b"]["Average rank"]) == ("1.33", "1.67")
+    assert got["a"]["Interquartile mean [%]"] == "66.67"  # of 90, 80, 30: a quarter of three is none
+    assert got["a"]["95 % interval"] == "–"
+
+
+def test_a_report_has_tables_figures_and_pages(seeds, tmp_path):
+    (page,) = write_report(seeds, tmp_path / "reports", ["exp"], Options())
+    folder = tmp_path / "reports" / "exp"
+    assert page == folder / "index.html"
+    assert sorted(p.name for p in folder.iterdir()) == ["figures", "index.html", "report.md", "tables"]
+    kinds = ("main", "accuracy", "differences", "costs")
+    tables = {f"digits-{kind}.{suffix}" for kind in kinds for suffix in ("md", "tex", "csv")} | {"digits-runs.csv"}
+    assert tables <= {p.name for p in (folder / "tables").iterdir()}
+    stems = {f"digits-{kind}" for kind in ("rounds", "bytes", "flops", "costs", "clients", "fronts", "partition")}
     assert {p.name for p in (folder / "figures").iterdir()} == {s + e for s in stems for e in (".png", ".pdf")}
-    text = page.read_text()
+    text = (folder / "report.md").read_text()
     assert all(f"(<figures/{stem}.png>)" in text for stem in stems)
-    assert "python -m benchmark run" in text
+    assert "python -m benchmark run --seeds 1" in text
+    html = page.read_text()
+    assert html.count("data:image/png;base64,") == len(stems)
+    assert "python -m benchmark run --seeds 1" in html
 
 
-def test_tables_on_disk(results, tmp_path):
-    write_report(results, tmp_path / "reports", [], {})
+def test_tables_are_as_they_were(seeds, store, tmp_path):
+    """expected/ was looked through by hand; a change of a table shows in its diff."""
+    store(seeds, "c", [(0, 0)] * 3, status="failed", reason="out of memory: 100 % of it_")
+    found = comparison(seeds)
+    tables = [main_table(found, "standalone"), difference_table(found, "standalone"), accuracy_table(found)]
+    tables += [cost_table(found), budget_table(found, {"bytes": [3e6], "flops": [4e12]})]
+    for table in tables:
+        write_table(table, "digits", commands(found), tmp_path)
+    got = {path.name: path.read_text() for path in tmp_path.glob("digits-*.*")}
+    assert len(got) == 15
+    assert got == {path.name: path.read_text() for path in EXPECTED.iterdir()}
+
+
+def test_numbers_for_programs(results, without_figures, tmp_path):
+    write_report(results, tmp_path / "reports", [], Options())
     tables = tmp_path / "reports" / "exp" / "tables"
-    first = (tables / "digits.md").read_text().splitlines()
-    assert [cell.strip() for cell in first[2].split("|")[1:4]] == ["a", "85.00", "1"]
-    latex = (tables / "digits.tex").read_text()
-    for line in (
-        r"\toprule",
-        r"\bottomrule",
-        r"\caption{digits, pathological:2, cnn5",
-        r"Accuracy [\%]",
-        r"a & 85.00 & 1 & 7.07",
-    ):
-        assert line in latex
-    numbers = pd.read_csv(tables / "digits.csv")
-    assert numbers["accuracy_mean"].tolist() == [85, 60]
+    assert pd.read_csv(tables / "digits-runs.csv")["accuracy_mean"].tolist() == [85, 60]
+    assert pd.read_csv(tables / "digits-main.csv")["Accuracy [%]"].tolist() == [85, 60]
 
 
-def test_a_report_is_the_same_twice(results, tmp_path):
+def test_a_report_is_the_same_twice(seeds, tmp_path):
     for name in ("one", "two"):
-        write_report(results, tmp_path / name, [], {})
+        write_report(seeds, tmp_path / name, [], Options())
     one, two = tmp_path / "one", tmp_path / "two"
-    files = [p.relative_to(one) for p in one.rglob("*") if p.is_file()]
-    assert len(files) == 14
+    files = sorted(p.relative_to(one) for p in one.rglob("*") if p.is_file())
+    assert len(files) > 25
+    assert files == sorted(p.relative_to(two) for p in two.rglob("*") if p.is_file())
     assert all((one / p).read_bytes() == (two / p).read_bytes() for p in files)
 
 
-def test_a_report_of_failures_alone_has_a_table(tmp_path):
-    store(tmp_path, "a", [], status="failed", reason="no luck")
-    (page,) = write_report(tmp_path, tmp_path / "reports", [], {})
-    assert "a, seed 0: failed (no luck)" in page.read_text()
+def test_a_report_of_failures_alone_has_a_table(without_figures, tmp_path, store):
+    store(tmp_path, "a", [], rounds=[], status="failed", reason="no luck")
+    write_report(tmp_path, tmp_path / "reports", [], Options())
+    assert "a, seed 0: failed (no luck)" in (tmp_path / "reports" / "exp" / "report.md").read_text()
 
 
 def test_without_results_there_is_no_report(tmp_path):
     with pytest.raises(RequestError, match="there are no results"):
-        write_report(tmp_path, tmp_path / "reports", [], {})
+        write_report(tmp_path, tmp_path / "reports", [], Options())
     assert not (tmp_path / "reports").exists()
 
 
-def test_a_damaged_result_is_named(results, tmp_path):
+def test_a_damaged_result_is_named_and_the_old_report_stays(results, without_figures, tmp_path):
+    reports = tmp_path / "reports"
+    write_report(results, reports, [], Options())
+    before = {p: p.read_bytes() for p in reports.rglob("*") if p.is_file()}
     (damaged,) = results.glob("exp/digits/a/*/rounds.jsonl")
     damaged.write_text(damaged.read_text()[:-10])
-    with pytest.raises(RequestError, match=r"rounds.jsonl is missing or damaged"):
-        write_report(results, tmp_path / "reports", [], {})
+    with pytest.raises(RequestError, match=r"rounds.jsonl is damaged"):
+        write_report(results, reports, [], Options())
+    assert {p: p.read_bytes() for p in reports.rglob("*") if p.is_file()} == before
 
 
-def test_settings_in_run_json_survive_a_round_trip(results):
-    (path,) = results.glob("exp/digits/a/*/run.json")
-    assert json.loads(path.read_text())["schema"] == 1
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> $x$ \\input{/etc/passwd} | `a` =cmd()"
+
+
+def test_whatever_stands_in_a_result_is_only_text(results, without_figures, store, tmp_path):
+    store(results, "c", [(0, 0)] * 3, status="failed", reason=HOSTILE)
+    folder = store(results, "d", [(5, 5)] * 3)
+    run = {k: v for k, v in folder.read().items() if k not in ("schema", "digest")}
+    folder.write(
+        run | {"command": ["python", HOSTILE], "environment": run["environment"] | {"cpu": HOSTILE, HOSTILE: 1}}
+    )
+    write_report(results, tmp_path / "reports", [], Options())
+    report = tmp_path / "reports" / "exp"
+    html = (report / "index.html").read_text()
+    assert html.count("<script") == 2  # the page's own, and its data
+    assert "<img src=x" not in html
+    for line in (report / "report.md").read_text().splitlines():
+        assert line.startswith("    ") or not re.search(r"(?<!\\)<(img|script)", line)
+    for path in (report / "tables").glob("*.tex"):
+        assert r"\input" not in "".join(line for line in path.read_text().splitlines() if not line.startswith("%"))
+    assert not pd.read_csv(report / "tables" / "digits-runs.csv")["reason"].dropna().str.startswith("=").any()
+
+
+@pytest.mark.parametrize("name", ["../../../tmp/x", "a/b", "", "x" * 300])
+def test_a_setting_can_name_no_file_elsewhere(without_figures, tmp_path, store, name):
+    """Files are named after settings where several differ."""
+    store(tmp_path / "results", "a", [(5, 5)], partition=name)
+    store(tmp_path / "results", "a", [(5, 5)])
+    write_report(tmp_path / "results", tmp_path / "reports", [], Options())
+    assert {p.name for p in tmp_path.iterdir()} == {"results", "reports"}
+    assert all(len(p.name) < 140 for p in tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("damage", ["pickle", "cut", "shape", "kind", "nan"])
+def test_representations_that_are_none_are_refused(results, store, damage):
+    folder = store(results, "fedmoe", [(5, 5)] * 3)
+    arrays = {
+        "points": np.zeros((8, 3), np.float32),
+        "kind": np.zeros(8, np.int32),
+        "client": np.zeros(8, np.int32),
+        "label": np.zeros(8, np.int32),
+        "names": np.array(["shared expert"]),
+    }
+    match damage:
+        case "pickle":
+            arrays["names"] = np.array([print], dtype=object)
+        case "shape":
+            arrays["label"] = arrays["label"][:-1]
+        case "kind":
+            arrays["kind"] += 1
+        case "nan":
+            arrays["points"][0] = np.nan
+    path = folder.path / "inspection.npz"
+    np.savez(path, **arrays)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-30])
+    folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")})
+    with pytest.raises(RequestError, match=r"inspection.npz is damaged"):
+        read_experiment(results, "exp", {})
+
+
+def test_gates_and_representations_are_drawn(tmp_path, monkeypatch):
+    """From a run that was asked for them to the figures, on data of the test's own."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    x = (rng.integers(0, 100, (60, 16, 16)) + 50 * y[:, None, None]).astype(np.uint8)
+    np.savez(tmp_path / "tiny.npz", x_train=x[:48], y_train=y[:48], x_test=x[48:], y_test=y[48:])
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "--datasets", "tiny.npz", "--methods", "fedmoe,standalone", "--rounds", "2", "--clients", "3"]
+    words += ["--partition", "iid", "--batch-size", "8", "--models", "cnn1"]
+    assert cli.main(words) == 0
+    figures = tmp_path / "reports" / "default" / "figures"
+    assert not (figures / "tiny-weights.png").exists()
+    assert cli.main([*words, "--inspect"]) == 0  # fedmoe again, for it has something to show; standalone has not
+    assert {"tiny-weights.png", "tiny-embedding.pdf"} <= {p.name for p in figures.iterdir()}
+    (lines,) = (tmp_path / "results").glob("default/tiny/fedmoe/*/rounds.jsonl")
+    last = json.loads(lines.read_text().splitlines()[-1])["inspection"]
+    for shared, private in zip(last["shared expert"], last["private expert"], strict=True):
+        assert shared.keys() == private.keys() <= {"0", "1", "2"}
+        assert all(abs(shared[c] + private[c] - 1) < 2e-4 for c in shared)
+    with np.load(lines.with_name("inspection.npz"), allow_pickle=False) as arrays:
+        assert arrays["names"].tolist() == ["shared expert", "private expert"]
+        assert len(arrays["points"]) == len(arrays["label"]) == 2 * 12  # twelve test samples, two experts
+    assert cli.main(["verify"]) == 0
+
+
+@pytest.mark.parametrize("words", [["--budget", "10"], ["--budget", "0MB"], ["--budget", "-1GB"], ["--target", "0"]])
+def test_a_request_that_can_not_be(results, tmp_path, capsys, words):
+    assert cli.main(["report", "--results", str(results), "--reports", str(tmp_path / "reports"), *words]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "reports").exists()
+
+
+def test_budgets_have_units():
+    assert cli._budgets("10MB, 2TFLOP,1.5 GFLOP,3kB") == {"bytes": [10e6, 3e3], "flops": [2e12, 1.5e9]}
+
+
+def test_a_report_needs_no_torch(results, tmp_path):
+    code = "import sys; from benchmark.cli import main; code = main(sys.argv[1:]); "
+    code += "sys.exit(99 if 'torch' in sys.modules else code)"
+    words = ["report", "--results", str(results), "--reports", str(tmp_path / "reports")]
+    got = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True)
+    assert got.returncode == 0, got.stderr
