@@ -191,6 +191,49 @@ def verify(results: Path, experiment: str | None, as_json: bool) -> int:
     return 1 if findings else 0
 
 
+def _limit(name: str, default: float, text: str) -> Callable:
+    kind = click.FloatRange(min=0)
+    return click.option(f"--{name}", type=kind, default=default, show_default=True, metavar="X", help=text)
+
+
+@cli.command()
+@click.argument("baseline", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("current", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@_limit("accuracy", 1.0, "Points of accuracy that may be lost; more where chance explains it.")
+@_limit("bytes", 0.0, "Percent of bytes that may come on top.")
+@_limit("flops", 0.0, "Percent of FLOPs that may come on top.")
+@_limit("time", 50.0, "Percent of normalised time that may come on top.")
+@click.option("--subset", is_flag=True, help="The current results may lack runs that the baseline has.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def compare(
+    baseline: Path,
+    current: Path,
+    accuracy: float,
+    bytes: float,
+    flops: float,
+    time: float,
+    subset: bool,
+    as_json: bool,
+) -> int:
+    """Say whether CURRENT results are worse than those of BASELINE; exit code 1 where they are.
+
+    Both are folders of results, or of one experiment in them.
+    """
+    from benchmark.compare import Limits
+    from benchmark.compare import compare as examine
+    from benchmark.display import show_checks
+
+    checks = examine(baseline, current, Limits(accuracy, bytes / 100, flops / 100, time / 100), subset)
+    regressed = [check for check in checks if check.verdict == "regressed"]
+    if as_json:
+        found = [[check._asdict() for check in group] for group in (regressed, checks)]
+        click.echo(json.dumps({"ok": not regressed, "findings": found[0], "checks": found[1]}, indent=1))
+    else:
+        show_checks(checks)
+        click.echo(f"{len(regressed) or 'nothing'} regressed" + (f" of {len(checks)} checks" if regressed else ""))
+    return 1 if regressed else 0
+
+
 @cli.command(name="list")
 @click.argument("what", type=click.Choice(["methods", "datasets", "models", "partitions", "presets"]))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")

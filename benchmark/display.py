@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -151,15 +152,33 @@ class Lines:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+def show_checks(checks: Sequence[Any]) -> None:
+    """The table of `compare`: one row per number, what regressed in capitals."""
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("data set", "method", "what", "baseline", "current", "change", "limit", ""):
+        table.add_column(name, justify="left" if name in ("data set", "method", "what", "") else "right")
+    for check in checks:
+        unit, scale = ("", 1) if check.what == "accuracy" else (" %", 100)
+        change = "" if check.change is None else f"{scale * check.change:+.4g}{unit}"
+        limit = "" if check.limit is None else f"{scale * check.limit:.4g}{unit}"
+        values = [f"{v:.6g}" if isinstance(v, float) else escape(v) for v in (check.baseline, check.current)]
+        verdict = "REGRESSED" if check.verdict == "regressed" else check.verdict
+        table.add_row(escape(check.dataset), escape(check.method), check.what, *values, change, limit, verdict)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """Standard output, wide where nobody watches."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
 def show_outcomes(rows: Sequence[Mapping[str, str]]) -> None:
     """The table at the end, on standard output: one row per run, without settings that all runs share."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)
     shown = [name for name in rows[0] if name not in SETTINGS or len({row[name] for row in rows}) > 1]
     table = Table(box=SIMPLE_HEAD)
     for name in shown:
         table.add_column(name, justify="left" if name in ("data set", "method", "status") else "right")
     for row in rows:
         table.add_row(*(row[name] for name in shown))
-    console.print(table)
+    _console().print(table)
