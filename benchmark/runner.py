@@ -1,6 +1,5 @@
 """From a request to results: check everything first, then run what is not there yet."""
 
-import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -9,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from itertools import product
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -190,7 +190,7 @@ def execute_all(runs: Sequence[Run], request: Request, display: Display) -> list
                     display.finish(outcome.status if outcome.reason is None else outcome.reason)
         if waiting := len(runs) - len(outcomes):
             display.wait(waiting)
-            time.sleep(PATIENCE)
+            sleep(PATIENCE)
     return [outcomes[run.folder.path] for run in runs]
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from benchmark.errors import RequestError
-from benchmark.files import check_writable, file_name, write_whole
+from benchmark.errors import RequestError, StorageError
+from benchmark.files import check_writable, claim, file_name, write_whole
 
 
 def test_a_file_is_written_whole(tmp_path):
@@ -17,7 +17,7 @@ def test_or_not_at_all(tmp_path):
         file.write(b"half")
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StorageError, match=r"a can't be written \(disk full\)"):
         write_whole(tmp_path / "a", fails)
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a", "before")]
 
@@ -36,3 +36,17 @@ def test_names_that_are_no_folder(name):
     with pytest.raises(RequestError, match="can't name a folder"):
         file_name("--experiment", name)
     assert file_name("--experiment", "fedmoe+gate=static") == "fedmoe+gate=static"
+
+
+def test_a_claim_is_one_process_s(tmp_path):
+    with claim(tmp_path / "claim") as mine, claim(tmp_path / "claim") as again:
+        assert (mine, again) == (True, False)
+    assert list(tmp_path.iterdir()) == []
+    with claim(tmp_path / "claim") as mine:
+        assert mine
+
+
+def test_a_claim_that_a_dead_process_left_is_free(tmp_path):
+    (tmp_path / "claim").touch()
+    with claim(tmp_path / "claim") as mine:
+        assert mine

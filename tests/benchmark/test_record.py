@@ -3,7 +3,7 @@ import json
 import pytest
 
 from benchmark.errors import RequestError
-from benchmark.record import RunFolder, accuracies, headline_rounds, run_folders, summarise
+from benchmark.record import RunFolder, accuracies, digest, headline_rounds, run_folders, summarise
 
 
 def record(number, correct, total=(10, 10), **more):
@@ -22,9 +22,6 @@ def record(number, correct, total=(10, 10), **more):
         "eval_seconds": 0.25,
         "clients": [{"bytes_up": {"a": 1, "b": 2}, "bytes_down": {"a": 5}}],
     } | more
-
-
-COMPLETE = dict.fromkeys(["reason", "key", "specification", "dataset", "summary"])
 
 
 def test_accuracy_is_correct_over_total_per_client():
@@ -71,41 +68,74 @@ def test_predictors_beside_the_headline():
     }
 
 
-def test_a_folder_is_written_and_read(tmp_path):
-    folder = RunFolder.of(tmp_path, "exp", "digits", "fedmoe", "abc")
-    assert not folder.done
-    folder.start(COMPLETE | {"status": "running"})
-    folder.append({"round": 1})
-    folder.append({"round": 2})
-    assert not folder.done
-    folder.write(COMPLETE | {"status": "done"})
-    assert folder.done
-    assert folder.rounds() == [{"round": 1}, {"round": 2}]
+def test_a_folder_is_written_and_read(tmp_path, store):
+    folder = store(tmp_path, "fedmoe", [(4, 6), (5, 5)])
+    assert folder.final
+    assert [r["round"] for r in folder.rounds()] == [1, 2]
     assert sorted(p.name for p in folder.path.iterdir()) == ["rounds.jsonl", "run.json"]
     assert [f.path for f in run_folders(tmp_path)] == [folder.path]
     assert list(run_folders(tmp_path, ["other"])) == []
+    run = folder.read()
+    assert run["files"].keys() == {"rounds.jsonl"}
+    assert run["digest"] == digest(run)
 
 
-def test_a_number_that_json_has_not_is_not_written(tmp_path):
-    folder = RunFolder.of(tmp_path, "exp", "digits", "fedmoe", "abc")
-    folder.start(COMPLETE | {"status": "running"})
+def content(folder):
+    return {name: value for name, value in folder.read().items() if name not in ("schema", "digest")}
+
+
+def test_to_start_anew_throws_away_what_was_there(tmp_path, store):
+    folder = store(tmp_path, "fedmoe", [(4, 6)])
+    for name in ("checkpoint.json", "checkpoint.server.1.safetensors", "x.tmp"):
+        (folder.path / name).touch()
+    folder.start(content(folder) | {"status": "running"})
+    assert not folder.final
+    assert folder.rounds() == []
+    assert sorted(p.name for p in folder.path.iterdir()) == ["rounds.jsonl", "run.json"]
+
+
+def test_to_go_on_keeps_the_rounds_that_are_done(tmp_path, store):
+    folder = store(tmp_path, "fedmoe", [(4, 6), (5, 5), (6, 6)])
+    with (folder.path / "rounds.jsonl").open("a") as file:
+        file.write('{"round": 4, "part')
+    assert [r["round"] for r in folder.go_on(content(folder), 2)] == [1, 2]
+    assert [r["round"] for r in folder.rounds()] == [1, 2]
+    with pytest.raises(RequestError, match="has 2 rounds of 3"):
+        folder.go_on(content(folder), 3)
+
+
+def test_only_what_has_ended_is_tidied(tmp_path, store):
+    folder = store(tmp_path, "fedmoe", [(4, 6)])
+    (folder.path / "checkpoint.json").touch()
+    assert not folder.tidy
+    folder.write(content(folder) | {"status": "running"})
+    folder.tidy_up()
+    assert (folder.path / "checkpoint.json").exists()
+    folder.write(content(folder) | {"status": "done"})
+    folder.tidy_up()
+    assert folder.tidy
+
+
+def test_a_number_that_json_has_not_is_not_written(tmp_path, store):
+    folder = store(tmp_path, "fedmoe", [(4, 6)])
+    before = folder.read()
     with pytest.raises(ValueError, match="not JSON compliant"):
-        folder.write({"status": "done", "loss": float("nan")})
-    assert folder.read()["status"] == "running"
+        folder.write(content(folder) | {"reason": float("nan")})
+    assert folder.read() == before
 
 
 @pytest.mark.parametrize(
-    "content, message",
+    "text, message",
     [
         ("{", "damaged"),
         ("[]", "damaged"),
         ("{}", "damaged"),
-        (json.dumps({"schema": 99}), "has schema 99, this version reads 1"),
-        (json.dumps({"schema": 1}), "has no status"),
+        (json.dumps({"schema": 99}), "has schema 99, this version reads 2"),
+        (json.dumps({"schema": 2}), "status: Field required"),
     ],
 )
-def test_a_file_that_is_no_run_is_refused(tmp_path, content, message):
+def test_a_file_that_is_no_run_is_refused(tmp_path, text, message):
     folder = RunFolder(tmp_path)
-    (tmp_path / "run.json").write_text(content)
+    (tmp_path / "run.json").write_text(text)
     with pytest.raises(RequestError, match=message):
         folder.read()

@@ -250,7 +250,7 @@ with claim(Path(sys.argv[1])) as mine:
         other.kill()
         other.wait()
 
-    monkeypatch.setattr(runner.time, "sleep", dies)
+    monkeypatch.setattr(runner, "sleep", dies)
     assert grid() == 0
     assert "another process works on the last 1" in capsys.readouterr().err
     assert contents(here / "results") == never_interrupted

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -397,3 +398,17 @@ def test_a_report_needs_no_torch(results, tmp_path):
     words = ["report", "--results", str(results), "--reports", str(tmp_path / "reports")]
     got = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True)
     assert got.returncode == 0, got.stderr
+
+
+def test_the_page_opens_in_a_browser_without_a_complaint(seeds, store, tmp_path):
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("there is no chromium here")
+    store(seeds, "c", [(0, 0)] * 3, status="failed", reason=HOSTILE)
+    (page,) = write_report(seeds, tmp_path / "reports", [], Options())
+    words = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    words += ["--enable-logging=stderr", "--virtual-time-budget=4000", "--dump-dom", page.as_uri()]
+    got = subprocess.run([browser, *words], capture_output=True, text=True, timeout=120)
+    assert [line for line in got.stderr.splitlines() if "CONSOLE" in line] == []
+    assert got.stdout.count('class="sort"') or got.stdout.count("aria-sort")
+    assert "<svg" in got.stdout  # the script has drawn
