@@ -6,33 +6,21 @@ torch is imported by the commands that need it, when they run.
 """
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchmark import __version__
-from benchmark.config import FederationConfig
+from benchmark.arguments import AXES, FEDERATION, budgets_of, experiments_of, request_of, targets_of
 from benchmark.errors import RequestError, StorageError
-from benchmark.files import check_writable, file_name
+from benchmark.files import check_writable
 
 if TYPE_CHECKING:
-    from benchmark.runner import Outcome, Request
+    from benchmark.runner import Outcome
 
 PROGRAM = "python -m benchmark"
-MAIN_METHODS = "fedmoe,fedproto,fml,lg-fedavg,standalone"
-AXES = {
-    "methods": (MAIN_METHODS, "Methods: names, with +key=value for other hyper-parameters, or paths to .py files."),
-    "datasets": ("", "Data sets: names, .npz files or image folders. Without it, the preset demo."),
-    "partition": ("pathological", "How data are divided: pathological[:n], dirichlet:a, iid."),
-    "models": ("cnn5", "Line-ups of local models."),
-    "clients": ("10", FederationConfig.model_fields["clients"].description),
-    "participation": ("1.0", FederationConfig.model_fields["participation"].description),
-    "seeds": ("0", "Seeds; each gives partition, participants, batches and initial weights."),
-}
-FEDERATION = {name: field for name, field in FederationConfig.model_fields.items() if name not in AXES}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -109,12 +97,13 @@ def run(
 ) -> int:
     """Run every method on every data set, and write the report. Without arguments: the demo."""
     from benchmark.display import display
-    from benchmark.runner import execute_all, plan
+    from benchmark.plan import plan
+    from benchmark.runner import execute_all
 
     if preset is None and given["datasets"] is None:
         preset = "demo"
     places = {"data": data, "results": results, "device": device}
-    request = _request(preset, given, experiment, argv, force=force, inspect=inspect, **places)
+    request = request_of(preset, given, experiment, argv, force=force, inspect=inspect, **places)
     if not no_report:
         check_writable(reports / request.experiment)
     runs = plan(request)
@@ -163,8 +152,8 @@ def report(
     """Write tables, figures and a page from results that are there."""
     from benchmark.report.write import Options, write_report
 
-    chosen = _experiments(results, experiment)
-    options = Options(_targets(target), reference, _budgets(budget), all_figures)
+    chosen = experiments_of(results, experiment)
+    options = Options(targets_of(target), reference, budgets_of(budget), all_figures)
     check_writable(reports)
     for page in write_report(results, reports, chosen, options):
         click.echo(f"report: {page}")
@@ -178,7 +167,7 @@ def verify(results: Path, experiment: str | None, as_json: bool) -> int:
     """Check that results are whole and fit together; exit code 1 where they do not."""
     from benchmark.verify import verify as examine
 
-    findings, runs = examine(results, _experiments(results, experiment))
+    findings, runs = examine(results, experiments_of(results, experiment))
     if not runs:
         raise RequestError(f"there are no results in {results}; `run` makes some")
     if as_json:
@@ -261,80 +250,6 @@ def doctor(data: Path) -> int:
     for name, good, text in findings:
         click.echo(f"{'ok ' if good else 'NO '} {name:{width}}  {text}")
     return 0 if all(good for _, good, _ in findings) else 1
-
-
-def _experiments(results: Path, text: str | None) -> list[str]:
-    """The experiments that were named, all of which exist."""
-    chosen = [file_name("--experiment", name) for name in text.split(",")] if text else []
-    for name in chosen:
-        if not (results / name).is_dir():
-            raise RequestError(f"there is no experiment {name!r} in {results}")
-    return chosen
-
-
-def _request(
-    preset: str | None,
-    given: Mapping[str, str | None],
-    experiment: str | None,
-    argv: tuple[str, ...],
-    **others: Any,
-) -> "Request":
-    from benchmark import registry
-    from benchmark.runner import Request
-
-    defaults = registry.preset(preset) if preset else {}
-    values: dict[str, Any] = defaults | {name: value for name, value in given.items() if value is not None}
-    axes = {name: _commas(name, values.get(name, default)) for name, (default, _) in AXES.items()}
-    return Request(
-        methods=axes["methods"],
-        datasets=axes["datasets"],
-        partition=axes["partition"],
-        models=axes["models"],
-        clients=[_number("clients", text, int) for text in axes["clients"]],
-        participation=[_number("participation", text, float) for text in axes["participation"]],
-        seeds=[_number("seeds", text, int) for text in axes["seeds"]],
-        federation={name: values[name] for name in FEDERATION if name in values},
-        experiment=file_name("--experiment", experiment or preset or "default"),
-        command=["python", "-m", "benchmark", *argv],
-        **others,
-    )
-
-
-def _commas(name: str, value: Any) -> list[str]:
-    items = [str(item) for item in value] if isinstance(value, list) else [item.strip() for item in value.split(",")]
-    if not all(items):
-        raise RequestError(f"--{name} {value!r} has an empty name in it; separate names by single commas")
-    return items
-
-
-def _number(name: str, text: str, kind: Callable[[str], Any]) -> Any:
-    try:
-        return kind(text)
-    except ValueError:
-        raise RequestError(f"--{name} should be {'whole ' if kind is int else ''}numbers, not {text!r}") from None
-
-
-def _targets(text: str | None) -> dict[str, float]:
-    """Accuracies by data set; under '' the one for all others."""
-    targets = {}
-    for item in text.split(",") if text else ():
-        name, _, value = item.rpartition("=")
-        targets[name] = _number("target", value, float)
-        if not 0 < targets[name] <= 100:
-            raise RequestError(f"--target is above 0 and at most 100 percent, not {value}")
-    return targets
-
-
-def _budgets(text: str | None) -> dict[str, list[float]]:
-    """Budgets in bytes and in FLOPs."""
-    budgets: dict[str, list[float]] = {"bytes": [], "flops": []}
-    for item in text.split(",") if text else ():
-        found = re.fullmatch(r"\s*([\d.]+)\s*([kMGTP]?)(B|FLOP)\s*", item)
-        value = _number("budget", found[1], float) if found else 0
-        if not found or value <= 0:
-            raise RequestError(f"--budget is a number above 0 with a unit, such as 10MB or 2TFLOP, not {item!r}")
-        budgets["bytes" if found[3] == "B" else "flops"].append(value * 1000 ** " kMGTP".index(found[2] or " "))
-    return budgets
 
 
 def _document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[str, Any]:

@@ -1,12 +1,9 @@
-"""From a request to results: check everything first, then run what is not there yet."""
+"""From runs to results: what is not there yet is run, what was interrupted goes on, what fails is recorded."""
 
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cache
-from itertools import product
+from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -14,110 +11,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark import registry
 from benchmark.checkpoint import Checkpoint, fingerprint
-from benchmark.config import MethodSpec, RunSpec, federation_config
+from benchmark.config import RunSpec
 from benchmark.cost import PeakMemory, matrix_product_rate
-from benchmark.data import Arrays
 from benchmark.display import Display
 from benchmark.environment import environment, find_device
 from benchmark.errors import Diverged, RequestError, StorageError
 from benchmark.federation import Federation
-from benchmark.files import check_writable, write_whole
+from benchmark.files import write_whole
 from benchmark.inspection import condensed, representations
-from benchmark.method import Method, initial_parts
-from benchmark.models.line_up import LineUp
-from benchmark.partition import Partition, draw
+from benchmark.method import Method
+from benchmark.plan import Request, Run, now
 from benchmark.record import RunFolder, accuracies, summarise
 from benchmark.schema import FINAL
-from benchmark.task import ClientData, Task
 
 PATIENCE = 1.0
 """Seconds until another process's runs are looked at again."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for; the grid is the product of the axes."""
-
-    methods: Sequence[str]
-    datasets: Sequence[str]
-    partition: Sequence[str]
-    models: Sequence[str]
-    clients: Sequence[int]
-    participation: Sequence[float]
-    seeds: Sequence[int]
-    federation: Mapping[str, Any]
-    """The other fields of FederationConfig."""
-    experiment: str
-    data: Path
-    results: Path
-    device: str
-    command: Sequence[str]
-    force: bool = False
-    """Run again what had ended before this request."""
-    inspect: bool = False
-    """Store what methods show of their predictions."""
-    begun: str = field(default_factory=lambda: now())
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of the grid, checked and ready."""
-
-    spec: RunSpec
-    method: Method
-    problem: "Problem"
-    folder: RunFolder
-
-    @property
-    def rounds(self) -> int:
-        """Rounds in all."""
-        return self.spec.federation.rounds
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """A task before it is made of tensors, shared by the runs that differ in method alone."""
-
-    dataset: "Dataset"
-    line_up: LineUp
-    partition: Partition
-    seed: int
-
-    def task(self) -> Task:
-        """The task, on the CPU."""
-        return Task(
-            images=self.dataset.images,
-            labels=self.dataset.labels,
-            mean=self.dataset.mean,
-            std=self.dataset.std,
-            num_classes=len(self.dataset.classes),
-            clients=tuple(ClientData(*map(torch.from_numpy, splits)) for splits in self.partition.splits),
-            line_up=self.line_up,
-            seed=self.seed,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """A data set as tensors, read once and shared by all runs on it."""
-
-    name: str
-    images: torch.Tensor
-    labels: torch.Tensor
-    mean: torch.Tensor
-    std: torch.Tensor
-    classes: tuple[str, ...]
-    hash: str
-    target: float | None
-
-    @classmethod
-    def of(cls, name: str, arrays: Arrays, target: float | None) -> "Dataset":
-        """Pool and convert; the arrays can be dropped afterwards."""
-        mean, std = (torch.from_numpy(array).float() for array in arrays.statistics)
-        images, labels = torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels)
-        return cls(name, images, labels, mean, std, arrays.classes, arrays.hash, target)
 
 
 @dataclass(frozen=True)
@@ -129,48 +38,6 @@ class Outcome:
     status: str
     reason: str | None
     summary: Mapping[str, Any] | None
-
-
-def plan(request: Request) -> list[Run]:
-    """Every run of the grid, in order. Raises RequestError for the first thing that can't be, before anything runs."""
-    find_device(request.device)
-    methods = [registry.method(text) for text in request.methods]
-    _distinct("method", [spec.label for _, spec in methods])
-    for axis in ("datasets", "models", "clients", "participation", "seeds"):
-        _distinct(axis, getattr(request, axis))
-    line_ups = [registry.line_up(name) for name in request.models]
-    federations = [
-        federation_config({**request.federation, "clients": clients, "participation": participation})
-        for clients, participation in product(request.clients, request.participation)
-    ]
-    if any(seed < 0 for seed in request.seeds):
-        raise RequestError(f"a seed is at least 0, not {min(request.seeds)}")
-    check_writable(request.results / request.experiment)
-
-    runs: list[Run] = []
-    for text in request.datasets:
-        dataset = Dataset.of(*registry.dataset(text, request.data))
-        _distinct("partition", [registry.partition(name, len(dataset.classes))[0] for name in request.partition])
-        drawn = cache(_partition)
-        for partition, line_up, federation, seed in product(request.partition, line_ups, federations, request.seeds):
-            name, division = drawn(dataset, partition, federation.clients, federation.validation, seed)
-            problem = Problem(dataset, line_up, division, seed)
-            _check_models(problem, methods)
-            for method, spec in methods:
-                run = RunSpec(
-                    dataset=dataset.name,
-                    data_hash=dataset.hash,
-                    method=spec,
-                    partition=name,
-                    models=line_up.name,
-                    federation=federation,
-                    seed=seed,
-                )
-                folder = RunFolder.of(request.results, request.experiment, dataset.name, spec.label, run.key)
-                if folder.exists and not request.force:
-                    folder.read()  # one that is damaged is told of now, not when its turn comes
-                runs.append(Run(run, method, problem, folder))
-    return runs
 
 
 def execute_all(runs: Sequence[Run], request: Request, display: Display) -> list[Outcome]:
@@ -311,66 +178,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in text for words in lacks):
         return f"out of memory: {text}"
     return text
-
-
-def unsupported(method: Method, task: Task) -> str | None:
-    """Why a method can't work with a task, or None: its own reason, or a shared part without a common shape."""
-    if reason := method.unsupported(task):
-        return reason
-    first: dict[str, tuple[str, dict[str, tuple[int, ...]]]] = {}  # shared part -> where it was first seen, its shapes
-    for architecture, client in task.by_architecture.items() if method.shares() else ():
-        with torch.device("meta"):
-            parts = initial_parts(method, task, client)
-        for name in method.shares():
-            if name not in parts:
-                return f"it shares {name!r}, and a client holds {', '.join(parts)}"
-            shapes = {key: tuple(tensor.shape) for key, tensor in parts[name].state_dict().items()}
-            where, expected = first.setdefault(name, (architecture, shapes))
-            if shapes != expected:
-                return f"it shares the {name}, which differs between {where} and {architecture}"
-    return None
-
-
-def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]) -> None:
-    task = problem.task()
-    smallest = min(task.input_shape[1:])
-    if smallest < problem.line_up.min_size:
-        raise RequestError(
-            f"{problem.line_up.name} needs images of at least {problem.line_up.min_size} pixels a side, "
-            f"those of {problem.dataset.name} have {smallest}"
-        )
-    for method, spec in methods:
-        try:
-            reason = unsupported(method, task)
-        except Exception as error:  # code of anybody's
-            raise RequestError(f"{spec.label} fails before it runs: {type(error).__name__}: {error}") from error
-        if reason:
-            raise RequestError(
-                f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}; "
-                "choose another line-up, see `list models`"
-            )
-
-
-def _partition(dataset: Dataset, text: str, clients: int, validation: float, seed: int) -> tuple[str, Partition]:
-    name, partitioner = registry.partition(text, len(dataset.classes))
-    labels = dataset.labels.numpy()
-    return name, draw(
-        partitioner,
-        name=name,
-        dataset=dataset.name,
-        labels=labels,
-        clients=clients,
-        validation=validation,
-        seed=seed,
-    )
-
-
-def _distinct(what: str, values: Sequence[object]) -> None:
-    for i, value in enumerate(values):
-        if value in values[:i]:
-            raise RequestError(f"{what}: {value} stands twice in the request; name each once")
-
-
-def now() -> str:
-    """The time in words that sort as it passes."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

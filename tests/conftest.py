@@ -130,6 +130,20 @@ def real_data() -> Callable[[str], Path]:
     return folder
 
 
+def write_data(folder: Path) -> None:
+    """tiny.npz, a data set of 3 classes and 60 pictures of 16x16."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    x = (rng.integers(0, 100, (60, 16, 16)) + 50 * y[:, None, None]).astype(np.uint8)
+    folder.mkdir(exist_ok=True)
+    np.savez(folder / "tiny.npz", x_train=x[:48], y_train=y[:48], x_test=x[48:], y_test=y[48:])
+
+
+@pytest.fixture(name="write_data", scope="session")
+def _write_data() -> Callable[[Path], None]:
+    return write_data
+
+
 def store(
     results: Path,
     label: str,

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.report.figures import Drawn, Style, logarithmic, sheet
+from benchmark.report.cells import NOTHING, Cell, Column, Table
+from benchmark.report.drawing import Drawn, Style, logarithmic, sheet
 from benchmark.report.frame import Comparison
 from benchmark.report.statistics import (
     Ranks,
@@ -20,7 +21,6 @@ from benchmark.report.statistics import (
     mean_interval,
     performance_profile,
 )
-from benchmark.report.tables import NOTHING, Cell, Column, Table
 
 WORDS = {
     "clients": "Number of clients",

@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from benchmark import __version__
-from benchmark.report.figures import Drawn, Style
+from benchmark.report.cells import Cell, Table
+from benchmark.report.drawing import Drawn, Style
 from benchmark.report.formats import commands, for_page
 from benchmark.report.frame import Comparison
-from benchmark.report.tables import Cell, Table
 
 POINTS = 20_000
 """Points of all curves of a page together."""

@@ -1,72 +1,22 @@
-"""A comparison as figures, for a page (PNG) and for a paper (PDF).
-
-A method has one colour, marker and dash throughout a report, from a palette that colour-blind readers can tell apart.
-"""
+"""A comparison as figures, for a page (PNG) and for a paper (PDF)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
+from benchmark.report.drawing import MARKERS, Drawn, Style, logarithmic, sheet
 from benchmark.report.frame import COSTS, Comparison, StoredRun
 from benchmark.report.statistics import pareto
 
-MARKERS = "osD^vPX<>ph*"
-DASHES = ("-", "--", "-.", ":")
-PAPER: Any = {  # what rc_context takes; its stub wants the literal names
-    "font.size": 9,
-    "axes.labelsize": 9,
-    "axes.titlesize": 9,
-    "legend.fontsize": 8,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "0.9",
-    "lines.linewidth": 1.5,
-    "lines.markersize": 4,
-    "pdf.fonttype": 42,
-    "savefig.dpi": 160,
-    "svg.hashsalt": "mhpfl",
-    "text.parse_math": False,  # a $ in a label is a $
-}
 COST_WORDS = {
     "bytes": "Sent, up and down, by all clients together [MB]",
     "flops": "Computed by all clients together [TFLOP]",
 }
-
-
-class Drawn(NamedTuple):
-    """A figure on disk: <stem>.png and <stem>.pdf, and what it shows."""
-
-    stem: str
-    title: str
-    caption: str
-
-
-@dataclass(frozen=True)
-class Style:
-    """How each method is drawn."""
-
-    order: Sequence[str]
-    """All labels of the report."""
-
-    def of(self, label: str) -> dict:
-        """Colour, marker and dash of a method."""
-        i = self.order.index(label)
-        palette = sns.color_palette("colorblind", 10) if len(self.order) <= 10 else sns.husl_palette(len(self.order))
-        return {"color": palette[i], "marker": MARKERS[i % len(MARKERS)], "linestyle": DASHES[i % len(DASHES)]}
 
 
 class Plot(NamedTuple):
@@ -90,32 +40,6 @@ def write_figures(comparison: Comparison, kinds: Sequence[str], style: Style, fo
                 plot.draw(panels, comparison, style)
             drawn.append(Drawn(stem, plot.title, plot.caption))
     return drawn
-
-
-@contextmanager
-def sheet(path: Path, panels: int, size: tuple[float, float], title: str) -> Iterator[list[Axes]]:
-    """A figure's panels from left to right within the block; after it <path>.png and <path>.pdf.
-
-    size in inches; a long title is broken over two lines.
-    """
-    words = title.split(", ")
-    middle = len(words) // 2 if len(title) > 80 else 0
-    lines = [", ".join(words[:middle]) + ",", ", ".join(words[middle:])] if middle else [title]
-    with mpl.rc_context(PAPER):
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(1, panels, squeeze=False)[0]
-        figure.suptitle("\n".join(lines), x=0.01, ha="left", color="0.3", fontsize=8)
-        yield list(axes)
-        figure.savefig(f"{path}.png")
-        figure.set_layout_engine("none")  # laid out once is laid out
-        figure.savefig(f"{path}.pdf", metadata={"CreationDate": None})
-
-
-def logarithmic(axes: Axes, scale: str = "log", **more: float) -> None:
-    """Make the horizontal axis logarithmic, its ticks plain numbers."""
-    axes.set_xscale(scale, **more)
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _over_rounds(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from benchmark.report.cells import NOTHING, Table
 from benchmark.report.frame import Comparison
-from benchmark.report.tables import NOTHING, Table
 
 LATEX = {
     "\\": r"\textbackslash{}",

@@ -180,6 +180,13 @@ class Comparison:
             f"batch {s['batch_size']}, lr {s['lr']:g}"
         )
 
+    @property
+    def selection(self) -> str:
+        """Which data, which moment and which rounds an accuracy is of, in words."""
+        rules = sorted({run.summary["headline"] for run in self.done})
+        of_rounds = " or ".join(rules) or "no run is done"
+        return f"each on its own test data, after local training and before aggregation, {of_rounds}"
+
 
 def read_experiment(results: Path, experiment: str, targets: Mapping[str, float]) -> list[Comparison]:
     """The comparisons of one experiment; targets are accuracies by data set, '' for all others."""

@@ -12,8 +12,10 @@ from benchmark.errors import RequestError
 from benchmark.files import storing, write_whole
 from benchmark.record import run_folders
 from benchmark.report.across import ranking_table, write_across
+from benchmark.report.differences import difference_table
 from benchmark.report.document import Part, document, intro
-from benchmark.report.figures import PLOTS, Style, write_figures
+from benchmark.report.drawing import Style
+from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
@@ -21,7 +23,6 @@ from benchmark.report.tables import (
     accuracy_table,
     budget_table,
     cost_table,
-    difference_table,
     main_table,
 )
 

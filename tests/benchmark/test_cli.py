@@ -13,31 +13,22 @@ from benchmark.cli import main
 QUICK = ["--methods", "standalone,fedmoe", "--rounds", "2", "--clients", "4", "--partition", "iid", "--batch-size", "8"]
 
 
-def write_data(folder):
-    """A small data set: 3 classes, 60 pictures of 16x16."""
-    rng = np.random.default_rng(0)
-    y = np.arange(60) % 3
-    x = (rng.integers(0, 100, (60, 16, 16)) + 50 * y[:, None, None]).astype(np.uint8)
-    (folder / "mine").mkdir()
-    np.savez(folder / "mine" / "tiny.npz", x_train=x[:48], y_train=y[:48], x_test=x[48:], y_test=y[48:])
-
-
 def files(folder):
     return {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(tmp_path, monkeypatch, write_data):
     """A folder to work in, empty but for the data set."""
     monkeypatch.chdir(tmp_path)
-    write_data(tmp_path)
+    write_data(tmp_path / "mine")
     return tmp_path
 
 
 @pytest.fixture(scope="session")
-def after_one_grid(tmp_path_factory):
+def after_one_grid(tmp_path_factory, write_data):
     folder = tmp_path_factory.mktemp("grid")
-    write_data(folder)
+    write_data(folder / "mine")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(folder)
         assert main(["run", "--datasets", "mine/tiny.npz", *QUICK]) == 0
@@ -227,7 +218,7 @@ def test_without_data_set_it_is_the_demo(here, monkeypatch, capsys):
         asked.append(request)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "plan", plan)
+    monkeypatch.setattr("benchmark.plan.plan", plan)
     assert main(["run"]) == 130
     assert main(["run", "--rounds", "3"]) == 130
     assert main(["run", "--datasets", "cifar10"]) == 130

@@ -141,7 +141,7 @@ def test_a_partition_s_name_tells_all_of_its_parameter():
 
 @pytest.mark.parametrize("name", registry.names("benchmark.presets", ".toml"))
 def test_presets_hold_options_that_exist(name):
-    from benchmark.cli import AXES, FEDERATION
+    from benchmark.arguments import AXES, FEDERATION
     from benchmark.config import federation_config
 
     options = registry.preset(name)

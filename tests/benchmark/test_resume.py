@@ -14,7 +14,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from benchmark import files, record, runner
@@ -49,16 +48,8 @@ def contents(results):
     return found
 
 
-def write_data(folder):
-    """A small data set: 3 classes, 90 pictures of 16x16."""
-    rng = np.random.default_rng(0)
-    y = np.arange(90) % 3
-    x = (rng.integers(0, 100, (90, 16, 16)) + 50 * y[:, None, None]).astype(np.uint8)
-    np.savez(folder / "tiny.npz", x_train=x[:72], y_train=y[:72], x_test=x[72:], y_test=y[72:])
-
-
 @pytest.fixture(scope="module")
-def never_interrupted(tmp_path_factory):
+def never_interrupted(tmp_path_factory, write_data):
     """What a small grid leaves."""
     folder = tmp_path_factory.mktemp("whole")
     write_data(folder)
@@ -69,7 +60,7 @@ def never_interrupted(tmp_path_factory):
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(tmp_path, monkeypatch, write_data):
     monkeypatch.setattr(runner, "matrix_product_rate", lambda *_, **__: 1e11)  # half of a small run's time
     monkeypatch.chdir(tmp_path)
     write_data(tmp_path)
@@ -280,7 +271,7 @@ def killed_at(command, seconds):
         return False
 
 
-def test_killed_with_sigkill_and_started_again(tmp_path):
+def test_killed_with_sigkill_and_started_again(tmp_path, write_data):
     """At random moments; between two kills there is time to start and for some rounds."""
     write_data(tmp_path)
     moments = random.Random(int(os.environ.get("MHPFL_KILL_SEED", "0")))
@@ -313,7 +304,7 @@ def can_mount():
 
 
 @pytest.mark.skipif(not can_mount(), reason="a file system of 64 MB needs unshare and mount, and the right to use them")
-def test_on_a_file_system_that_fills_up(tmp_path):
+def test_on_a_file_system_that_fills_up(tmp_path, write_data):
     """Its checkpoint does not fit beside a file of 50 MB; once that is gone the run goes on."""
     small = tmp_path / "small"
     small.mkdir()

@@ -12,16 +12,17 @@ import pandas as pd
 import pytest
 
 from benchmark import cli
+from benchmark.arguments import budgets_of
 from benchmark.errors import RequestError
 from benchmark.report import write
 from benchmark.report.across import common, ranking_table, varying
+from benchmark.report.differences import difference_table
 from benchmark.report.formats import as_latex, as_markdown, commands, write_table
 from benchmark.report.frame import read_experiment
 from benchmark.report.tables import (
     accuracy_table,
     budget_table,
     cost_table,
-    difference_table,
     footnotes,
     main_table,
 )
@@ -356,12 +357,9 @@ def test_representations_that_are_none_are_refused(results, store, damage):
         read_experiment(results, "exp", {})
 
 
-def test_gates_and_representations_are_drawn(tmp_path, monkeypatch):
-    """From a run that was asked for them to the figures, on data of the test's own."""
-    rng = np.random.default_rng(0)
-    y = np.arange(60) % 3
-    x = (rng.integers(0, 100, (60, 16, 16)) + 50 * y[:, None, None]).astype(np.uint8)
-    np.savez(tmp_path / "tiny.npz", x_train=x[:48], y_train=y[:48], x_test=x[48:], y_test=y[48:])
+def test_gates_and_representations_are_drawn(tmp_path, monkeypatch, write_data):
+    """From a run that was asked for them to the figures."""
+    write_data(tmp_path)
     monkeypatch.chdir(tmp_path)
     words = ["run", "--datasets", "tiny.npz", "--methods", "fedmoe,standalone", "--rounds", "2", "--clients", "3"]
     words += ["--partition", "iid", "--batch-size", "8", "--models", "cnn1"]
@@ -389,7 +387,7 @@ def test_a_request_that_can_not_be(results, tmp_path, capsys, words):
 
 
 def test_budgets_have_units():
-    assert cli._budgets("10MB, 2TFLOP,1.5 GFLOP,3kB") == {"bytes": [10e6, 3e3], "flops": [2e12, 1.5e9]}
+    assert budgets_of("10MB, 2TFLOP,1.5 GFLOP,3kB") == {"bytes": [10e6, 3e3], "flops": [2e12, 1.5e9]}
 
 
 def test_a_report_needs_no_torch(results, tmp_path):
