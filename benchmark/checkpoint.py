@@ -24,7 +24,7 @@ from typing_extensions import TypedDict
 
 from benchmark.channel import Rows, State, Value
 from benchmark.federation import Federation
-from benchmark.files import write_whole
+from benchmark.files import remove, write_whole
 from benchmark.record import MANIFEST
 from benchmark.schema import STRICT
 
@@ -71,9 +71,7 @@ class Checkpoint:
         manifest = Manifest(rounds_done=t, peak_memory_bytes=peak_memory_bytes, server=server, clients=clients)
         write_whole(self._path, lambda file: file.write(json.dumps(manifest).encode()))
         named = {held["file"] for held in (server, *clients.values())}
-        for path in self.folder.glob("checkpoint.*.safetensors"):
-            if path.name not in named:
-                path.unlink()
+        remove(path for path in self.folder.glob("checkpoint.*.safetensors") if path.name not in named)
 
     def manifest(self) -> Manifest | None:
         """What checkpoint.json says, or None where there is none that is whole."""

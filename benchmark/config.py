@@ -53,7 +53,7 @@ class FederationConfig(BaseModel):
 class MethodSpec(BaseModel):
     """A method by name, the label of this variant, all its hyper-parameters, and for one's own a hash of its file."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     label: str
@@ -64,7 +64,7 @@ class MethodSpec(BaseModel):
 class RunSpec(BaseModel):
     """One run: the specification that run.json holds and that the key is the hash of."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: Annotated[str, StringConstraints(min_length=1)]
     data_hash: str

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -54,15 +54,18 @@ def flush(file: IO) -> None:
 
 
 @contextlib.contextmanager
-def claim(path: Path) -> Iterator[bool]:
-    """Whether this process alone holds the file of that name within the block; never waits.
+def claim(path: Path, patient: bool = False) -> Iterator[bool]:
+    """Whether this process alone holds the file of that name within the block; patient: wait until it does.
 
-    The system lets go of the claim when the process ends, however it ends.
+    The system lets go of the claim when the process ends, however it ends. Raises StorageError.
     """
-    lock = FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
+    lock, mine = FileLock(path), True
+    with storing(path):
+        try:
+            lock.acquire(blocking=patient)
+        except Timeout:
+            mine = False
+    if not mine:
         yield False
         return
     try:
@@ -70,6 +73,13 @@ def claim(path: Path) -> Iterator[bool]:
     finally:
         path.unlink(missing_ok=True)  # while it is held: who waits for it finds the file gone and asks again
         lock.release()
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove these files, as far as they are there. Raises StorageError."""
+    for path in paths:
+        with storing(path):
+            path.unlink(missing_ok=True)
 
 
 def check_writable(folder: Path) -> None:

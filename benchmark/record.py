@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from benchmark.errors import RequestError
-from benchmark.files import TEMPORARY, claim, flush, storing, write_whole
+from benchmark.files import TEMPORARY, claim, flush, remove, storing, write_whole
 from benchmark.schema import FINAL, ROUND, RUN, SCHEMA, Round, Run
 
 HEADLINE_SHARE = 0.05
@@ -77,12 +77,12 @@ class RunFolder:
 
         In an order that leaves a run that is whole, or one that has to begin anew, wherever it is cut off.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / MANIFEST).unlink(missing_ok=True)
+        with storing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        remove([self.path / MANIFEST])
         self.write(run)
         write_whole(self.path / "rounds.jsonl", lambda file: None)
-        for path in self._debris():
-            path.unlink()
+        remove(self._debris())
 
     def go_on(self, run: Record, rounds: int) -> list[Round]:
         """Take up a run after so many rounds; these rounds. A line beyond them was cut off, or is run again.
@@ -114,8 +114,7 @@ class RunFolder:
     def tidy_up(self) -> None:
         """Remove such files, where the run has ended for good."""
         if self.final:
-            for path in self._debris():
-                path.unlink()
+            remove(self._debris())
 
     def _debris(self) -> list[Path]:
         """The manifest first: without it the other files of a checkpoint mean nothing."""

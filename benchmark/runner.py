@@ -102,9 +102,8 @@ def _there(run: Run, request: Request) -> Outcome | None:
     if not run.folder.final:
         return None
     found = run.folder.read()
-    forced = (
-        request.force and (found["finished"] or "") <= request.begun
-    )  # what another process did since is not redone
+    # what another process with the same request has done since is not done again
+    forced = request.force and (found["finished"] or "") <= request.begun
     lacking = request.inspect and not found["inspected"] and type(run.method).inspect is not Method.inspect
     if forced or lacking:
         return None
@@ -124,11 +123,10 @@ def _begin(
         undone = {name: facts[name] for name in ("status", "reason", "traceback", "finished", "summary", "files")}
         resumed = {**before, **undone, "inspected": request.inspect, "resumed": [*before["resumed"], here]}
         with suppress(RequestError):  # rounds.jsonl is damaged
-            rounds: list[Mapping[str, Any]] = (
-                [*run.folder.go_on(resumed, done)] if before["status"] not in FINAL else []
-            )
-            if rounds and checkpoint.restore(federation, manifest):
-                return resumed, rounds, manifest["peak_memory_bytes"] or 0
+            if before["status"] not in FINAL:
+                rounds: list[Mapping[str, Any]] = [*run.folder.go_on(resumed, done)]
+                if checkpoint.restore(federation, manifest):
+                    return resumed, rounds, manifest["peak_memory_bytes"] or 0
     run.folder.start(facts)
     return facts, [], 0
 

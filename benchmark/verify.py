@@ -162,11 +162,15 @@ def _counting(rounds: Sequence[Round], run: Run, config: FederationConfig) -> It
     """Whether no round is missing, and each one's numbers add up."""
     if [r["round"] for r in rounds] != list(range(1, len(rounds) + 1)):
         yield "its rounds are not numbered one by one"
-    if run["status"] == "done" and len(rounds) != config.rounds:
+    if len(rounds) != config.rounds and (run["status"] == "done" or len(rounds) > config.rounds):
         yield f"it has {len(rounds)} rounds of {config.rounds}"
     totals = [r["post_local"]["total"] for r in rounds if "post_local" in r]
     if any(total != totals[0] for total in totals):
         yield "its test samples change from round to round"
+    predictors = [r["predictors"].keys() for r in rounds if "predictors" in r]
+    inspections = [r["inspection"].keys() for r in rounds if "inspection" in r]
+    if any(names != group[0] for group in (predictors, inspections) for names in group):
+        yield "its predictors, or what it weighs, change from round to round"
     for r in rounds:
         for problem in _round(r, config):
             yield f"round {r['round']}: {problem}"
@@ -193,7 +197,12 @@ def _round(r: Round, config: FederationConfig) -> Iterator[str]:
     if any((moment in record) != due for moment in [*moments, "predictors"]):
         yield "it is evaluated" + (" only in part" if due else ", which is not due")
     scores = [record[moment] for moment in moments if moment in record]
-    scores += [s for by_moment in r.get("predictors", {}).values() for s in by_moment.values()]
+    for by_moment in r.get("predictors", {}).values():
+        if by_moment.keys() != {*moments}:
+            yield "a predictor has scores of other moments"
+        scores += by_moment.values()
+    if any(len(weights) != config.clients for weights in r.get("inspection", {}).values()):
+        yield f"what it weighs is not of {config.clients} clients"
     for s in scores:
         if not len(s["correct"]) == len(s["total"]) == config.clients:
             yield f"its scores are not of {config.clients} clients"

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.errors import RequestError
-from benchmark.files import storing, write_whole
+from benchmark.files import claim, storing, write_whole
 from benchmark.record import run_folders
 from benchmark.report.across import ranking_table, write_across
 from benchmark.report.differences import difference_table
@@ -26,6 +26,8 @@ from benchmark.report.tables import (
     main_table,
 )
 
+NEW = ".new-"
+"""How the name of a folder begins that is not whole yet."""
 SEVERAL = 3
 """Comparisons from which on it pays to draw with several processes."""
 MANY = 30
@@ -60,6 +62,8 @@ def write_report(results: Path, reports: Path, experiments: Sequence[str], optio
     for name in found:
         comparisons = read_experiment(results, name, options.targets)
         with storing(reports / name):
+            (reports / name).mkdir(parents=True, exist_ok=True)
+        with claim(reports / name / ".claim", patient=True), storing(reports / name):
             pages.append(_write(reports / name, name, comparisons, options))
     return pages
 
@@ -81,8 +85,9 @@ def _write(folder: Path, name: str, comparisons: Sequence[Comparison], options: 
 @contextmanager
 def _exchanged(folder: Path) -> Iterator[Path]:
     """A new folder with tables/ and figures/, which take the place of the old ones when the block is over."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as new:
+    for left in folder.glob(f"{NEW}*"):  # by a process that was killed
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=NEW) as new:
         for part in ("tables", "figures"):
             (Path(new) / part).mkdir()
         yield Path(new)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import cli, runner
+from benchmark import arguments, runner
 from benchmark.cli import main
 
 QUICK = ["--methods", "standalone,fedmoe", "--rounds", "2", "--clients", "4", "--partition", "iid", "--batch-size", "8"]
@@ -224,7 +224,7 @@ def test_without_data_set_it_is_the_demo(here, monkeypatch, capsys):
     assert main(["run", "--datasets", "cifar10"]) == 130
     demo, shorter, other = asked
     assert (demo.experiment, demo.datasets, demo.federation["rounds"]) == ("demo", ["digits"], 10)
-    assert demo.methods == cli.MAIN_METHODS.split(",")
+    assert demo.methods == arguments.MAIN_METHODS.split(",")
     assert (shorter.experiment, shorter.federation["rounds"], shorter.federation["batch_size"]) == ("demo", "3", 16)
     assert (other.experiment, other.federation) == ("default", {})
 

@@ -124,7 +124,7 @@ def test_an_interrupted_run_does_not_repeat_its_rounds(never_interrupted, here, 
 
     monkeypatch.setattr(Federation, "round", interrupted)
     assert grid() == 130
-    assert "the same command goes on after the last completed round" in capsys.readouterr().err
+    assert "without --force, goes on after the last completed round" in capsys.readouterr().err
     (path,) = (here / "results").glob("default/tiny/fedproto/*/run.json")
     assert json.loads(path.read_text())["status"] == "running"
     assert grid() == 0

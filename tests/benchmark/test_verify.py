@@ -142,6 +142,18 @@ DAMAGE = {
         lambda f: edit_round(f, 3, lambda r: r.pop("post_local")),
         "round 3: it is evaluated only in part",
     ),
+    "a predictor that comes and goes": (
+        lambda f: edit_round(f, 2, lambda r: r.update(predictors={"p": {"post_local": r["post_local"]}})),
+        "its predictors, or what it weighs, change from round to round",
+    ),
+    "a predictor without a moment": (
+        lambda f: edit_round(f, 2, lambda r: r.update(predictors={"p": {"post_local": r["post_local"]}})),
+        "round 2: a predictor has scores of other moments",
+    ),
+    "weights of too few clients": (
+        lambda f: edit_round(f, 3, lambda r: r.update(inspection={"shared expert": [{"0": 0.5}]})),
+        "round 3: what it weighs is not of 2 clients",
+    ),
     "a participant too few": (
         lambda f: edit_round(f, 1, lambda r: r.update(participants=[0])),
         "round 1: its participants are not what the specification asks for",
