@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, TypeAdapter, with_config
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 from typing_extensions import TypedDict
@@ -80,15 +81,19 @@ class Checkpoint:
         except (OSError, ValueError):
             return None
 
-    def restore(self, federation: Federation, manifest: Manifest) -> bool:
-        """Give a new federation what it held; False, and nothing is given, where a file is missing or damaged."""
+    def whole(self, manifest: Manifest) -> bool:
+        """Whether every file that belongs to it is there and can be read."""
         try:
-            server = self._read(manifest["server"], federation.device)
-            states = {k: self._read(held, federation.device) for k, held in manifest["clients"].items()}
-        except (OSError, ValueError, KeyError):
+            for held in (manifest["server"], *manifest["clients"].values()):
+                self._read(held, torch.device("cpu"))
+        except (OSError, ValueError, KeyError, SafetensorError):
             return False
-        federation.server, federation.states = server, states
         return True
+
+    def restore(self, federation: Federation, manifest: Manifest) -> None:
+        """Give a new federation what it held, from files that are whole."""
+        federation.server = self._read(manifest["server"], federation.device)
+        federation.states = {k: self._read(held, federation.device) for k, held in manifest["clients"].items()}
 
     @property
     def _path(self) -> Path:

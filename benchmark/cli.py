@@ -6,6 +6,7 @@ torch is imported by the commands that need it, when they run.
 """
 
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,8 @@ from benchmark.files import check_writable
 if TYPE_CHECKING:
     from benchmark.runner import Outcome
 
-PROGRAM = "python -m benchmark"
+PYTHON = ("python", "-m", "benchmark")
+PROGRAM = shlex.join(PYTHON)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -135,17 +137,17 @@ def run(
 @_folder("reports", "Where reports are written.")
 @click.option("--experiment", metavar="A,B,...", help="Only these experiments.  [all]")
 @click.option("--target", metavar="X or NAME=X,...", help="Accuracy in percent whose cost is given.  [the data set's]")
-@click.option(
-    "--reference", metavar="METHOD", default="standalone", show_default=True, help="What others are tested against."
-)
+@click.option("--reference", metavar="METHOD", help="What others are tested against.  [standalone]")
 @click.option("--budget", metavar="A,B,...", help="Accuracy is given within these: 10MB, 2TFLOP.  [powers of ten]")
 @click.option("--all-figures", is_flag=True, help="Draw all figures of each of more than 30 comparisons.")
+@click.pass_obj
 def report(
+    argv: tuple[str, ...],
     results: Path,
     reports: Path,
     experiment: str | None,
     target: str | None,
-    reference: str,
+    reference: str | None,
     budget: str | None,
     all_figures: bool,
 ) -> None:
@@ -153,7 +155,7 @@ def report(
     from benchmark.report.write import Options, write_report
 
     chosen = experiments_of(results, experiment)
-    options = Options(targets_of(target), reference, budgets_of(budget), all_figures)
+    options = Options(targets_of(target), reference, budgets_of(budget), all_figures, shlex.join([*PYTHON, *argv]))
     check_writable(reports)
     for page in write_report(results, reports, chosen, options):
         click.echo(f"report: {page}")
@@ -175,7 +177,7 @@ def verify(results: Path, experiment: str | None, as_json: bool) -> int:
         click.echo(json.dumps({"ok": not findings, "runs": runs, "findings": listed}, indent=1))
     else:
         for path, problem in findings:
-            click.echo(f"{path}: {problem}")
+            click.echo("".join(c if c.isprintable() else "?" for c in f"{path}: {problem}"))
         click.echo(f"{runs} run{'s' * (runs != 1)}, {len(findings) or 'no'} problem{'s' * (len(findings) != 1)}")
     return 1 if findings else 0
 

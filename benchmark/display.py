@@ -56,10 +56,10 @@ class Bars:
     def __init__(self, console: Console) -> None:
         """Nothing runs yet."""
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # an error may have brackets in it
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
         )
@@ -155,15 +155,15 @@ class Lines:
 def show_checks(checks: Sequence[Any]) -> None:
     """The table of `compare`: one row per number, what regressed in capitals."""
     table = Table(box=SIMPLE_HEAD)
-    for name in ("data set", "method", "what", "baseline", "current", "change", "limit", ""):
-        table.add_column(name, justify="left" if name in ("data set", "method", "what", "") else "right")
+    for name in ("comparison", "method", "what", "baseline", "current", "change", "limit", ""):
+        table.add_column(name, justify="left" if name in ("comparison", "method", "what", "") else "right")
     for check in checks:
         unit, scale = ("", 1) if check.what == "accuracy" else (" %", 100)
         change = "" if check.change is None else f"{scale * check.change:+.4g}{unit}"
         limit = "" if check.limit is None else f"{scale * check.limit:.4g}{unit}"
         values = [f"{v:.6g}" if isinstance(v, float) else escape(v) for v in (check.baseline, check.current)]
         verdict = "REGRESSED" if check.verdict == "regressed" else check.verdict
-        table.add_row(escape(check.dataset), escape(check.method), check.what, *values, change, limit, verdict)
+        table.add_row(escape(check.comparison), escape(check.method), check.what, *values, change, limit, verdict)
     _console().print(table)
 
 
@@ -180,5 +180,5 @@ def show_outcomes(rows: Sequence[Mapping[str, str]]) -> None:
     for name in shown:
         table.add_column(name, justify="left" if name in ("data set", "method", "status") else "right")
     for row in rows:
-        table.add_row(*(row[name] for name in shown))
+        table.add_row(*(escape(row[name]) for name in shown))
     _console().print(table)

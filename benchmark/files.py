@@ -29,7 +29,7 @@ def storing(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a temporary file beside path, then give it the name; on an error nothing is left behind.
+    """Let `write` fill a temporary file beside path, then give it the name; where that fails nothing is left behind.
 
     What is written has reached the disk before it has the name, so a power cut leaves the old file or the new one.
     Raises StorageError.

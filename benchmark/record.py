@@ -81,6 +81,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         remove([self.path / MANIFEST])
         self.write(run)
+        remove([self.path / "inspection.npz"])
         write_whole(self.path / "rounds.jsonl", lambda file: None)
         remove(self._debris())
 
@@ -125,24 +126,29 @@ class RunFolder:
 
     def write(self, run: Record) -> None:
         """Write run.json, whole or not at all."""
-        content = {"schema": SCHEMA, **run}
-        text = json.dumps(content | {"digest": digest(content)}, indent=1, allow_nan=False) + "\n"
+        whole = RUN.validate_python({"schema": SCHEMA, **run, "digest": ""})
+        whole["digest"] = digest(whole)
+        text = json.dumps(whole, indent=1, allow_nan=False) + "\n"
         write_whole(self.path / "run.json", lambda file: file.write(text.encode()))
 
     def append(self, record: Record) -> None:
         """Add one round; it is on the disk when this returns."""
         path = self.path / "rounds.jsonl"
+        line = json.dumps(ROUND.validate_python(record), separators=(",", ":"), allow_nan=False) + "\n"
         with storing(path), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n")
+            file.write(line)
             flush(file)
 
     def read(self) -> Run:
         """run.json."""
         path = self.path / "run.json"
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(path.read_bytes(), parse_constant=_refuse)
+            json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no text
             schema = content["schema"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except OSError as error:
+            raise RequestError(f"{path} can't be read ({error.strerror})") from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RequestError(f"{path} is damaged; remove its folder and run again") from error
         if schema != SCHEMA:
             raise RequestError(f"{path} has schema {schema!r:.20}, this version reads {SCHEMA}")
@@ -160,7 +166,7 @@ class RunFolder:
         try:
             lines = path.read_bytes().splitlines()
         except OSError as error:
-            raise RequestError(f"{path} is missing; remove its folder and run again") from error
+            raise RequestError(f"{path} can't be read ({error.strerror})") from error
         return [_round(path, line) for line in lines]
 
 
@@ -168,6 +174,10 @@ def digest(run: Record) -> str:
     """SHA-256 of a run.json without its digest."""
     content = {name: value for name, value in run.items() if name != "digest"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"JSON has no {constant}")
 
 
 def sha256_of(path: Path) -> str:

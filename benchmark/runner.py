@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.checkpoint import Checkpoint, fingerprint
+from benchmark.checkpoint import Checkpoint, Manifest, fingerprint
 from benchmark.config import RunSpec
 from benchmark.cost import PeakMemory, matrix_product_rate
 from benchmark.display import Display
@@ -23,8 +23,9 @@ from benchmark.inspection import condensed, representations
 from benchmark.method import Method
 from benchmark.plan import Request, Run, now
 from benchmark.record import RunFolder, accuracies, summarise
-from benchmark.schema import FINAL
+from benchmark.schema import ENDED, FINAL
 
+LONGEST_REASON = 500
 PATIENCE = 1.0
 """Seconds until another process's runs are looked at again."""
 
@@ -68,8 +69,11 @@ def execute(run: Run, request: Request, display: Display) -> Outcome:
     facts, rounds, peak = _facts(run, request, device), list[Mapping[str, Any]](), 0
     ended: dict[str, Any] = {"status": "done", "reason": None, "traceback": None, "weights_hash": None}
     try:
+        facts, rounds, manifest = _begin(run, request, facts, checkpoint)
         federation = Federation(run.method, run.problem.task(), run.spec.federation, device, request.inspect)
-        facts, rounds, peak = _begin(run, request, facts, federation, checkpoint)
+        if manifest:
+            checkpoint.restore(federation, manifest)
+            peak = manifest["peak_memory_bytes"] or 0
         display.go_on(len(rounds))
         for record in federation.run(len(rounds)):
             rounds.append(record)
@@ -99,42 +103,44 @@ def execute(run: Run, request: Request, display: Display) -> Outcome:
 
 def _there(run: Run, request: Request) -> Outcome | None:
     """The outcome of a run that need not be run: it ended for good, and holds all that is asked for."""
-    if not run.folder.final:
+    try:
+        found = run.folder.read() if run.folder.exists else None
+    except RequestError:
+        if request.force:
+            return None
+        raise
+    if found is None or found["status"] not in ENDED:
         return None
-    found = run.folder.read()
-    # what another process with the same request has done since is not done again
-    forced = request.force and (found["finished"] or "") <= request.begun
-    lacking = request.inspect and not found["inspected"] and type(run.method).inspect is not Method.inspect
-    if forced or lacking:
+    since = (found["finished"] or "") > request.begun  # by another process with the same request
+    again = request.force or found["status"] not in FINAL
+    if again and not since:
         return None
     reason = "already there" if found["status"] == "done" else found["reason"]
+    if request.inspect and not found["inspected"] and type(run.method).inspect is not Method.inspect:
+        reason = "already there, without what --inspect stores; --force runs it again"
     return Outcome(run.spec, run.folder.path, found["status"], reason, found["summary"])
 
 
 def _begin(
-    run: Run, request: Request, facts: dict[str, Any], federation: Federation, checkpoint: Checkpoint
-) -> tuple[dict[str, Any], list[Mapping[str, Any]], int]:
-    """Go on where an interrupted attempt stopped, or begin anew: (run.json, rounds that are done, peak memory)."""
+    run: Run, request: Request, facts: dict[str, Any], checkpoint: Checkpoint
+) -> tuple[dict[str, Any], list[Mapping[str, Any]], Manifest | None]:
+    """Go on where an interrupted attempt stopped, or begin anew: (run.json, rounds that are done, their checkpoint)."""
     manifest = checkpoint.manifest()
-    if manifest and run.folder.exists and not request.force:
-        before = run.folder.read()
-        done = manifest["rounds_done"]
-        here = {"rounds_done": done, "started": facts["started"], "environment": facts["environment"]}
-        undone = {name: facts[name] for name in ("status", "reason", "traceback", "finished", "summary", "files")}
-        resumed = {**before, **undone, "inspected": request.inspect, "resumed": [*before["resumed"], here]}
-        with suppress(RequestError):  # rounds.jsonl is damaged
-            if before["status"] not in FINAL:
-                rounds: list[Mapping[str, Any]] = [*run.folder.go_on(resumed, done)]
-                if checkpoint.restore(federation, manifest):
-                    return resumed, rounds, manifest["peak_memory_bytes"] or 0
+    with suppress(RequestError):  # run.json or rounds.jsonl is damaged
+        before = run.folder.read() if manifest else facts
+        unforced = before["status"] == "running" or not request.force
+        if manifest and before["status"] not in FINAL and unforced and checkpoint.whole(manifest):
+            here = {name: facts[name] for name in ("started", "environment")} | {"rounds_done": manifest["rounds_done"]}
+            undone = {name: facts[name] for name in ("status", "reason", "traceback", "finished", "summary", "files")}
+            resumed = {**before, **undone, "inspected": request.inspect, "resumed": [*before["resumed"], here]}
+            return resumed, [*run.folder.go_on(resumed, manifest["rounds_done"])], manifest
     run.folder.start(facts)
-    return facts, [], 0
+    return facts, [], None
 
 
 def _facts(run: Run, request: Request, device: torch.device) -> dict[str, Any]:
     """run.json of a run that begins now."""
     problem = run.problem
-    speed = {"matrix_product_flops_per_second": matrix_product_rate(device, size=1024, repeats=3)}
     return {
         "status": "running",
         "reason": None,
@@ -150,7 +156,7 @@ def _facts(run: Run, request: Request, device: torch.device) -> dict[str, Any]:
         },
         "partition": {"hash": problem.partition.hash, "counts": problem.partition.counts},
         "architectures": [problem.line_up.of(k).name for k in range(run.spec.federation.clients)],
-        "environment": environment(device) | speed,
+        "environment": environment(device) | {"matrix_product_flops_per_second": _speed(device)},
         "command": list(request.command),
         "inspected": request.inspect,
         "started": now(),
@@ -162,6 +168,14 @@ def _facts(run: Run, request: Request, device: torch.device) -> dict[str, Any]:
     }
 
 
+def _speed(device: torch.device) -> float | None:
+    """FLOPs per second of a matrix product, or None where there is no memory for one: the run will say so."""
+    try:
+        return matrix_product_rate(device, size=1024, repeats=3)
+    except (MemoryError, RuntimeError):
+        return None
+
+
 def _keep_representations(folder: RunFolder, federation: Federation) -> None:
     clients = range(federation.task.num_clients)
     arrays: Any = condensed({k: representations(federation.engine, federation.client(k)) for k in clients})
@@ -170,8 +184,8 @@ def _keep_representations(folder: RunFolder, federation: Federation) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """An exception in one line."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    """An exception in one line; the traceback has it in full."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
     lacks = ("can't allocate memory", "not enough memory")  # torch on a CPU raises a plain RuntimeError
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in text for words in lacks):
         return f"out of memory: {text}"

@@ -11,12 +11,16 @@ from typing_extensions import TypedDict  # Python 3.11's own does not tell pydan
 SCHEMA = 2
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-Whole = Annotated[int, Field(ge=0, lt=2**53)]
+Whole = Annotated[int, Field(ge=0, lt=10**24)]
 Amount = Annotated[float, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Text = Annotated[str, Field(max_length=10_000)]
 Sizes = dict[Text, Whole]
+Fact = str | int | float | bool | None
+Environment = dict[Text, Fact | dict[Text, Fact]]
 Status = Literal["running", "done", "failed", "diverged", "skipped"]
+ENDED: tuple[Status, ...] = ("done", "diverged", "failed")
+"""How a run ends that has run at all."""
 FINAL: tuple[Status, ...] = ("done", "diverged")
 """How a run ends for good: it would end so again. One that failed may have lacked memory, and is tried again."""
 
@@ -118,7 +122,7 @@ class Resumed(TypedDict):
 
     rounds_done: Whole
     started: Text
-    environment: dict[Text, Any]
+    environment: Environment
 
 
 @with_config(STRICT)
@@ -139,7 +143,7 @@ class Run(TypedDict):
     dataset: DatasetFacts
     partition: PartitionFacts
     architectures: list[Text]
-    environment: dict[Text, Any]
+    environment: Environment
     command: list[Text]
     inspected: bool
     started: Text
@@ -147,7 +151,7 @@ class Run(TypedDict):
     finished: Text | None
     summary: Summary | None
     weights_hash: Text | None
-    files: dict[Text, Text]
+    files: dict[Literal["rounds.jsonl", "inspection.npz"], Text]
     digest: Text
 
 

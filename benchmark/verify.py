@@ -13,7 +13,7 @@ from benchmark.config import FederationConfig, RunSpec
 from benchmark.errors import RequestError
 from benchmark.files import TEMPORARY
 from benchmark.record import CLAIM, RunFolder, sha256_of, summarise
-from benchmark.schema import FINAL, Round, Run
+from benchmark.schema import ENDED, FINAL, Round, Run
 
 ENVIRONMENT = ("python", "packages", "cpu", "threads", "device", "git", "dirty")
 """What every run says of where it took place."""
@@ -27,7 +27,7 @@ class Finding(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A run that could be read; rounds are there where it ended for good."""
+    """A run that could be read; rounds are there where it has ended."""
 
     folder: RunFolder
     run: Run
@@ -57,7 +57,10 @@ def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding
         except RequestError as error:
             findings.append(Finding(folder.path, str(error)))
             continue
-        findings += [Finding(folder.path, problem) for problem in problems(checked)]
+        found = problems(checked)
+        findings += [Finding(folder.path, problem) for problem in [*found, *remarks(checked)]]
+        if found:
+            continue
         tests = next((r["post_local"]["total"] for r in checked.rounds if "post_local" in r), None)
         met.append(Met(folder.path, checked.run, [r["participants"] for r in checked.rounds], tests))
     for runs in _comparisons(met).values():
@@ -66,26 +69,47 @@ def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding
 
 
 def read_checked(folder: RunFolder) -> Checked:
-    """A run as far as it ended for good; another process may still write the rounds of one that did not.
+    """A run; another process may still write the rounds of one that has not ended.
 
     Raises RequestError where a file is damaged or missing.
     """
     run = folder.read()
-    return Checked(folder, run, folder.rounds() if run["status"] in FINAL else ())
+    return Checked(folder, run, folder.rounds() if run["status"] in ENDED else ())
 
 
 def problems(checked: Checked) -> list[str]:
-    """What is wrong within one run."""
+    """What is wrong within one run: its numbers can't be relied on."""
     folder, run, rounds = checked
     try:
         spec = RunSpec(**run["specification"])
     except (ValidationError, TypeError) as error:
         return [f"its specification is none: {type(error).__name__}"]
+    if spec.model_dump(mode="json", exclude_none=True) != run["specification"]:
+        return ["its specification is not as it was written"]
     found = [*_naming(folder.path, run, spec), *_facts(run, spec)]
-    if run["status"] in FINAL:
+    if run["status"] in ENDED:
         found += [*_files(folder.path, run), *_counting(rounds, run, spec.federation)]
         if not found:  # a summary of rounds that do not fit together would only repeat it
             found += _summary(run, rounds)
+    return found
+
+
+def remarks(checked: Checked) -> list[str]:
+    """What one should know of a run, and what does not belong in its folder; its numbers are what they are."""
+    folder, run, _ = checked
+    found = [
+        f"it went on after round {again['rounds_done']} with other {name}: its numbers can't be had again"
+        for again in run["resumed"]
+        for name in ("packages", "device")
+        if again["environment"].get(name) != run["environment"].get(name)
+    ]
+    if run["status"] in FINAL:
+        there = {p.name for p in folder.path.iterdir()} - {"run.json", CLAIM} - run["files"].keys()
+        for name in sorted(there):
+            what = (
+                "is left of an interrupted write" if name.endswith(TEMPORARY) else "does not belong to a finished run"
+            )
+            found.append(f"{name} {what}")
     return found
 
 
@@ -108,9 +132,9 @@ def _folders(results: Path, experiments: Sequence[str]) -> list[RunFolder]:
 def _naming(path: Path, run: Run, spec: RunSpec) -> Iterator[str]:
     """Whether the folder, the key and the data set are those of the specification."""
     if run["key"] != spec.key:
-        yield f"its key is {run['key']}, that of its specification is {spec.key}"
+        yield f"its key is {run['key']!r}, that of its specification is {spec.key}"
     if (path.parents[1].name, path.parent.name, path.name) != (spec.dataset, spec.method.label, run["key"]):
-        yield f"it lies in another run's folder: it is {spec.dataset}/{spec.method.label}/{run['key']}"
+        yield f"it lies in another run's folder: it is {f'{spec.dataset}/{spec.method.label}/{spec.key}'!r}"
     if (run["dataset"]["name"], run["dataset"]["hash"]) != (spec.dataset, spec.data_hash):
         yield "its data set is another than its specification's"
 
@@ -133,25 +157,19 @@ def _facts(run: Run, spec: RunSpec) -> Iterator[str]:
         yield f"its status is {run['status']} and its reason is {'missing' if run['reason'] is None else 'given'}"
     if run["finished"] is not None and run["finished"] < run["started"]:
         yield "it finished before it started"
-    for again in run["resumed"]:
-        for name in ("packages", "device"):
-            if again["environment"].get(name) != run["environment"].get(name):
-                yield f"it went on after round {again['rounds_done']} with other {name}: its numbers can't be had again"
 
 
 def _files(path: Path, run: Run) -> Iterator[str]:
-    """Whether the files beside run.json are those that the run wrote, and no others."""
-    there = {p.name for p in path.iterdir()} - {"run.json", CLAIM}
+    """Whether the files beside run.json are those that the run wrote."""
     for name in sorted(run["files"]):
-        if name not in there:
+        if not (path / name).is_file():
             yield f"{name} is missing"
         elif sha256_of(path / name) != run["files"][name]:
             yield f"{name} is not as it was written"
     if "rounds.jsonl" not in run["files"]:
         yield "it names no rounds.jsonl"
-    for name in sorted(there - run["files"].keys()):
-        what = "is left of an interrupted write" if name.endswith(TEMPORARY) else "does not belong to a finished run"
-        yield f"{name} {what}"
+    if "inspection.npz" in run["files"] and not run["inspected"]:
+        yield "it has representations that it was not asked for"
     if (run["weights_hash"] is None) == (run["status"] == "done"):
         yield f"it is {run['status']}, and its weights_hash is {'missing' if run['status'] == 'done' else 'given'}"
     if run["finished"] is None:
@@ -194,7 +212,8 @@ def _round(r: Round, config: FederationConfig) -> Iterator[str]:
             yield f"{name} is {record[name]}, its clients' sum is {total}"
     due = r["round"] % config.eval_every == 0 or r["round"] == config.rounds
     moments = ["post_local", "post_download"] + ["validation"] * (config.validation > 0)
-    if any((moment in record) != due for moment in [*moments, "predictors"]):
+    due_moments = {*moments, "predictors"} if due else set()
+    if due_moments != record.keys() & {"post_local", "post_download", "validation", "predictors"}:
         yield "it is evaluated" + (" only in part" if due else ", which is not due")
     scores = [record[moment] for moment in moments if moment in record]
     for by_moment in r.get("predictors", {}).values():

@@ -43,6 +43,7 @@ LAYERS = [  # each may import those before it, never one after it
     "report.statistics",
     "report.frame",
     "report.cells",
+    "report.notes",
     "report.differences",
     "report.tables",
     "report.formats",

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.cells import NOTHING, Cell, Column, Table
 from benchmark.report.drawing import Drawn, Style, logarithmic, sheet
-from benchmark.report.frame import Comparison
+from benchmark.report.frame import Comparison, clean_name
 from benchmark.report.statistics import (
     Ranks,
     average_ranks,
@@ -119,7 +119,7 @@ def varying(comparisons: Sequence[Comparison]) -> Iterator[Axis]:
         for number, group in enumerate(wide, start=1):
             values, members = zip(*group, strict=True)
             dataset = members[0].dataset
-            name = f"{field}-{dataset}" + (f"-{number}" if len(wide) > 1 else "")
+            name = clean_name(f"{field}-{dataset}") + (f"-{number}" if len(wide) > 1 else "")
             yield Axis(name, WORDS.get(field, field.replace("_", " ").capitalize()), dataset, values, members)
 
 

@@ -7,11 +7,14 @@ import numpy as np
 
 from benchmark.report.cells import NOTHING, Cell, Column, Table
 from benchmark.report.frame import Comparison
-from benchmark.report.statistics import holm, paired_t, signed_rank
+from benchmark.report.notes import noted_table
+from benchmark.report.statistics import Paired, Signed, holm, paired_t, signed_rank
 
 LEVEL = 0.05
 """Differences with a corrected p-value below it are marked."""
 OVER_SEEDS, OVER_CLIENTS = "†", "‡"
+NO_TEST = [Cell(NOTHING)] * 8
+"""The row of a method that can't be paired."""
 
 
 def difference_table(comparison: Comparison, reference: str) -> Table | None:
@@ -21,23 +24,12 @@ def difference_table(comparison: Comparison, reference: str) -> Table | None:
     labels, over_seeds, over_clients = _tests(comparison, reference)
     seeds_p = _corrected([test.p if test else None for test in over_seeds])
     clients_p = _corrected([test.p if test else None for test in over_clients])
-    rows = []
-    for label, t, w, p_seeds, p_clients in zip(labels, over_seeds, over_clients, seeds_p, clients_p, strict=True):
-        pairs = comparison.paired(label, reference)
-        mean = float(np.mean([a.summary["accuracy_mean"] - b.summary["accuracy_mean"] for a, b in pairs]))
-        rows.append(
-            [
-                Cell(label, label),
-                Cell(f"{mean:+.2f}", mean),
-                Cell(f"[{t.low:+.2f}, {t.high:+.2f}]", t.mean) if t else Cell(NOTHING),
-                _p(p_seeds),
-                Cell(str(len(pairs)), len(pairs)),
-                Cell(f"{w.median:+.2f}", w.median) if w else Cell(NOTHING),
-                Cell(f"{100 * w.better:.0f}", 100 * w.better) if w else Cell(NOTHING),
-                _p(p_clients),
-                Cell(str(w.n), w.n) if w else Cell(NOTHING),
-            ]
-        )
+    tested = dict(zip(labels, zip(over_seeds, over_clients, seeds_p, clients_p, strict=True), strict=True))
+    rows = [
+        [Cell(label, label), *(_row(comparison, label, reference, *tested[label]) if label in tested else NO_TEST)]
+        for label in comparison.methods
+        if label != reference
+    ]
     columns = [
         Column("Method"),
         Column("Difference", "high", "mean over seeds, in points of accuracy"),
@@ -49,14 +41,37 @@ def difference_table(comparison: Comparison, reference: str) -> Table | None:
         Column("p over clients", None, "Wilcoxon signed-rank over clients and seeds, Holm-corrected"),
         Column("Pairs"),
     ]
-    seeds = len(comparison.seeds)
+    seeds = max((len(comparison.paired(label, reference)) for label in labels), default=0)
     text = (
         f"Differences to {reference} in points of accuracy, paired: {comparison.selection}. "
-        + (f"Over {seeds} seeds: paired t-test and its interval. " if seeds > 1 else "One seed: no test over seeds. ")
+        + ("Over seeds: paired t-test and its interval. " if seeds > 1 else "One seed: no test over seeds. ")
         + "Over clients: Wilcoxon signed-rank test of all pairs of a client with itself; the clients of one run share "
         "a federation, so it speaks of these federations only. p-values are Holm-corrected over the rows."
     )
-    return Table("differences", f"Differences to {reference}", comparison.title, text, columns, rows)
+    return noted_table(comparison, "differences", f"Differences to {reference}", text, columns, rows)
+
+
+def _row(
+    comparison: Comparison,
+    label: str,
+    reference: str,
+    t: Paired | None,
+    w: Signed | None,
+    seeds_p: float | None,
+    clients_p: float | None,
+) -> list[Cell]:
+    pairs = comparison.paired(label, reference)
+    mean = float(np.mean([a.summary["accuracy_mean"] - b.summary["accuracy_mean"] for a, b in pairs]))
+    return [
+        Cell(f"{mean:+.2f}", mean),
+        Cell(f"[{t.low:+.2f}, {t.high:+.2f}]", t.mean) if t else Cell(NOTHING),
+        _p(seeds_p),
+        Cell(str(len(pairs)), len(pairs)),
+        Cell(f"{w.median:+.2f}", w.median) if w else Cell(NOTHING),
+        Cell(f"{100 * w.better:.0f}", 100 * w.better) if w else Cell(NOTHING),
+        _p(clients_p),
+        Cell(str(w.n), w.n) if w else Cell(NOTHING),
+    ]
 
 
 @lru_cache(maxsize=4)

@@ -68,8 +68,9 @@ def document(
     across: Part,
     folder: Path,
     style: Style,
+    again: str,
 ) -> dict[str, Any]:
-    """The page's document. written: by comparison; folder: where the figures are."""
+    """The page's document. written: by comparison; folder: where the figures are; again: what writes the report."""
     pictures = Pictures(folder)
     series = sum(len(comparison.complete) for comparison in comparisons)
     points = int(np.clip(POINTS // max(1, series), 20, 100))
@@ -79,6 +80,8 @@ def document(
         cells = sum(map(len, partition["counts"]))
         room -= cells
         made = commands(comparison)
+        reproduces = "\n".join([*made, again])
+        tables, figures = written[comparison.name]
         parts.append(
             {
                 "id": comparison.name,
@@ -88,12 +91,11 @@ def document(
                 "target": comparison.target,
                 "series": [_series(comparison, label, style, points) for label in comparison.complete],
                 "partition": partition if room >= 0 else None,
-                "tables": [for_page(table, stem, "\n".join(made)) for stem, table in written[comparison.name].tables],
-                "figures": [pictures.of(drawn) for drawn in written[comparison.name].figures],
+                "tables": [for_page(table, stem, reproduces) for stem, table in tables],
+                "figures": [pictures.of(drawn) for drawn in figures],
                 "commands": made,
             }
         )
-    again = f"python -m benchmark report --experiment {experiment}"
     return {
         "experiment": experiment,
         "generator": f"mhpfl-benchmark {__version__}",
@@ -160,16 +162,11 @@ def _series(comparison: Comparison, label: str, style: Style, points: int) -> di
         "colour": "#" + "".join(f"{round(255 * part):02x}" for part in look["color"]),
         "dash": {"-": "", "--": "6 3", "-.": "7 3 1.5 3", ":": "1.5 3"}[look["linestyle"]],
         "round": curve["round"].tolist(),
-        **{name: _rounded(curve[name]) for name in ("accuracy", "bytes", "flops", "seconds")},
-        "low": _rounded(curve["low"]) if several else None,
-        "high": _rounded(curve["high"]) if several else None,
-        "clients": _rounded(clients[0]) if clients else [],
+        **{name: curve[name].tolist() for name in ("accuracy", "bytes", "flops", "seconds")},
+        "low": curve["low"].tolist() if several else None,
+        "high": curve["high"].tolist() if several else None,
+        "clients": clients[0].tolist() if clients else [],
     }
-
-
-def _rounded(values: Iterable[float]) -> list[float]:
-    """Five digits: a screen shows no more."""
-    return [float(f"{value:.5g}") for value in values]
 
 
 def _partition(comparison: Comparison) -> dict[str, Any]:

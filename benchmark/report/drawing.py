@@ -33,7 +33,6 @@ PAPER: Any = {  # what rc_context takes; its stub wants the literal names
     "lines.markersize": 4,
     "pdf.fonttype": 42,
     "savefig.dpi": 160,
-    "svg.hashsalt": "mhpfl",
     "text.parse_math": False,  # a $ in a label is a $
 }
 

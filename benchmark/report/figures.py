@@ -91,7 +91,7 @@ def _accuracy_axis(axes: Axes, comparison: Comparison) -> None:
 def _cost_bars(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
     labels = comparison.complete
     for axes, (cost, (unit, scale)) in zip(panels, COSTS.items(), strict=True):
-        totals = [np.mean([run.curve[cost].iloc[-1] / scale for run in comparison.of(label)]) for label in labels]
+        totals = [np.mean([run.total(cost) / scale for run in comparison.of(label)]) for label in labels]
         axes.barh(range(len(labels)), totals, color=[style.of(label)["color"] for label in labels], height=0.7)
         for row, total in enumerate(totals):
             axes.annotate(
@@ -128,7 +128,7 @@ def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> Non
     scores = [comparison.mean(label) or 0.0 for label in scored]
     for axes, cost in zip(panels, COST_WORDS, strict=True):
         scale = COSTS[cost][1]
-        totals = [float(np.mean([run.curve[cost].iloc[-1] / scale for run in comparison.of(k)])) for k in scored]
+        totals = [float(np.mean([run.total(cost) / scale for run in comparison.of(k)])) for k in scored]
         on_front = sorted((x, y) for x, y, front in zip(totals, scores, pareto(totals, scores), strict=True) if front)
         axes.step(*zip(*on_front, strict=True), where="post", color="0.6", linewidth=1, zorder=1)
         for label, x, y in zip(scored, totals, scores, strict=True):

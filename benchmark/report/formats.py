@@ -130,7 +130,12 @@ def as_csv(table: Table) -> pd.DataFrame:
     """The numbers of a table as they are, and its words where there is no number."""
     values = [[cell.text if cell.value is None else cell.value for cell in row] for row in table.rows]
     blank = [["" if value == NOTHING else value for value in row] for row in values]
-    return pd.DataFrame(blank, columns=[column.title for column in table.columns])
+    return pd.DataFrame(blank, columns=[column.title for column in table.columns]).map(_no_formula)
+
+
+def _no_formula(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, marked as a text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def summaries(comparison: Comparison) -> pd.DataFrame:
@@ -139,9 +144,8 @@ def summaries(comparison: Comparison) -> pd.DataFrame:
     for run in comparison.runs:
         numbers = {k: v for k, v in run.summary.items() if not isinstance(v, dict)}
         head = {"method": run.label, "seed": run.seed, "key": run.run["key"], "status": run.run["status"]}
-        reason = (run.run["reason"] or "").lstrip("=+-@")  # a spreadsheet would take it for a formula
-        rows.append(head | {"reason": reason} | numbers)
-    return pd.DataFrame(rows)
+        rows.append(head | {"reason": run.run["reason"]} | numbers)
+    return pd.DataFrame(rows).map(_no_formula)
 
 
 def commands(comparison: Comparison) -> list[str]:

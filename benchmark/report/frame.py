@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from benchmark.errors import RequestError
 from benchmark.record import RunFolder, accuracies, headline_rounds, run_folders
 from benchmark.report.statistics import intervals
 from benchmark.schema import Round, Run
-from benchmark.verify import problems, read_checked
+from benchmark.verify import problems, read_checked, remarks
 
 COSTS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1.0)}
 """Column of a curve -> its unit, and how many base units that is."""
@@ -37,6 +37,7 @@ class StoredRun:
     clients: [N] headline accuracy of each client in percent; empty where none was evaluated
     weights: round -> what is weighed -> per client, class -> mean weight; empty where that was not asked for
     representations: the arrays of inspection.npz, or none
+    remarks: what one should know of it beside its numbers
     """
 
     run: Run
@@ -44,6 +45,7 @@ class StoredRun:
     clients: np.ndarray
     weights: Mapping[int, Mapping[str, Sequence[Mapping[str, float]]]]
     representations: Mapping[str, np.ndarray]
+    remarks: Sequence[str]
 
     @classmethod
     def read(cls, folder: RunFolder) -> "StoredRun":
@@ -59,6 +61,7 @@ class StoredRun:
             clients=accuracies(rounds)[chosen].mean(0) if chosen else np.empty(0),
             weights={r["round"]: r["inspection"] for r in rounds if r.get("inspection")},
             representations=_arrays(folder.path / "inspection.npz") if checked.run["status"] == "done" else {},
+            remarks=[remark for remark in remarks(checked) if "went on" in remark],
         )
 
     @property
@@ -86,6 +89,10 @@ class StoredRun:
         """All of the specification but method and seed, flat: what the runs of a comparison have in common."""
         spec = {name: value for name, value in self.run["specification"].items() if name not in ("method", "seed")}
         return spec | spec.pop("federation")
+
+    def total(self, cost: str) -> float:
+        """What all rounds cost, in base units."""
+        return float(self.curve[cost].iloc[-1])
 
     def cost_to(self, target: float) -> pd.Series | None:
         """The row of the curve at which the mean accuracy first reaches the target, or None."""
@@ -185,7 +192,8 @@ class Comparison:
         """Which data, which moment and which rounds an accuracy is of, in words."""
         rules = sorted({run.summary["headline"] for run in self.done})
         of_rounds = " or ".join(rules) or "no run is done"
-        return f"each on its own test data, after local training and before aggregation, {of_rounds}"
+        seeds = f"n = {len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
+        return f"each on its own test data, after local training and before aggregation, {of_rounds}, {seeds}"
 
 
 def read_experiment(results: Path, experiment: str, targets: Mapping[str, float]) -> list[Comparison]:
@@ -193,7 +201,7 @@ def read_experiment(results: Path, experiment: str, targets: Mapping[str, float]
     groups: dict[str, list[StoredRun]] = {}
     for run in on_all_cores(StoredRun.read, list(run_folders(results, [experiment])), few=MANY_RUNS):
         groups.setdefault(json.dumps(run.setting, sort_keys=True), []).append(run)
-    names = _names([runs[0].setting for runs in groups.values()])
+    names = names_of([runs[0].setting for runs in groups.values()])
     comparisons = []
     for name, runs in zip(names, groups.values(), strict=True):
         dataset = runs[0].run["dataset"]
@@ -213,7 +221,8 @@ def on_all_cores(work: Callable[[Any], Any], items: Sequence[Any], few: int) -> 
     processes = min(os.cpu_count() or 1, len(items))
     if len(items) < few or processes < 2:
         return [work(item) for item in items]
-    with ProcessPoolExecutor(processes) as pool:
+    # Not forked: a fork of a process whose threads have worked (torch's, scikit-learn's) can hang.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         return list(pool.map(work, items, chunksize=max(1, len(items) // (8 * processes))))
 
 
@@ -247,20 +256,27 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         rows, kinds = len(found["points"]), set(found["kind"].tolist())
         if found["points"].ndim != 2 or any(found[name].shape != (rows,) for name in ("kind", "client", "label")):
             raise ValueError("its arrays do not fit together")
+        if [found[name].dtype.kind for name in ("points", "kind", "client", "label", "names")] != list("fiiiU"):
+            raise ValueError("its arrays are of other types")
         if not kinds <= set(range(len(found["names"]))) or not np.isfinite(found["points"]).all():
             raise ValueError("its numbers can't be")
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+    except Exception as error:  # whatever zipfile, zlib and NumPy say to a file of anybody's
         raise RequestError(f"{path} is damaged; remove its folder and run again") from error
     return found
 
 
-def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+def clean_name(words: str) -> str:
+    """Words as a part of a file's name, a link and a heading: of letters, digits and . = + - _ alone."""
+    return re.sub(r"\.{2,}", ".", re.sub(r"[^\w.=+-]", "", words, flags=re.ASCII))[:LONGEST]
+
+
+def names_of(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """The data set's name, and after it whatever differs among the settings of that data set."""
     names: list[str] = []
     for setting in settings:
         same_data = [other for other in settings if other["dataset"] == setting["dataset"]]
         differs = [k for k in setting if len({json.dumps(other[k]) for other in same_data}) > 1]
         words = "-".join([setting["dataset"], *(f"{key}={setting[key]}" for key in differs)])
-        name = re.sub(r"\.{2,}", ".", re.sub(r"[^\w.=+-]", "", words, flags=re.ASCII))[:LONGEST]
+        name = clean_name(words)
         names.append(name if name not in names else f"{name}-{len(names) + 1}")
     return names

@@ -7,6 +7,7 @@ import numpy as np
 from benchmark.report.cells import NOTHING, Cell, Column, Table, mean_cell, spread_cell
 from benchmark.report.differences import LEVEL, OVER_CLIENTS, OVER_SEEDS, marks_of
 from benchmark.report.frame import COSTS, Comparison, StoredRun
+from benchmark.report.notes import noted_table
 from benchmark.report.statistics import pareto
 
 
@@ -16,16 +17,15 @@ def main_table(comparison: Comparison, reference: str) -> Table:
     rows = []
     for label in comparison.methods:
         accuracy = spread_cell(comparison.values(label, "accuracy_mean"), marks.get(label, ""))
-        note = _why_not(comparison, label)
         rows.append(
             [
                 Cell(label, label),
-                accuracy._replace(note=note),
+                accuracy,
                 Cell(str(len(comparison.of(label))), len(comparison.of(label))),
                 mean_cell(comparison.values(label, "accuracy_std_clients"), "{:.2f}"),
                 mean_cell(comparison.values(label, "accuracy_worst_decile"), "{:.2f}"),
                 *(
-                    mean_cell([_total(run, cost) / scale for run in comparison.of(label)])
+                    mean_cell([run.total(cost) / scale for run in comparison.of(label)])
                     for cost, (_, scale) in COSTS.items()
                 ),
                 mean_cell([peak / 2**20 for peak in comparison.values(label, "peak_memory_bytes")], "{:.0f}"),
@@ -42,15 +42,7 @@ def main_table(comparison: Comparison, reference: str) -> Table:
         Column("Training [s]", "low", "all clients together, all rounds"),
         Column("Peak memory [MiB]", "low"),
     ]
-    return Table(
-        "main",
-        "Accuracy and costs",
-        comparison.title,
-        caption(comparison, reference),
-        columns,
-        rows,
-        footnotes(comparison),
-    )
+    return noted_table(comparison, "main", "Accuracy and costs", caption(comparison, reference), columns, rows)
 
 
 def accuracy_table(comparison: Comparison) -> Table:
@@ -72,7 +64,7 @@ def accuracy_table(comparison: Comparison) -> Table:
     columns = [Column("Method"), *(Column(title, "high") for title in kinds)]
     columns += [Column(f"By {name}", "high") for name in predictors]
     text = f"Accuracies in percent, {comparison.selection}; {_spread_rule(comparison)}."
-    return Table("accuracy", "Accuracy in detail [%]", comparison.title, text, columns, rows, footnotes(comparison))
+    return noted_table(comparison, "accuracy", "Accuracy in detail [%]", text, columns, rows)
 
 
 def cost_table(comparison: Comparison) -> Table:
@@ -85,7 +77,7 @@ def cost_table(comparison: Comparison) -> Table:
             zip(
                 rated,
                 pareto(
-                    [float(np.mean([_total(run, cost) for run in comparison.of(label)])) for label in rated],
+                    [float(np.mean([run.total(cost) for run in comparison.of(label)])) for label in rated],
                     [score for score in scores if score is not None],
                 ),
                 strict=True,
@@ -98,6 +90,7 @@ def cost_table(comparison: Comparison) -> Table:
         runs = comparison.of(label)
         cells = [Cell(label, label), *(_cost_to(target, runs) if target is not None else ())]
         rows.append(cells + [Cell("yes" if front[cost].get(label) else NOTHING) for cost in front])
+    title = "Fronts" if target is None else "Cost of the target"
     columns = [Column("Method")]
     if target is not None:
         units = ["Rounds", *(unit for unit, _ in COSTS.values())]
@@ -105,10 +98,10 @@ def cost_table(comparison: Comparison) -> Table:
     columns += [Column("On the front of bytes"), Column("On the front of FLOPs")]
     reach = f"Cost up to the first evaluated round at {target:g} %, mean over seeds. " if target is not None else ""
     text = (
-        f"{reach}A method is on a front where no other is as accurate for less, or more accurate "
-        "for as much, over all rounds."
+        f"{reach}Accuracy: {comparison.selection}. A method is on a front where no other is as "
+        "accurate for less, or more accurate for as much, over all rounds."
     )
-    return Table("costs", "Cost of the target", comparison.title, text, columns, rows, footnotes(comparison))
+    return noted_table(comparison, "costs", title, text, columns, rows)
 
 
 def budget_table(comparison: Comparison, budgets: Mapping[str, Sequence[float]]) -> Table | None:
@@ -128,12 +121,10 @@ def budget_table(comparison: Comparison, budgets: Mapping[str, Sequence[float]])
     columns = [Column("Method")]
     columns += [Column(f"{budget / COSTS[cost][1]:g} {COSTS[cost][0]}", "high") for cost, budget in asked]
     text = (
-        f"Accuracy in percent in the last evaluated round within a budget of all clients together; "
-        f"{_spread_rule(comparison)}."
+        "Accuracy in percent in the last evaluated round within a budget of all clients together, after local training "
+        f"and before aggregation, n = {len(comparison.seeds)}; {_spread_rule(comparison)}."
     )
-    return Table(
-        "budgets", "Accuracy within a budget [%]", comparison.title, text, columns, rows, footnotes(comparison)
-    )
+    return noted_table(comparison, "budgets", "Accuracy within a budget [%]", text, columns, rows)
 
 
 def caption(comparison: Comparison, reference: str) -> str:
@@ -144,28 +135,11 @@ def caption(comparison: Comparison, reference: str) -> str:
     if comparison.of(reference):
         tests += f"{OVER_CLIENTS} over clients (Wilcoxon signed-rank test), Holm-corrected p < {LEVEL:g}. "
     return (
-        f"Accuracy: mean over all clients, {comparison.selection}; n counts seeds, "
+        f"Accuracy: mean over all clients, {comparison.selection}; n counts seeds; "
         f"{_spread_rule(comparison)}. {tests}"
         "Sent, computed and seconds: all clients together, up and down, all rounds; FLOPs of matrix products and "
         "convolutions, forward and backward."
     )
-
-
-def footnotes(comparison: Comparison) -> list[str]:
-    """One line for each run that is not done, and for seeds that a method does not have."""
-    lines = [
-        f"{run.label}, seed {run.seed}: {run.run['status']}" + (f" ({run.run['reason']})" if run.run["reason"] else "")
-        for run in sorted(comparison.not_done, key=lambda run: (run.label, run.seed))
-    ]
-    for label in comparison.complete:
-        if missing := sorted({*comparison.seeds} - {run.seed for run in comparison.of(label)}):
-            lines.append(f"{label}: not run with seed {', '.join(map(str, missing))}")
-    return lines
-
-
-def _why_not(comparison: Comparison, label: str) -> str | None:
-    lines = [line for line in footnotes(comparison) if line.startswith((f"{label}, seed", f"{label}: not run"))]
-    return "; ".join(lines) or None
 
 
 def _spread_rule(comparison: Comparison) -> str:
@@ -183,12 +157,8 @@ def _cost_to(target: float, runs: Sequence[StoredRun]) -> list[Cell]:
 
 def _decades(comparison: Comparison, cost: str) -> list[float]:
     """Powers of ten between the least and the most that a method's last round costs, three at most."""
-    totals = [total for run in comparison.done if (total := _total(run, cost)) > 0]
+    totals = [total for run in comparison.done if (total := run.total(cost)) > 0]
     if not totals:
         return []
     first, last = int(np.ceil(np.log10(min(totals)))), int(np.floor(np.log10(max(totals))))
     return [10.0**power for power in range(max(first, last - 2), last + 1)]
-
-
-def _total(run: StoredRun, cost: str) -> float:
-    return float(run.curve[cost].iloc[-1])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, unknown
 from benchmark.files import claim, storing, write_whole
 from benchmark.record import run_folders
 from benchmark.report.across import ranking_table, write_across
@@ -28,6 +28,8 @@ from benchmark.report.tables import (
 
 NEW = ".new-"
 """How the name of a folder begins that is not whole yet."""
+STANDALONE = "standalone"
+"""The reference, unless another is asked for: what federation has to beat."""
 SEVERAL = 3
 """Comparisons from which on it pays to draw with several processes."""
 MANY = 30
@@ -39,15 +41,17 @@ class Options:
     """How results are reported.
 
     targets: accuracy in percent whose cost is given, by data set, '' for all others
-    reference: label of the method that the others are compared with
+    reference: label of the method that the others are compared with; None: standalone, where it is there
     budgets: bytes and FLOPs within which accuracies are given; where there are none, powers of ten
     all_figures: all figures of every comparison, however many there are
+    command: what the report is written with, to be told beside its tables
     """
 
     targets: Mapping[str, float] = field(default_factory=dict)
-    reference: str = "standalone"
+    reference: str | None = None
     budgets: Mapping[str, Sequence[float]] = field(default_factory=lambda: {"bytes": (), "flops": ()})
     all_figures: bool = False
+    command: str = ""
 
 
 def write_report(results: Path, reports: Path, experiments: Sequence[str], options: Options) -> list[Path]:
@@ -58,14 +62,25 @@ def write_report(results: Path, reports: Path, experiments: Sequence[str], optio
     found = sorted({folder.path.relative_to(results).parts[0] for folder in run_folders(results, experiments)})
     if not found:
         raise RequestError(f"there are no results in {results}; `run` makes some")
+    read = {name: read_experiment(results, name, options.targets) for name in found}
+    _check(options, [comparison for comparisons in read.values() for comparison in comparisons])
     pages = []
-    for name in found:
-        comparisons = read_experiment(results, name, options.targets)
+    for name, comparisons in read.items():
         with storing(reports / name):
             (reports / name).mkdir(parents=True, exist_ok=True)
         with claim(reports / name / ".claim", patient=True), storing(reports / name):
             pages.append(_write(reports / name, name, comparisons, options))
     return pages
+
+
+def _check(options: Options, comparisons: Sequence[Comparison]) -> None:
+    """Raises RequestError for a method or a data set that is asked for by name and that nobody has."""
+    if options.reference is not None and options.reference not in (labels := set(colour_order(comparisons))):
+        raise unknown("method", options.reference, labels)
+    datasets = {comparison.dataset for comparison in comparisons}
+    for name in options.targets:
+        if name and name not in datasets:
+            raise unknown("data set", name, datasets)
 
 
 def _write(folder: Path, name: str, comparisons: Sequence[Comparison], options: Options) -> Path:
@@ -74,8 +89,9 @@ def _write(folder: Path, name: str, comparisons: Sequence[Comparison], options: 
         kinds = list(PLOTS) if options.all_figures or len(comparisons) <= MANY else list(PLOTS)[:1]
         work = partial(_files, options=options, kinds=kinds, style=style, folder=new)
         parts = dict(zip([c.name for c in comparisons], on_all_cores(work, comparisons, few=SEVERAL), strict=True))
-        across = _across(name, comparisons, style, new)
-        page = render(document(name, comparisons, parts, across, new / "figures", style))
+        again = options.command or f"python -m benchmark report --experiment {name}"
+        across = _across(again, comparisons, style, new)
+        page = render(document(name, comparisons, parts, across, new / "figures", style, again))
     text = _markdown(name, comparisons, parts, across)
     write_whole(folder / "report.md", lambda file: file.write(text.encode()))
     write_whole(folder / "index.html", lambda file: file.write(page.encode()))
@@ -98,12 +114,13 @@ def _exchanged(folder: Path) -> Iterator[Path]:
 
 def _files(comparison: Comparison, options: Options, kinds: Sequence[str], style: Style, folder: Path) -> Part:
     """The tables and figures of one comparison, written."""
-    made = commands(comparison)
+    made = [*commands(comparison), *([options.command] if options.command else [])]
+    reference = options.reference or STANDALONE
     summaries(comparison).to_csv(folder / "tables" / f"{comparison.name}-runs.csv", index=False)
     tables = (
-        main_table(comparison, options.reference),
+        main_table(comparison, reference),
         accuracy_table(comparison),
-        difference_table(comparison, options.reference),
+        difference_table(comparison, reference),
         cost_table(comparison),
         budget_table(comparison, options.budgets),
     )
@@ -115,17 +132,16 @@ def _files(comparison: Comparison, options: Options, kinds: Sequence[str], style
     return Part(written, write_figures(comparison, kinds, style, folder / "figures"))
 
 
-def _across(name: str, comparisons: Sequence[Comparison], style: Style, folder: Path) -> Part:
+def _across(again: str, comparisons: Sequence[Comparison], style: Style, folder: Path) -> Part:
     """Those of all comparisons together, written."""
     table = ranking_table(comparisons)
-    again = [f"python -m benchmark report --experiment {name}"]
-    tables = [(write_table(table, "across", again, folder / "tables"), table)] if table else []
+    tables = [(write_table(table, "across", [again], folder / "tables"), table)] if table else []
     return Part(tables, write_across(comparisons, style, folder / "figures"))
 
 
 def _markdown(name: str, comparisons: Sequence[Comparison], parts: Mapping[str, Part], across: Part) -> str:
     beside = "`index.html` beside this file has it all to sort and to explore."
-    blocks = [f"# {name}", " ".join(intro(comparisons)), beside]
+    blocks = [f"# {as_text(name)}", " ".join(intro(comparisons)), beside]
     for comparison in comparisons:
         blocks += [f"## {comparison.name}", as_text(comparison.title), *_section(parts[comparison.name])]
         blocks += ["Made with:", *(f"    {line}" for line in commands(comparison))]

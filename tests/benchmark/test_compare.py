@@ -40,7 +40,7 @@ def test_the_same_is_no_regression(base, store):
     assert [(c.method, c.what) for c in checks] == [
         (method, what)
         for method in ("fedmoe", "standalone")
-        for what in ("status", "accuracy", "bytes", "FLOPs", "time")
+        for what in ("status", "accuracy", "bytes", "FLOPs", "server FLOPs", "time")
     ]
 
 
@@ -53,18 +53,43 @@ def test_a_drop_of_accuracy_that_all_seeds_share(base, store):
 
 
 def test_a_drop_that_chance_explains_is_none(base, store):
-    """-15, 0, 0: mean -5, s = 8.660, half-width of the interval 4.3027 x 5 = 21.5."""
+    """Clients lose 30, 0, 0, 0, 0, 0: mean -5, s = 12.25, half-width of the interval 2.5706 x 5 = 12.85, at most 10."""
     now = current(base, store, {0: {"correct": [(5, 6), (8, 8), (6, 9)]}})
     assert regressed(base, now) == []
     (check,) = [c for c in compare(base, now, Limits()) if (c.method, c.what) == ("fedmoe", "accuracy")]
-    assert (check.change, check.limit) == (pytest.approx(-5), pytest.approx(21.51, abs=0.01))
+    assert (check.change, check.limit) == (pytest.approx(-5), pytest.approx(10))
+    (check,) = [c for c in compare(base, now, Limits(accuracy=2)) if (c.method, c.what) == ("fedmoe", "accuracy")]
+    assert check.limit == pytest.approx(12.85, abs=0.01)
+
+
+def test_an_uneven_drop_is_still_one(base, store):
+    """One seed of three falls from 90 to 10."""
+    now = current(base, store, {1: {"correct": [(5, 6), (8, 8), (1, 1)]}})
+    assert regressed(base, now) == [("fedmoe", "accuracy")]
+
+
+def test_one_seed_that_sends_more_is_enough(base, store):
+    now = current(base, store, {1: {"sent": (10**7, 10**7)}})
+    assert regressed(base, now) == [("fedmoe", "bytes")]
+
+
+def test_a_baseline_in_which_nothing_is_done_is_none(tmp_path, store):
+    store(tmp_path / "a", "m", GOOD, status="failed", reason="no luck")
+    with pytest.raises(RequestError, match=r"no run .* that could be compared is done"):
+        compare(tmp_path / "a", tmp_path / "a", Limits())
+
+
+def test_settings_of_one_data_set_are_told_apart(tmp_path, store):
+    for lr in (0.1, 0.2):
+        store(tmp_path, "m", GOOD, lr=lr)
+    assert {c.comparison for c in compare(tmp_path, tmp_path, Limits())} == {"digits-lr=0.1", "digits-lr=0.2"}
 
 
 def test_one_seed_is_judged_by_its_clients(tmp_path, store):
-    """Of four clients each loses 20 points; or one of them 80, which chance explains."""
+    """Of four clients each loses 20 points; or one of them 20, which chance explains."""
     store(tmp_path / "a", "m", [(9, 9, 9, 9)])
     store(tmp_path / "b", "m", [(7, 7, 7, 7)])
-    store(tmp_path / "c", "m", [(1, 9, 9, 9)])
+    store(tmp_path / "c", "m", [(7, 9, 9, 9)])
     assert regressed(tmp_path / "a", tmp_path / "b") == [("m", "accuracy")]
     assert regressed(tmp_path / "a", tmp_path / "c") == []
 
@@ -136,7 +161,7 @@ def test_the_command(base, store, capsys, tmp_path):
     assert cli.main(["compare", str(base / "exp"), str(now)]) == 1
     out = capsys.readouterr().out
     assert "REGRESSED" in out
-    assert "1 regressed of 10 checks" in out
+    assert "1 regressed of 12 checks" in out
     assert cli.main(["compare", str(base), str(now), "--accuracy", "10"]) == 0
     capsys.readouterr()
     assert cli.main(["compare", str(base), str(now), "--json"]) == 1
@@ -149,7 +174,7 @@ def test_the_command(base, store, capsys, tmp_path):
         90,
         80,
     )
-    assert len(document["checks"]) == 10
+    assert len(document["checks"]) == 12
 
 
 @pytest.mark.parametrize(

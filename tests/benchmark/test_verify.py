@@ -86,8 +86,8 @@ DAMAGE = {
         "digest",
     ),
     "run.json cut off": (lambda f: (f / "run.json").write_bytes((f / "run.json").read_bytes()[:100]), "damaged"),
-    "no rounds.jsonl": (lambda f: (f / "rounds.jsonl").unlink(), "rounds.jsonl is missing"),
-    "no run.json": (lambda f: (f / "run.json").unlink(), "run.json is damaged"),
+    "no rounds.jsonl": (lambda f: (f / "rounds.jsonl").unlink(), "rounds.jsonl can't be read"),
+    "no run.json": (lambda f: (f / "run.json").unlink(), "run.json can't be read"),
     "edited summary": (lambda f: edit(f, lambda r: r["summary"].update(accuracy_mean=99.0), honest=False), "digest"),
     "edited summary, digest and all": (
         lambda f: edit(f, lambda r: r["summary"].update(accuracy_mean=99.0)),
@@ -171,6 +171,36 @@ DAMAGE = {
         lambda f: edit(f, lambda r: r.update(finished="2025")),
         "finished before it started",
     ),
+    "representations nobody asked for": (
+        lambda f: edit(f, lambda r: r["files"].update({"inspection.npz": "0" * 64})),
+        "it has representations that it was not asked for",
+    ),
+    "a number that is none": (
+        lambda f: (f / "run.json").write_text((f / "run.json").read_text().replace("85.0", "NaN", 1)),
+        "run.json is damaged",
+    ),
+    "half a character": (
+        lambda f: (f / "run.json").write_text((f / "run.json").read_text().replace("a CPU", "\\ud800")),
+        "run.json is damaged",
+    ),
+    "no specification": (lambda f: edit(f, lambda r: r.update(specification={})), "its specification is none"),
+    "a specification with less in it": (
+        lambda f: edit(f, lambda r: r["specification"]["federation"].pop("lr")),
+        "its specification is not as it was written",
+    ),
+    "a number as text": (
+        lambda f: edit(f, lambda r: r["specification"]["federation"].update(lr="0.01")),
+        "its specification is not as it was written",
+    ),
+    "validation scores that nobody asked for": (
+        lambda f: edit_round(f, 1, lambda r: r.update(validation=r["post_local"])),
+        "round 1: it is evaluated only in part",
+    ),
+    "a key with an escape in it": (lambda f: edit(f, lambda r: r.update(key="a\x1b[31m")), r"its key is 'a\x1b[31m'"),
+    "a folder in place of a file": (
+        lambda f: ((f / "rounds.jsonl").unlink(), (f / "rounds.jsonl").mkdir(), (f / "rounds.jsonl/x").touch()),
+        "can't be read",
+    ),
     "a command that is missing": (
         lambda f: edit(f, lambda r: r.update(command=[])),
         "the command that made it is missing",
@@ -224,6 +254,15 @@ def test_other_participants_than_the_other_methods_are_found(tmp_path, store):
     store(tmp_path, "a", [(4, 6)] * 2, participation=0.5)  # both clients take part where one is asked for
     (finding, *_) = found(tmp_path)
     assert "its participants are not what the specification asks for" in finding
+
+
+def test_a_failed_run_is_looked_at_too(tmp_path, store):
+    folder = store(tmp_path, "a", [(4, 6)], status="failed", reason="out of memory").path
+    edit(folder, lambda r: r["summary"].update(accuracy_mean=99.0))
+    (finding,) = found(tmp_path)
+    assert "its summary says accuracy_mean = 99.0, its rounds give 50.0" in finding
+    (folder / "rounds.jsonl").write_text("")
+    assert any("rounds.jsonl is not as it was written" in f for f in found(tmp_path))
 
 
 def test_runs_that_failed_or_go_on_are_no_findings(tmp_path, store):

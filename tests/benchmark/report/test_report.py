@@ -14,18 +14,14 @@ import pytest
 from benchmark import cli
 from benchmark.arguments import budgets_of
 from benchmark.errors import RequestError
+from benchmark.record import RunFolder
 from benchmark.report import write
 from benchmark.report.across import common, ranking_table, varying
 from benchmark.report.differences import difference_table
 from benchmark.report.formats import as_latex, as_markdown, commands, write_table
 from benchmark.report.frame import read_experiment
-from benchmark.report.tables import (
-    accuracy_table,
-    budget_table,
-    cost_table,
-    footnotes,
-    main_table,
-)
+from benchmark.report.notes import footnotes
+from benchmark.report.tables import accuracy_table, budget_table, cost_table, main_table
 from benchmark.report.write import Options, write_report
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -176,7 +172,7 @@ def test_a_run_that_is_not_done_is_told_of_and_never_averaged(results, store):
     assert footnotes(found) == [
         "a, seed 1: failed (out of memory)",
         "c, seed 0: diverged (the training loss of client 0 is nan)",
-        "standalone: not run with seed 1",
+        "standalone, seed 1: not run",
     ]
     assert "–<sup>2</sup>" in as_markdown(table)  # 1 is standalone's missing seed
     assert r"--\textsuperscript{2}" in as_latex(table, "digits", [])
@@ -352,12 +348,12 @@ def test_representations_that_are_none_are_refused(results, store, damage):
     np.savez(path, **arrays)
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:-30])
-    folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")})
+    folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")} | {"inspected": True})
     with pytest.raises(RequestError, match=r"inspection.npz is damaged"):
         read_experiment(results, "exp", {})
 
 
-def test_gates_and_representations_are_drawn(tmp_path, monkeypatch, write_data):
+def test_gates_and_representations_are_drawn(tmp_path, monkeypatch, write_data, capsys):
     """From a run that was asked for them to the figures."""
     write_data(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -366,7 +362,10 @@ def test_gates_and_representations_are_drawn(tmp_path, monkeypatch, write_data):
     assert cli.main(words) == 0
     figures = tmp_path / "reports" / "default" / "figures"
     assert not (figures / "tiny-weights.png").exists()
-    assert cli.main([*words, "--inspect"]) == 0  # fedmoe again, for it has something to show; standalone has not
+    assert cli.main([*words, "--inspect"]) == 0
+    assert "already there, without what --inspect stores; --force runs it again" in capsys.readouterr().err
+    assert not (figures / "tiny-weights.png").exists()
+    assert cli.main([*words, "--inspect", "--force"]) == 0
     assert {"tiny-weights.png", "tiny-embedding.pdf"} <= {p.name for p in figures.iterdir()}
     (lines,) = (tmp_path / "results").glob("default/tiny/fedmoe/*/rounds.jsonl")
     last = json.loads(lines.read_text().splitlines()[-1])["inspection"]
@@ -410,3 +409,51 @@ def test_the_page_opens_in_a_browser_without_a_complaint(seeds, store, tmp_path)
     assert [line for line in got.stderr.splitlines() if "CONSOLE" in line] == []
     assert got.stdout.count('class="sort"') or got.stdout.count("aria-sort")
     assert "<svg" in got.stdout  # the script has drawn
+
+
+def test_many_comparisons_are_drawn_by_processes_that_do_not_hang(tmp_path, store):
+    """torch's and scikit-learn's threads have worked in this process; a fork of it would wait for them for ever."""
+    import torch
+    from sklearn.manifold import TSNE
+
+    torch.set_num_threads(2)
+    (torch.rand(300, 300) @ torch.rand(300, 300)).sum()
+    torch.set_num_threads(1)
+    TSNE(init="pca", perplexity=3).fit_transform(np.random.default_rng(0).normal(size=(20, 5)))
+    rng = np.random.default_rng(0)
+    for classes in (2, 3, 4):
+        folder = store(tmp_path / "results", "fedmoe", [(5, 5)], partition=f"pathological:{classes}")
+        arrays = {"points": rng.normal(size=(40, 5)).astype(np.float32), "names": np.array(["shared expert"])}
+        arrays |= {name: np.zeros(40, np.int32) for name in ("kind", "client", "label")}
+        np.savez(folder.path / "inspection.npz", **arrays)
+        (line,) = folder.rounds()
+        (folder.path / "rounds.jsonl").write_text("")
+        folder.append(line | {"inspection": {"shared expert": [{"0": 0.5}, {"1": 0.25}]}})
+        folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")} | {"inspected": True})
+    write_report(tmp_path / "results", tmp_path / "reports", [], Options())
+    names = {p.name for p in (tmp_path / "reports" / "exp" / "figures").iterdir()}
+    assert {f"digits-partition=pathological{c}-embedding.png" for c in (2, 3, 4)} <= names
+    assert "across-pathological-digits.pdf" in names
+
+
+def test_a_reference_or_a_target_that_nobody_has(results, tmp_path):
+    with pytest.raises(RequestError, match=r"unknown method 'standalon'; did you mean 'standalone'\?"):
+        write_report(results, tmp_path / "reports", [], Options(reference="standalon"))
+    with pytest.raises(RequestError, match=r"unknown data set 'digit'; did you mean 'digits'\?"):
+        write_report(results, tmp_path / "reports", [], Options(targets={"digit": 50}))
+    assert not (tmp_path / "reports").exists()
+
+
+def test_what_lies_beside_a_result_does_not_keep_it_from_its_report(results, without_figures, tmp_path):
+    """A killed process's checkpoint, a file of the desktop's; and a run that went on elsewhere is told of."""
+    folder = next(results.glob("exp/digits/a/*"))
+    (folder / "checkpoint.json").touch()
+    (folder / ".DS_Store").touch()
+    run = {k: v for k, v in RunFolder(folder).read().items() if k not in ("schema", "digest")}
+    other = run["environment"] | {"packages": {"torch": "1"}}
+    resumed = [{"rounds_done": 1, "started": "2026", "environment": other}]
+    RunFolder(folder).write(run | {"resumed": resumed})
+    found = comparison(results)
+    note = "a, seed 0: it went on after round 1 with other packages: its numbers can't be had again"
+    assert footnotes(found) == [note]
+    assert texts(main_table(found, "standalone"))["a"]["Accuracy [%]"] == "85.00"
