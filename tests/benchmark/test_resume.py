@@ -334,6 +334,28 @@ def test_on_a_file_system_that_fills_up(tmp_path, write_data):
     assert contents(tmp_path / "kept") == contents(tmp_path / "whole")
 
 
-def test_storage_errors_say_what_to_do(tmp_path):
+def test_storage_errors_say_what_to_do(tmp_path, store):
+    run = {k: v for k, v in store(tmp_path, "a", [(5, 5)]).read().items() if k not in ("schema", "digest")}
     with pytest.raises(StorageError, match=r"run.json can't be written \(No such file or directory\)"):
-        RunFolder(tmp_path / "gone").write({})
+        RunFolder(tmp_path / "gone").write(run)
+
+
+def test_force_replaces_what_can_not_be_read(here, capsys):
+    """Results of an older schema, or damaged ones."""
+    assert grid() == 0
+    (path,) = (here / "results").glob("default/tiny/fedmoe/*/run.json")
+    path.write_text('{"schema": 1}')
+    assert grid() == 2
+    assert "has schema 1, this version reads 2" in capsys.readouterr().err
+    assert grid("--force") == 0
+    assert verify(here / "results") == ([], 2)
+
+
+def test_force_goes_on_with_what_is_unfinished(never_interrupted, here, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        original = Federation.round
+        patch.setattr(Federation, "round", lambda self, t: original(self, t) if t < 2 else interrupt())
+        assert grid() == 130
+    assert grid("--force") == 0
+    assert "goes on after round 2/3" in capsys.readouterr().err
+    assert contents(here / "results") == never_interrupted
