@@ -16,6 +16,7 @@ from benchmark.report.cells import Cell, Table
 from benchmark.report.drawing import Drawn, Style
 from benchmark.report.formats import commands, for_page
 from benchmark.report.frame import Comparison
+from benchmark.report.notes import footnotes
 
 POINTS = 20_000
 """Points of all curves of a page together."""
@@ -86,8 +87,8 @@ def document(
             {
                 "id": comparison.name,
                 "title": comparison.title,
-                "caption": "",
-                "footnotes": [],
+                "caption": _chart_caption(comparison),
+                "footnotes": footnotes(comparison),
                 "target": comparison.target,
                 "series": [_series(comparison, label, style, points) for label in comparison.complete],
                 "partition": partition if room >= 0 else None,
@@ -169,6 +170,12 @@ def _series(comparison: Comparison, label: str, style: Style, points: int) -> di
     }
 
 
+def _chart_caption(comparison: Comparison) -> str:
+    seeds = len(comparison.seeds)
+    curves = f"Curves: mean over {seeds} seeds and 95 % intervals" if seeds > 1 else "Curves: one seed"
+    return f"{curves}; accuracy is a mean over all clients, after local training. Clients: first seed."
+
+
 def _partition(comparison: Comparison) -> dict[str, Any]:
     run = comparison.runs[0]
     counts = run.run["partition"]["counts"]
@@ -203,7 +210,7 @@ def _leaderboard(comparisons: Sequence[Comparison], written: Mapping[str, Part])
         "Accuracy: mean over all clients, each on its own test data, after local training and before aggregation; the "
         "headline's rounds and the meaning of the marks are under each comparison."
     )
-    return {"caption": caption, "columns": columns, "rows": rows, "footnotes": []}
+    return {"caption": caption, "columns": columns, "rows": rows}
 
 
 def _key(title: str) -> str:

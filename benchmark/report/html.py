@@ -70,7 +70,7 @@ def _refuse_foreign_links(document: Mapping[str, Any]) -> None:
                 _refuse_unless(_is_file(file["href"]), file["href"])
         for figure in part.get("figures", ()):
             _refuse_unless(_is_file(figure["src"]) or PICTURE.fullmatch(figure["src"]) is not None, figure["src"])
-            _refuse_unless(figure["pdf"] is None or _is_file(figure["pdf"]), figure["pdf"])
+            _refuse_unless(_is_file(figure["pdf"]), figure["pdf"])
 
 
 def _is_file(link: str) -> bool:
