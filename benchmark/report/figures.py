@@ -191,7 +191,7 @@ def _weights_by_class(panels: Sequence[Axes], comparison: Comparison, style: Sty
         for c, weight in of_classes.items():
             if c.isdecimal() and int(c) < table.shape[1]:
                 table[k, int(c)] = weight
-    _grid(grid, table, f"Weight of the {name}, round {max(run.weights)}", cmap="RdBu_r", vmin=0, vmax=1)
+    _grid(grid, table, f"Weight, round {max(run.weights)}", cmap="RdBu_r", vmin=0, vmax=1)
 
 
 def _embedding(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
