@@ -13,6 +13,12 @@ from benchmark.cli import main
 QUICK = ["--methods", "standalone,fedmoe", "--rounds", "2", "--clients", "4", "--partition", "iid", "--batch-size", "8"]
 
 
+@pytest.fixture(autouse=True)
+def one_figure(monkeypatch):
+    """A report's figures take longer than the runs of these tests."""
+    monkeypatch.setattr("benchmark.report.write.PLOTS", ["rounds"])
+
+
 def files(folder):
     return {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(folder.rglob("*")) if p.is_file()}
 
@@ -31,6 +37,7 @@ def after_one_grid(tmp_path_factory, write_data):
     write_data(folder / "mine")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(folder)
+        monkeypatch.setattr("benchmark.report.write.PLOTS", ["rounds"])
         assert main(["run", "--datasets", "mine/tiny.npz", *QUICK]) == 0
     return folder
 

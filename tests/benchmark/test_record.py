@@ -119,8 +119,8 @@ def test_only_what_has_ended_is_tidied(tmp_path, store):
 def test_a_number_that_json_has_not_is_not_written(tmp_path, store):
     folder = store(tmp_path, "fedmoe", [(4, 6)])
     before = folder.read()
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        folder.write(content(folder) | {"reason": float("nan")})
+    with pytest.raises(ValueError, match="finite number"):
+        folder.write(content(folder) | {"summary": folder.read()["summary"] | {"eval_seconds": float("nan")}})
     assert folder.read() == before
 
 
