@@ -16,7 +16,7 @@ LAYERS = [  # each may import those before it, never one after it
     "seeds",
     "progress",
     "channel",
-    "class_means",
+    "prototypes",
     "fit",
     "losses",
     "low_rank",
