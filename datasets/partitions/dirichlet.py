@@ -7,7 +7,8 @@ here the smallest clients are filled up from the largest instead.
 
 import numpy as np
 
-from benchmark.api import Rate, RequestError
+from benchmark.api import RequestError
+from benchmark.fields import Rate
 
 MINIMUM = 10
 """Samples that every client has at least (FedAPEN's number)."""
