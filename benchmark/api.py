@@ -7,6 +7,7 @@ from benchmark.errors import RequestError
 from benchmark.method import Batch, Count, Fraction, Inspection, Method, Phase, Rate, Weight
 from benchmark.models.line_up import LocalModel
 from benchmark.models.switch_norm import SwitchNorm2d
+from benchmark.partition import cut, dirichlet_shares, fill_up
 from benchmark.task import Task
 
 __all__ = [
@@ -30,5 +31,8 @@ __all__ = [
     "SwitchNorm2d",
     "Task",
     "Weight",
+    "cut",
+    "dirichlet_shares",
+    "fill_up",
     "from_torchvision",
 ]
