@@ -4,10 +4,9 @@ the harness's.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from benchmark.channel import Inbox, Message, Rows, State
@@ -16,14 +15,10 @@ from benchmark.models.line_up import LocalModel
 from benchmark.seeds import torch_seeded
 from benchmark.task import Task
 
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-"""A hyper-parameter above 0: a learning rate."""
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-"""A hyper-parameter of at least 0: the weight of a loss term."""
-Fraction = Annotated[float, Field(ge=0, le=1)]
-"""A hyper-parameter in [0, 1]."""
-Count = Annotated[int, Field(ge=1)]
-"""A hyper-parameter of at least 1: a width, a number of epochs."""
+Stretch = tuple[float, float]
+"""From where to where in a client's training samples, which lie in random order: (0, 0.1) is a tenth of them."""
+WHOLE: Stretch = (0.0, 1.0)
+"""All of a client's training samples."""
 
 
 class Batch(NamedTuple):
@@ -44,7 +39,8 @@ class Inspection(NamedTuple):
     representations: Mapping[str, Tensor]
 
 
-Loss = Callable[[Client, Batch], Tensor]
+Loss = Callable[..., Tensor]
+"""(client, batch) -> scalar; of a phase on several stretches (client, batch, batch, ...), one of each."""
 Predictor = Callable[[Client, Tensor], Tensor]
 
 
@@ -60,6 +56,10 @@ class Phase:
     """Learning rate per part; the federation's for parts that are not named."""
     epochs: int | None = None
     """Passes over the local data. None: the federation's local epochs."""
+    steps: int | None = None
+    """Steps at most. None: as many as the passes have."""
+    samples: tuple[Stretch, ...] = (WHOLE,)
+    """Stretches of the local training data; a step takes one batch from each, as long as all have one."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,11 @@ class Method:
         """What a client minimises: here cross-entropy of its prediction."""
         return F.cross_entropy(self.predict(client, batch.x), batch.y)
 
+    def project(self, client: Client) -> None:
+        """After every step, without gradients: put weights back to where they may be, in place. Here they may be
+        anywhere.
+        """
+
     def predict(self, client: Client, x: Tensor) -> Tensor:
         """Scores [B, C] of the client's classes: here header(extractor(x)). Loss and evaluation share it."""
         return client.header(client.extractor(x))
@@ -119,7 +124,7 @@ class Method:
         """What the server sends to a participant before training: here the shared parts."""
         return {name: server[name] for name in self.shares()}
 
-    def receive(self, state: State, message: Message) -> State:
+    def receive(self, state: State, message: Message, client: ClientInfo) -> State:
         """A client's state after a download: here what came replaces what was held under the same name."""
         return state | message
 
@@ -156,17 +161,14 @@ def weights(parts: Mapping[str, nn.Module]) -> State:
 
 
 __all__ = [
+    "WHOLE",
     "Batch",
-    "Count",
-    "Fraction",
     "Inspection",
     "Loss",
     "Method",
     "Phase",
     "Predictor",
-    "Rate",
     "Rows",
-    "Weight",
     "initial_parts",
     "weights",
 ]

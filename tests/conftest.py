@@ -21,19 +21,23 @@ CPU = torch.device("cpu")
 WIDTH = 6
 
 
-def _linear(input_shape: tuple[int, int, int]) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), WIDTH), nn.ReLU())
+def _linear(input_shape: tuple[int, int, int], width: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), width), nn.ReLU())
 
 
-def _convolution(input_shape: tuple[int, int, int]) -> nn.Module:
-    channels, height, width = input_shape
+def _convolution(input_shape: tuple[int, int, int], width: int) -> nn.Module:
+    channels, height, breadth = input_shape
     return nn.Sequential(
-        nn.Conv2d(channels, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * (height - 2) * (width - 2), WIDTH), nn.ReLU()
+        nn.Conv2d(channels, 3, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(3 * (height - 2) * (breadth - 2), width),
+        nn.ReLU(),
     )
 
 
-def _normalised(input_shape: tuple[int, int, int]) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), WIDTH), nn.BatchNorm1d(WIDTH), nn.ReLU())
+def _normalised(input_shape: tuple[int, int, int], width: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), width), nn.BatchNorm1d(width), nn.ReLU())
 
 
 LINEAR = Architecture("linear", _linear, WIDTH)

@@ -41,7 +41,9 @@ def test_every_trained_part_changes_and_no_other(method, make_task, federate, sa
     federation, _ = federate(method, task, rounds=1)
     server = method.server_init(task)
     for k, after in federation.states.items():
-        before = method.receive(federation.engine.initial_state(k), method.download(server, task.infos[k]))
+        before = method.receive(
+            federation.engine.initial_state(k), method.download(server, task.infos[k]), task.infos[k]
+        )
         parts = federation.engine.load(k, after).parts
         trained = {part for phase in method.phases() for part in (parts if phase.trains is None else phase.trains)}
         for part, module in parts.items():
