@@ -16,7 +16,6 @@ from methods.fedproto import FedProto
 from methods.fedtgp import FedTGP, gap, trainer_of
 from methods.standalone import Standalone
 
-
 BRIEF = FedTGP(server_epochs=2)
 
 
