@@ -4,7 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark import registry
-from benchmark.documentation.costs import DATASETS, REFERENCE, TRAIN, Catalogue, Costs, Sizes, line_up_class, task
+from benchmark.documentation.costs import (
+    CLIENTS,
+    DATASETS,
+    REFERENCE,
+    TRAIN,
+    Catalogue,
+    Costs,
+    Sizes,
+    line_up_class,
+    task,
+)
 from benchmark.documentation.source import docstring, hyperparameters
 from benchmark.plan import unsupported
 from benchmark.report.cells import NOTHING, mean_cell, spread_cell
@@ -46,7 +56,9 @@ def costs(name: str, catalogue: Catalogue) -> str:
     bytes_ = table(["bytes per participant", "when", *heads], sent, left=2) if sent else "Nothing travels."
     references = [catalogue[REFERENCE][line_up][dataset] for dataset in DATASETS]
     ratios = [f"{c.client_flops / r.client_flops:.2f} ×" for c, r in zip(each, references, strict=True)]
-    rows = [["clients, per sample and epoch, beside Standalone", *ratios]]
+    own = [_mflop(r.client_flops // (CLIENTS * TRAIN)) for r in references]
+    rows = [["Standalone's clients, per sample and epoch, in MFLOP", *own]]
+    rows.append(["this method's clients, beside Standalone's", *ratios])
     rows.append(["server, per round of ten participants, in MFLOP", *(_mflop(c.server_flops) for c in each)])
     setting = f"Ten clients on `{line_up}`, {TRAIN:,} samples each, of 2 (CIFAR-10) or 10 (CIFAR-100) classes"
     return f"{setting}; one local epoch.\n\n{bytes_}\n\n{table(['FLOPs', *heads], rows)}"
@@ -83,11 +95,12 @@ def _mflop(flops: int | None) -> str:
 def line_ups(name: str) -> str:
     """Which networks the method can work with, and why not the others."""
     method, _ = registry.method(name)
-    rows = []
-    for line_up in LINE_UPS:
-        reason = unsupported(method, task(registry.line_up(line_up)))
-        rows.append([f"`{line_up}`", f"no: {reason}" if reason else "yes"])
-    return f"Networks: {line_up_class(method)}.\n\n{table(['line-up', 'usable'], rows, left=2)}"
+    reasons = {line_up: unsupported(method, task(registry.line_up(line_up))) for line_up in LINE_UPS}
+    usable = ", ".join(f"`{line_up}`" for line_up, reason in reasons.items() if not reason)
+    refused = [f"- not `{line_up}`: {reason}" for line_up, reason in reasons.items() if reason]
+    return "\n".join(
+        [f"Clients' networks: {line_up_class(method)}. Usable: {usable}.", *[""][: len(refused)], *refused]
+    )
 
 
 def results(name: str, stored: Mapping[str, Sequence[Comparison]]) -> str:
@@ -143,7 +156,7 @@ def costs_of_all(catalogue: Catalogue) -> str:
                 f"`{line_up}`",
                 *(_both(found[dataset]) for dataset in DATASETS),
                 f"{first.client_flops / reference.client_flops:.2f} ×",
-                " / ".join(map(_mflop, server)),
+                " / ".join(dict.fromkeys(map(_mflop, server))),
             ]
         )
     return table(heads, rows, left=3)

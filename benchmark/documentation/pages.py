@@ -23,6 +23,8 @@ UNWRITTEN = re.compile(r"<!-- write: (.*?) -->")
 FOLDER = Path("docs", "methods")
 CATALOGUE = "README"
 COSTS = "costs.json"
+SHORT_RUNS = 1000
+"""What is committed has few rounds a run; starting processes takes longer than reading it."""
 
 TEMPLATE = """# {title}
 
@@ -110,14 +112,14 @@ def document(root: Path, tell: Callable[[str], object], keep_costs: bool = False
     if keep_costs and (lacking := [name for name in names if name not in stored]):
         raise RequestError(f"the costs of {', '.join(lacking)} were never measured; measure them, without --keep-costs")
     known = stored if keep_costs else costs.catalogue(names, tell)
-    return changes(root, {name: known[name] for name in names}, stored)
+    return changes(root, known, stored)
 
 
 def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list[Change]:
     """What has to change under docs/methods when methods cost this, and that is stored as what they cost."""
     folder = root / FOLDER
     compared = {
-        name: read_experiment(root / "results", name, {})
+        name: read_experiment(root / "results", name, {}, few=SHORT_RUNS)
         for name in blocks.EXPERIMENTS
         if (root / "results" / name).is_dir()
     }
@@ -154,21 +156,23 @@ def glance(text: str) -> dict[str, str]:
 
 
 def filled(text: str, generated: Mapping[str, str]) -> str:
-    """A page with its generated parts anew. Raises KeyError where it has one that nothing generates."""
+    """A page with its generated parts anew."""
 
     def block(match: re.Match) -> str:
-        return f"<!-- generated: {match['name']} -->\n\n{generated[match['name']]}\n\n<!-- end -->"
+        return f"<!-- generated: {match['name']} -->\n{generated[match['name']]}\n<!-- end -->"
 
     return BLOCK.sub(block, text)
 
 
 def _changes(page: Path, text: str, generated: Mapping[str, str]) -> list[Change]:
-    """A page's changes: one that can be made, and for each word that is lacking one that can't."""
+    """A page's changes: one that can be made, and one that can't for all that it does not say yet."""
     present = [match["name"] for match in BLOCK.finditer(text)]
     if sorted(present) != sorted(generated):
-        return [Change(page, f"its generated parts are {', '.join(present)}; they should be {', '.join(generated)}")]
+        return [
+            Change(page, f"has the generated parts {', '.join(present) or 'none'}; it needs {', '.join(generated)}")
+        ]
     new = filled(text, generated)
     current = page.exists() and new == page.read_text(encoding="utf-8")
     outdated = [] if current else [Change(page, "is out of date" if page.exists() else "is not there", new)]
-    asked = UNWRITTEN.findall(text)
+    asked = UNWRITTEN.findall(BLOCK.sub("", text))
     return outdated + ([Change(page, f"does not yet say: {'; '.join(asked)}")] if asked else [])

@@ -37,7 +37,7 @@ def hyperparameters(file: Path) -> list[Hyperparameter]:
         Hyperparameter(
             name=node.target.id,
             allowed=_allowed(node.annotation),
-            default=str(ast.literal_eval(node.value)),
+            default=_typed(ast.literal_eval(node.value)),
             comment=comments.get(node.end_lineno or node.lineno, ""),
         )
         for cls in ast.parse(text).body
@@ -51,6 +51,11 @@ def _comments(text: str) -> dict[int, str]:
     """Line -> the comment at its end."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+
+
+def _typed(value: object) -> str:
+    """A default as one would give it on the command line."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _allowed(annotation: ast.expr) -> str:
