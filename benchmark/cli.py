@@ -254,6 +254,25 @@ def doctor(data: Path) -> int:
     return 0 if all(good for _, good, _ in findings) else 1
 
 
+@cli.command()
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit code 1 where a page is out of date.")
+@click.option("--keep-costs", is_flag=True, help="Take the costs as they are stored instead of measuring them.")
+def document(only_check: bool, keep_costs: bool) -> int:
+    """Write what is generated in docs/methods of a checkout; measuring the costs takes about two minutes."""
+    from benchmark.documentation import pages
+
+    root = pages.checkout()
+    left = []
+    for change in pages.document(root, lambda name: click.echo(f"measuring {name}", err=True), keep_costs):
+        if only_check or change.text is None:
+            left.append(change)
+            click.echo(f"{change.file.relative_to(root)}: {change.reason}")
+        else:
+            pages.write(change)
+            click.echo(f"written: {change.file.relative_to(root)}")
+    return 1 if left else 0
+
+
 def _document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[str, Any]:
     runs = [
         {

@@ -42,7 +42,7 @@ from benchmark.fields import Count, Fraction, Rate
 class FedMoE(Method):
     """Mixture of a shared and a private expert behind a private gate."""
 
-    gate: Literal["learned", "static"] = "learned"
+    gate: Literal["learned", "static"] = "learned"  # static: the same two weights for every sample
     gate_width: Count = 64  # hidden units of phi
     gate_lr: Rate = 0.01  # eta_phi
     expert_weight: Fraction = 0.5  # a_0 where the gate is static

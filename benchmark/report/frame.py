@@ -196,10 +196,15 @@ class Comparison:
         return f"each on its own test data, after local training and before aggregation, {of_rounds}, {seeds}"
 
 
-def read_experiment(results: Path, experiment: str, targets: Mapping[str, float]) -> list[Comparison]:
-    """The comparisons of one experiment; targets are accuracies by data set, '' for all others."""
+def read_experiment(
+    results: Path, experiment: str, targets: Mapping[str, float], few: int = MANY_RUNS
+) -> list[Comparison]:
+    """The comparisons of one experiment; targets are accuracies by data set, '' for all others.
+
+    few: fewer runs than that are read in this process, which is faster where runs are short
+    """
     groups: dict[str, list[StoredRun]] = {}
-    for run in on_all_cores(StoredRun.read, list(run_folders(results, [experiment])), few=MANY_RUNS):
+    for run in on_all_cores(StoredRun.read, list(run_folders(results, [experiment])), few):
         groups.setdefault(json.dumps(run.setting, sort_keys=True), []).append(run)
     names = names_of([runs[0].setting for runs in groups.values()])
     comparisons = []
