@@ -1,9 +1,13 @@
 """The façade: the only module of the harness that methods/ and datasets/ import from."""
 
-from benchmark.channel import Inbox, Message, Rows, State
+from benchmark.channel import Inbox, Message, Rows, State, Weights
+from benchmark.class_means import class_means, class_sums
 from benchmark.client import Client, ClientInfo
 from benchmark.data import Arrays, Source, from_torchvision
 from benchmark.errors import RequestError
+from benchmark.fit import fit
+from benchmark.losses import divergence
+from benchmark.low_rank import compressed, decompressed
 from benchmark.method import Batch, Count, Fraction, Inspection, Method, Phase, Rate, Weight
 from benchmark.models.line_up import LocalModel
 from benchmark.models.switch_norm import SwitchNorm2d
@@ -30,5 +34,12 @@ __all__ = [
     "SwitchNorm2d",
     "Task",
     "Weight",
+    "Weights",
+    "class_means",
+    "class_sums",
+    "compressed",
+    "decompressed",
+    "divergence",
+    "fit",
     "from_torchvision",
 ]

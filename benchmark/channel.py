@@ -4,12 +4,14 @@ Bytes are element size x number of elements of what travels. A table of rows (pr
 its present rows and a four-byte index each. Sample counts travel free; evaluation never passes through here.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+
+from benchmark.progress import FIRST, Progress
 
 ROW_INDEX_BYTES = 4
 
@@ -23,6 +25,17 @@ class Rows(NamedTuple):
 
     values: Tensor
     present: Tensor
+
+    @classmethod
+    def none(cls, num_classes: int, width: int, device: torch.device) -> "Rows":
+        """A table [C, d] without a row."""
+        values = torch.zeros(num_classes, width, device=device)
+        return cls(values, torch.zeros_like(values[:, 0], dtype=torch.bool))
+
+    def updated(self, new: "Rows") -> "Rows":
+        """The rows of `new`, and of this table those that `new` lacks."""
+        values = torch.where(new.present[:, None], new.values, self.values)
+        return Rows(values, self.present | new.present)
 
 
 Weights = dict[str, Tensor]
@@ -70,18 +83,29 @@ class Inbox:
 
     messages:    client id -> message, in the order of client ids
     num_samples: client id -> n_k, the number of training samples
+    progress:    the round
     """
 
     messages: Mapping[int, Message]
     num_samples: Mapping[int, int]
+    progress: Progress = FIRST
+
+    @property
+    def ids(self) -> list[int]:
+        """This round's participants, ascending."""
+        return sorted(self.messages)
 
     def of(self, name: str) -> list[Any]:
         """Each client's value of that name, in the order of client ids."""
-        return [message[name] for _, message in sorted(self.messages.items())]
+        return [self.messages[k][name] for k in self.ids]
+
+    def decoded(self, name: str, decode: Callable[[Any], Any]) -> "Inbox":
+        """The same inbox with every client's value of that name as `decode` makes it."""
+        return replace(self, messages={k: {**m, name: decode(m[name])} for k, m in self.messages.items()})
 
     def mean(self, names: Iterable[str]) -> State:
         """The mean of each named part, weighted with n_k / sum of n_k over this round's participants."""
-        samples = [self.num_samples[k] for k in sorted(self.messages)]
+        samples = [self.num_samples[k] for k in self.ids]
         return {name: _weighted_mean(list(zip(self.of(name), samples, strict=True))) for name in names}
 
     def mean_rows(self, name: str, counts: str | None = None) -> Rows:
@@ -98,6 +122,12 @@ class Inbox:
         values = torch.stack([table.values for table in tables])  # [S, C, d]
         return Rows((weight[..., None] * values).sum(0) / total[:, None], present.any(0))
 
+    def rows(self, name: str) -> tuple[Tensor, Tensor]:
+        """All rows that came, client by client: their values [n, d] and their classes [n]."""
+        tables = self.of(name)
+        values = torch.cat([table.values[table.present] for table in tables])
+        return values, torch.cat([table.present.nonzero()[:, 0] for table in tables])
+
 
 def _weighted_mean(weighted: list[tuple[Weights, int]]) -> Weights:
     """A running mean in client order: exact when all are equal, and for one client."""
@@ -113,10 +143,10 @@ def _weighted_mean(weighted: list[tuple[Weights, int]]) -> Weights:
 class Channel:
     """Carries one round's messages and meters them: bytes[direction][client][name]."""
 
-    def __init__(self, num_samples: Mapping[int, int]) -> None:
-        """Open the channel for clients of these sizes (client id -> n_k)."""
+    def __init__(self, num_samples: Mapping[int, int], progress: Progress = FIRST) -> None:
+        """Open the channel of a round for clients of these sizes (client id -> n_k)."""
         self.bytes: dict[Direction, dict[int, dict[str, int]]] = {"up": {}, "down": {}}
-        self._num_samples = num_samples
+        self._num_samples, self._progress = num_samples, progress
         self._received: dict[int, Message] = {}
 
     def down(self, client: int, message: Message) -> Message:
@@ -129,7 +159,7 @@ class Channel:
 
     def inbox(self) -> Inbox:
         """What has come up in this round."""
-        return Inbox(self._received, {k: self._num_samples[k] for k in self._received})
+        return Inbox(self._received, {k: self._num_samples[k] for k in self._received}, self._progress)
 
     def total(self, direction: Direction) -> int:
         """Bytes carried in one direction so far."""

@@ -4,18 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from benchmark.channel import Rows
+from benchmark.channel import Value
+from benchmark.progress import FIRST, Progress
 
 
 @dataclass(frozen=True)
 class ClientInfo:
-    """What the server may know of a client: its id, its architecture and n_k, its number of training samples."""
+    """What the server may know of a client.
+
+    id, architecture; num_samples: n_k, its number of training samples; progress: the round it is in
+    """
 
     id: int
     architecture: str
     num_samples: int
+    progress: Progress = FIRST
 
 
 class Client:
@@ -25,7 +30,7 @@ class Client:
     has received. Any other name answers with the names that are held.
     """
 
-    def __init__(self, info: ClientInfo, parts: Mapping[str, nn.Module], values: Mapping[str, Tensor | Rows]) -> None:
+    def __init__(self, info: ClientInfo, parts: Mapping[str, nn.Module], values: Mapping[str, Value]) -> None:
         """Give the client its parts (modules that carry its weights now) and its values."""
         self.info = info
         self.parts = parts

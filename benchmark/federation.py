@@ -1,6 +1,8 @@
 """The round loop: reads like the algorithm box of a paper."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from benchmark.cost import FlopCounter, Stopwatch, return_freed_memory
 from benchmark.engine.eager import EagerEngine, Trained
 from benchmark.inspection import weights_by_class
 from benchmark.method import Method
+from benchmark.progress import Progress
 from benchmark.schedule import Schedule
 from benchmark.seeds import torch_seeded
 from benchmark.task import Task
@@ -52,14 +55,16 @@ class Federation:
 
     def _round(self, t: int) -> Record:
         method, engine = self.method, self.engine
-        channel = Channel({info.id: info.num_samples for info in self.task.infos})
+        engine.progress = Progress(t + 1, self.config.rounds)
+        channel = Channel({info.id: info.num_samples for info in self.task.infos}, engine.progress)
         trained: dict[int, Trained] = {}
 
         for k in self.schedule.participants(t):
-            message = channel.down(k, method.download(self.server, self.task.infos[k]))
-            client = engine.load(k, method.receive(self.state(k), message))
+            info = replace(self.task.infos[k], progress=engine.progress)
+            message = channel.down(k, method.download(self.server, info))
+            client = engine.load(k, method.receive(self.state(k), message, info))
             with torch_seeded("training", seed=self.task.seed, client=k, round=t):
-                trained[k] = engine.train(client, self.schedule.epochs(k, t))
+                trained[k] = engine.train(client, partial(self.schedule.epochs, k, t))
             self.states[k] = engine.state(client)
             channel.up(k, method.upload(client, trained[k].statistics))
         watch = Stopwatch(self.device)
@@ -88,8 +93,9 @@ class Federation:
         """
         if client in self.states:
             return self.states[client]
-        message = self.method.download(self._first_server, self.task.infos[client])
-        return self.method.receive(self.engine.initial_state(client), message)
+        info = replace(self.task.infos[client], progress=Progress(1, self.config.rounds))
+        message = self.method.download(self._first_server, info)
+        return self.method.receive(self.engine.initial_state(client), message, info)
 
     def client(self, k: int) -> Client:
         """A client as it is now, until the next one is loaded."""
@@ -123,8 +129,10 @@ class Federation:
         found = {"post_local": (self.engine.evaluate(client, data.test), len(data.test))}
         if len(data.validation):
             found["validation"] = (self.engine.evaluate(client, data.validation), len(data.validation))
-        if message := self.method.download(self.server, self.task.infos[k]):
-            client = self.engine.load(k, self.method.receive(state, message))
+        now, rounds = self.engine.progress
+        info = replace(self.task.infos[k], progress=Progress(now + 1, rounds))
+        if message := self.method.download(self.server, info):
+            client = self.engine.load(k, self.method.receive(state, message, info))
             return found | {"post_download": (self.engine.evaluate(client, data.test), len(data.test))}
         return found | {"post_download": found["post_local"]}
 

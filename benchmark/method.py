@@ -26,6 +26,12 @@ Count = Annotated[int, Field(ge=1)]
 """A hyper-parameter of at least 1: a width, a number of epochs."""
 
 
+Stretch = tuple[float, float]
+"""From where to where in a client's training samples, which lie in random order: (0, 0.1) is a tenth of them."""
+WHOLE: Stretch = (0.0, 1.0)
+"""All of a client's training samples."""
+
+
 class Batch(NamedTuple):
     """x: [B, c, h, w] float, normalised; y: [B] int64 labels."""
 
@@ -44,7 +50,8 @@ class Inspection(NamedTuple):
     representations: Mapping[str, Tensor]
 
 
-Loss = Callable[[Client, Batch], Tensor]
+Loss = Callable[..., Tensor]
+"""(client, batch) -> scalar; of a phase on several stretches (client, batch, batch, ...), one of each."""
 Predictor = Callable[[Client, Tensor], Tensor]
 
 
@@ -60,6 +67,10 @@ class Phase:
     """Learning rate per part; the federation's for parts that are not named."""
     epochs: int | None = None
     """Passes over the local data. None: the federation's local epochs."""
+    steps: int | None = None
+    """Steps at most. None: as many as the passes have."""
+    samples: tuple[Stretch, ...] = (WHOLE,)
+    """Stretches of the local training data; a step takes one batch from each, as long as all have one."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,11 @@ class Method:
         """What a client minimises: here cross-entropy of its prediction."""
         return F.cross_entropy(self.predict(client, batch.x), batch.y)
 
+    def project(self, client: Client) -> None:
+        """After every step, without gradients: put weights back to where they may be, in place. Here they may be
+        anywhere.
+        """
+
     def predict(self, client: Client, x: Tensor) -> Tensor:
         """Scores [B, C] of the client's classes: here header(extractor(x)). Loss and evaluation share it."""
         return client.header(client.extractor(x))
@@ -119,7 +135,7 @@ class Method:
         """What the server sends to a participant before training: here the shared parts."""
         return {name: server[name] for name in self.shares()}
 
-    def receive(self, state: State, message: Message) -> State:
+    def receive(self, state: State, message: Message, client: ClientInfo) -> State:
         """A client's state after a download: here what came replaces what was held under the same name."""
         return state | message
 

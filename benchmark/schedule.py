@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmark.config import FederationConfig
+from benchmark.method import WHOLE, Stretch
 from benchmark.seeds import numpy_generator
 from benchmark.task import Task
 
@@ -24,17 +25,25 @@ class Schedule:
         rng = numpy_generator("participants", seed=self.task.seed, round=round_)
         return sorted(rng.choice(self.config.clients, self.config.participants, replace=False).tolist())
 
-    def epochs(self, client: int, round_: int) -> Iterator[tuple[Tensor, ...]]:
-        """The passes of a client over its training samples in a round, without end: batches of indices [B].
+    def epochs(self, client: int, round_: int, stretch: Stretch = WHOLE) -> Iterator[tuple[Tensor, ...]]:
+        """The passes of a client over a stretch of its training samples in a round, without end.
 
-        Batch normalisation can't train on one sample, so a client that has one sample in all sees it twice.
+        A pass is batches of indices [B]. Batch normalisation can't train on one sample, so a stretch of one sample
+        shows it twice.
         """
-        rng = numpy_generator("batches", seed=self.task.seed, client=client, round=round_)
-        samples = self.task.clients[client].train
+        part = {} if stretch == WHOLE else {"stretch": f"{stretch[0]:g}-{stretch[1]:g}"}
+        rng = numpy_generator("batches", seed=self.task.seed, client=client, round=round_, **part)
+        samples = _stretch(self.task.clients[client].train, *stretch)
         while True:
             order = rng.permutation(len(samples)) if len(samples) > 1 else np.zeros(2, dtype=int)
             shuffled = samples[torch.from_numpy(order).to(samples.device)]
             yield shuffled.split(batch_sizes(len(order), self.config.batch_size))
+
+
+def _stretch(samples: Tensor, start: float, stop: float) -> Tensor:
+    """From start to stop, in shares of all; at least one sample."""
+    first = min(round(start * len(samples)), len(samples) - 1)
+    return samples[first : max(round(stop * len(samples)), first + 1)]
 
 
 def batch_sizes(num_samples: int, batch_size: int) -> list[int]:

@@ -4,7 +4,7 @@ The axes in use:
 
     partition     dataset, partition, clients, seed  who holds which sample
     participants  seed, round                        who takes part in a round
-    batches       seed, client, round                the order of a client's samples
+    batches       seed, client, round, stretch       the order of a client's samples, or of a stretch of them
     init          seed, client, part                 weights before training
     training      seed, client, round                dropout, augmentation
     server        seed, round                        whatever a method draws outside of training

@@ -69,14 +69,38 @@ class Task:
         """Each architecture in use -> the width of its representation."""
         return {name: self.line_up.of(k).width for name, k in self.by_architecture.items()}
 
+    @property
+    def width(self) -> int:
+        """The width of all representations, where they have one."""
+        (width,) = set(self.widths.values())
+        return width
+
+    @cached_property
+    def no_common_width(self) -> str | None:
+        """Why representations can't be mixed or averaged, in one line, or None: they have one width."""
+        if len(set(self.widths.values())) == 1:
+            return None
+        listed = ", ".join(f"{name} {width}" for name, width in self.widths.items())
+        return f"it needs representations of one width, and they differ: {listed}"
+
+    @cached_property
+    def no_common_header(self) -> str | None:
+        """Why one linear header can't serve all clients, in one line, or None: it can."""
+        hidden = [name for name, k in self.by_architecture.items() if self.line_up.of(k).hidden]
+        return f"it needs linear headers, and those of {', '.join(hidden)} are not" if hidden else self.no_common_width
+
     def local_model(self, client: int | None) -> LocalModel:
         """A client's own network in its initial weights; None: the server's, which looks like client 0's."""
         architecture = self.line_up.of(client or 0)
         return self._build(architecture, "server" if client is None else client)
 
-    def small_model(self) -> LocalModel:
-        """The small network that all can share, in its initial weights, the same for every client."""
-        return self._build(self.line_up.small, "small")
+    def small_model(self, width: int | None = None) -> LocalModel:
+        """The small network that all can share, in its initial weights, the same for every client.
+
+        width is that of its representation; None: the line-up's.
+        """
+        small = self.line_up.small
+        return self._build(small if width is None else replace(small, width=width), "small")
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images [B, c, h, w] (channels last in memory) and labels [B] of these indices."""
@@ -93,10 +117,10 @@ class Task:
 
     def _build(self, architecture: Architecture, owner: int | str) -> LocalModel:
         with torch_seeded("init", seed=self.seed, client=owner, part="extractor"):
-            extractor = architecture.extractor(self.input_shape)
+            extractor = architecture.extractor(self.input_shape, architecture.width)
         with torch_seeded("init", seed=self.seed, client=owner, part="header"):
             header = architecture.header(self.num_classes)
-        return LocalModel(architecture.name, extractor, header)
+        return LocalModel(architecture.name, extractor, header, architecture.width)
 
     @cached_property
     def _scale(self) -> Tensor:

@@ -54,13 +54,11 @@ class FedMoE(Method):
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
         """The private network, the shared expert, the gate."""
         gate = Gate(task.input_shape, self.gate_width) if self.gate == "learned" else StaticGate(self.expert_weight)
-        return super().parts(model, task) | {"expert": task.small_model().extractor, "gate": gate}
+        return super().parts(model, task) | {"expert": task.small_model(model.width).extractor, "gate": gate}
 
     def unsupported(self, task: Task) -> str | None:
         """Both experts need one width."""
-        if set(task.widths.values()) == {task.line_up.small.width}:
-            return None
-        return f"it mixes representations, and widths differ: {task.widths}, shared {task.line_up.small.width}"
+        return task.no_common_width
 
     def phases(self) -> tuple[Phase, ...]:
         """One, all parts together."""

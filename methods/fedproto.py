@@ -33,7 +33,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task, Weight
+from benchmark.api import (
+    Batch,
+    Client,
+    ClientInfo,
+    Inbox,
+    Message,
+    Method,
+    Rows,
+    State,
+    Task,
+    Weight,
+    class_means,
+    class_sums,
+)
 
 
 @dataclass(frozen=True)
@@ -45,9 +58,7 @@ class FedProto(Method):
 
     def unsupported(self, task: Task) -> str | None:
         """Prototypes need one width."""
-        if len(set(task.widths.values())) == 1:
-            return None
-        return f"it averages representations, and their widths differ: {task.widths}"
+        return task.no_common_width
 
     def predictors(self) -> Mapping:
         """By header and by nearest prototype."""
@@ -68,15 +79,12 @@ class FedProto(Method):
 
     def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
         """Sum of representations [C, d] and number of samples [C], per class."""
-        classes = client.prototypes.present.shape[0]
-        one_hot = F.one_hot(batch.y, classes).to(batch.x.dtype)  # [B, C]
-        return {"sums": one_hot.T @ client.extractor(batch.x), "counts": one_hot.sum(0)}
+        return class_sums(client.extractor(batch.x), batch.y, len(client.prototypes.present))
 
     def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
         """The client's class means."""
-        sums, counts = statistics["sums"], statistics["counts"]
-        message: Message = {"prototypes": Rows(sums / counts.clamp_min(1)[:, None], counts > 0)}
-        return message | ({"counts": counts} if self.weighting == "samples" else {})
+        message: Message = {"prototypes": class_means(statistics)}
+        return message | ({"counts": statistics["counts"]} if self.weighting == "samples" else {})
 
     def download(self, server: State, client: ClientInfo) -> Message:
         """All rows that are known."""
@@ -84,13 +92,9 @@ class FedProto(Method):
 
     def server_init(self, task: Task) -> State:
         """No row is known."""
-        (width,) = set(task.widths.values())
-        values = torch.zeros(task.num_classes, width, device=task.images.device)
-        return {"prototypes": Rows(values, torch.zeros_like(values[:, 0], dtype=torch.bool))}
+        return {"prototypes": Rows.none(task.num_classes, task.width, task.images.device)}
 
     def aggregate(self, server: State, inbox: Inbox) -> State:
         """New rows replace old ones; a class without a participant keeps its row."""
-        old = server["prototypes"]
         new = inbox.mean_rows("prototypes", counts="counts" if self.weighting == "samples" else None)
-        values = torch.where(new.present[:, None], new.values, old.values)
-        return {"prototypes": Rows(values, old.present | new.present)}
+        return {"prototypes": server["prototypes"].updated(new)}

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.api import Batch, Client, Fraction, LocalModel, Method, Task
+from benchmark.api import Batch, Client, Fraction, LocalModel, Method, Task, divergence
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,3 @@ class FML(Method):
             + self.beta * F.cross_entropy(meme, batch.y)
             + (1 - self.beta) * divergence(private, meme)
         )
-
-
-def divergence(teacher: Tensor, student: Tensor) -> Tensor:
-    """KL(teacher || student) of logits [B, C], batch mean; no gradient reaches the teacher."""
-    return F.kl_div(student.log_softmax(1), teacher.detach().log_softmax(1), reduction="batchmean", log_target=True)

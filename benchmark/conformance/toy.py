@@ -21,27 +21,34 @@ WIDTH = 6
 SHAPE = (2, 5, 5)
 
 
-def _linear(input_shape: Shape) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), WIDTH), nn.ReLU())
+def _linear(input_shape: Shape, width: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), width), nn.ReLU())
 
 
-def _convolution(input_shape: Shape) -> nn.Module:
-    channels, height, width = input_shape
+def _convolution(input_shape: Shape, width: int) -> nn.Module:
+    channels, height, breadth = input_shape
     return nn.Sequential(
-        nn.Conv2d(channels, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * (height - 2) * (width - 2), WIDTH), nn.ReLU()
+        nn.Conv2d(channels, 3, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(3 * (height - 2) * (breadth - 2), width),
+        nn.ReLU(),
     )
 
 
-def _normalised(input_shape: Shape) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), WIDTH), nn.BatchNorm1d(WIDTH), nn.ReLU())
+def _normalised(input_shape: Shape, width: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), width), nn.BatchNorm1d(width), nn.ReLU())
 
 
 LINEAR = Architecture("linear", _linear, WIDTH)
 CONVOLUTION = Architecture("convolution", _convolution, WIDTH)
 NORMALISED = Architecture("normalised", _normalised, WIDTH)
+DEEP = Architecture("deep", _linear, WIDTH, hidden=(5,))
 MIXED = LineUp("mixed", "three kinds", (LINEAR, CONVOLUTION, NORMALISED), LINEAR, min_size=4)
 ALIKE = LineUp("alike", "one kind", (LINEAR,), LINEAR, min_size=4)
+HEADS = LineUp("heads", "one kind, a header that is linear and one that is not", (LINEAR, DEEP), LINEAR, min_size=4)
 TOYS = (MIXED, ALIKE)
+"""Where checks run: on the first that a method supports."""
 
 
 def make_task(

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from benchmark import registry
-from benchmark.channel import Rows
+from benchmark.channel import Rows, Value
 from benchmark.client import Client
 from benchmark.conformance.suite import Broken, where
-from benchmark.conformance.toy import SHAPE, TOYS, federate, make_task, same, toy_task
+from benchmark.conformance.toy import HEADS, SHAPE, TOYS, federate, make_task, same, toy_task
 from benchmark.federation import Federation
 from benchmark.method import Batch, Method, Phase
 from benchmark.models.line_up import LineUp, Shape
@@ -35,7 +35,7 @@ ODD: Mapping[str, tuple[tuple[int, ...], list[tuple[int, ...]] | None, dict[str,
 def line_ups() -> list[tuple[LineUp, Shape]]:
     """The line-ups that a method works on or refuses, each with the shape of small images for it."""
     real = [registry.line_up(name) for name in ("cnn5", "cnn1", BATCH_NORM)]
-    return [(toy, SHAPE) for toy in TOYS] + [
+    return [(toy, SHAPE) for toy in (*TOYS, HEADS)] + [
         (line_up, (3 if line_up.name == BATCH_NORM else 1, line_up.min_size, line_up.min_size)) for line_up in real
     ]
 
@@ -76,7 +76,8 @@ def trained_parts(method: Method) -> None:
     federation, _ = federate(method, task, rounds=1)
     server = method.server_init(task)
     for k, after in federation.states.items():
-        before = method.receive(federation.engine.initial_state(k), method.download(server, task.infos[k]))
+        info = task.infos[k]
+        before = method.receive(federation.engine.initial_state(k), method.download(server, info), info)
         parts = federation.engine.load(k, after).parts
         trained = {part for phase in method.phases() for part in (parts if phase.trains is None else phase.trains)}
         if unknown := trained - parts.keys():
@@ -146,7 +147,7 @@ def device(method: Method) -> None:
 def _on_meta(method: Method, federation: Federation, k: int) -> None:
     """All hooks on batches of one client, on a device that has shapes alone: whatever asks for a value raises."""
     task, info = federation.task.to(torch.device("meta")), federation.task.infos[k]
-    state = method.receive(federation.state(k), method.download(federation.server, info))
+    state = method.receive(federation.state(k), method.download(federation.server, info), info)
     parts = {name: copy.deepcopy(part).to("meta") for name, part in federation.client(k).parts.items()}
     values = {name: _to_meta(value) for name, value in state.items() if name not in parts}
     client, batch = Client(info, parts, values), Batch(*task.batch(task.clients[k].train))
@@ -165,8 +166,17 @@ def _on_meta_trained(method: Method, phase: Phase, client: Client, batch: Batch)
     for name, part in client.parts.items():
         active = phase.trains is None or name in phase.trains
         part.train(active).requires_grad_(active)
-    (phase.loss or method.loss)(client, batch).backward()
+    loss = (phase.loss or method.loss)(client, *[batch] * len(phase.samples))
+    loss.backward()
+    with torch.no_grad():
+        method.project(client)
 
 
-def _to_meta(value: Tensor | Rows) -> Tensor | Rows:
-    return Rows(*(tensor.to("meta") for tensor in value)) if isinstance(value, Rows) else value.to("meta")
+def _to_meta(value: Value) -> Value:
+    match value:
+        case Rows():
+            return Rows(*(tensor.to("meta") for tensor in value))
+        case Tensor():
+            return value.to("meta")
+        case _:
+            return {key: tensor.to("meta") for key, tensor in value.items()}

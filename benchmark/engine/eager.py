@@ -7,8 +7,9 @@ leaks from one client, or one round, into another.
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain, islice
 from math import isfinite
 from typing import Any
 
@@ -21,11 +22,17 @@ from benchmark.client import Client
 from benchmark.config import FederationConfig
 from benchmark.cost import FlopCounter, Stopwatch, keep_freed_memory
 from benchmark.errors import Diverged
-from benchmark.method import Batch, Inspection, Method, Phase, initial_parts, weights
+from benchmark.method import Batch, Inspection, Method, Phase, Stretch, initial_parts, weights
+from benchmark.progress import Progress
 from benchmark.seeds import torch_seeded
 from benchmark.task import Task
 
 EVALUATION_BATCH = 500
+
+Indices = tuple[Tensor, ...]
+"""Batches as indices [B] into the task's images."""
+Epochs = Callable[[Stretch], Iterator[Indices]]
+"""A stretch of a client's training samples -> its passes, without end."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class EagerEngine:
         self.method, self.task, self.config, self.device = method, task, config, device
         self._resident: dict[str, dict[str, nn.Module]] = {}
         self._flops: dict[tuple, int] = {}
+        self.progress = Progress(1, config.rounds)
         self._takes_statistics = type(method).statistics is not Method.statistics
         torch.set_flush_denormal(True)
         keep_freed_memory()
@@ -64,38 +72,38 @@ class EagerEngine:
         if info.architecture not in self._resident:
             self._resident[info.architecture] = self._new_parts(client)
         parts = self._resident[info.architecture]
-        values = {name: value for name, value in state.items() if not isinstance(value, dict)}
+        values = {name: value for name, value in state.items() if name not in parts}
         for name, module in parts.items():
             module.load_state_dict(state[name])
-        return Client(info, parts, values)
+        return Client(replace(info, progress=self.progress), parts, values)
 
     def state(self, client: Client) -> State:
         """The client's state, read back by copy."""
         return copied({**weights(client.parts), **client.values})
 
-    def train(self, client: Client, epochs: Iterator[tuple[Tensor, ...]]) -> Trained:
+    def train(self, client: Client, epochs: Epochs) -> Trained:
         """Train the client in place through all phases of the method, then take the statistics.
 
         Raises Diverged where a loss is not finite.
         """
-        total, steps, flops = torch.zeros((), device=self.device), 0, 0
+        passes = cache(epochs)  # a stretch's passes go on from phase to phase
+        total, done, flops = torch.zeros((), device=self.device), 0, 0
         watch = Stopwatch(self.device)
         with self._exact():
             for number, phase in enumerate(self.method.phases()):
-                passes = islice(epochs, self.config.local_epochs if phase.epochs is None else phase.epochs)
-                batches = [batch for one_pass in passes for batch in one_pass]
-                flops += sum(self._step_flops(client, number, phase, len(batch)) for batch in batches)
+                steps = self._steps(phase, passes)
+                flops += sum(self._step_flops(client, number, phase, *map(len, batches)) for batches in steps)
                 with watch.measure("training"):
-                    total += self._train_phase(client, phase, batches)
-                steps += len(batches)
+                    total += self._train_phase(client, phase, steps)
+                done += len(steps)
             chunks = self.task.clients[client.info.id].train.split(EVALUATION_BATCH) if self._takes_statistics else ()
             flops += sum(self._statistics_flops(client, chunk) for chunk in chunks)
             with watch.measure("statistics"):
                 statistics = self._statistics(client, chunks)
-        loss = total.item() / steps
+        loss = total.item() / done
         if not isfinite(loss):
             raise Diverged(f"the training loss of client {client.info.id} is {loss}")
-        return Trained(loss, steps, flops, dict(watch.seconds), statistics)
+        return Trained(loss, done, flops, dict(watch.seconds), statistics)
 
     def evaluate(self, client: Client, indices: Tensor) -> dict[str, int]:
         """Correct predictions on these samples, for each of the method's predictors."""
@@ -123,17 +131,29 @@ class EagerEngine:
         formats: Any = {"memory_format": torch.channels_last}  # mypy knows no overload with device and format
         return {name: module.to(self.device, **formats) for name, module in parts.items()}
 
-    def _train_phase(self, client: Client, phase: Phase, batches: list[Tensor]) -> Tensor:
+    def _steps(self, phase: Phase, passes: Epochs) -> list[Indices]:
+        """The steps of a phase: of each stretch a batch, as indices."""
+        epochs = self.config.local_epochs if phase.epochs is None else phase.epochs
+        stretches = [chain.from_iterable(islice(passes(stretch), epochs)) for stretch in phase.samples]
+        return list(islice(zip(*stretches, strict=False), phase.steps))
+
+    def _train_phase(self, client: Client, phase: Phase, steps: list[Indices]) -> Tensor:
         """Sum of the losses over the steps, still on the device."""
         total = torch.zeros((), device=self.device)
         optimiser = self._optimiser(client, phase)
-        for indices in batches:
-            loss = self._loss(client, phase, Batch(*self.task.batch(indices)))
-            loss.backward()
-            optimiser.step()
-            optimiser.zero_grad()
-            total += loss.detach()
+        for batches in steps:
+            total += self._step(client, phase, optimiser, batches)
         return total
+
+    def _step(self, client: Client, phase: Phase, optimiser: torch.optim.Optimizer, batches: Indices) -> Tensor:
+        """One step; its loss."""
+        loss = self._loss(client, phase, batches)
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        with torch.no_grad():
+            self.method.project(client)
+        return loss.detach()
 
     def _optimiser(self, client: Client, phase: Phase) -> torch.optim.Optimizer:
         """SGD over the phase's parts; sets them to train and the others to stand still."""
@@ -147,24 +167,22 @@ class EagerEngine:
             groups, lr=self.config.lr, momentum=self.config.momentum, weight_decay=self.config.weight_decay, fused=True
         )
 
-    def _loss(self, client: Client, phase: Phase, batch: Batch) -> Tensor:
+    def _loss(self, client: Client, phase: Phase, batches: Indices) -> Tensor:
+        drawn = [Batch(*self.task.batch(indices)) for indices in batches]
         if self.config.augmentation == "lab":
-            batch = batch._replace(x=augment.lab(batch.x))
-        return (phase.loss or self.method.loss)(client, batch)
+            drawn = [batch._replace(x=augment.lab(batch.x)) for batch in drawn]
+        return (phase.loss or self.method.loss)(client, *drawn)
 
-    def _step_flops(self, client: Client, number: int, phase: Phase, batch_size: int) -> int:
+    def _step_flops(self, client: Client, number: int, phase: Phase, *batch_sizes: int) -> int:
         """FLOPs of one training step; that step is also the warm-up of its shape, on no clock and without effect."""
 
         def step() -> None:
             before = self.state(client)
-            optimiser = self._optimiser(client, phase)
-            indices = self.task.clients[client.info.id].train[:1].expand(batch_size)
-            self._loss(client, phase, Batch(*self.task.batch(indices))).backward()
-            optimiser.step()
-            optimiser.zero_grad()
+            sample = self.task.clients[client.info.id].train[:1]
+            self._step(client, phase, self._optimiser(client, phase), tuple(sample.expand(n) for n in batch_sizes))
             self.load(client.info.id, before)
 
-        return self._counted((client.info.architecture, number, batch_size), step)
+        return self._counted((client.info.architecture, number, batch_sizes), step)
 
     def _statistics_flops(self, client: Client, chunk: Tensor) -> int:
         key = (client.info.architecture, "statistics", len(chunk))

@@ -15,10 +15,10 @@ from benchmark.models.line_up import Architecture, LineUp, Shape
 REPRESENTATION = 500
 
 
-def extractor(input_shape: Shape, conv2: int, fc1: int) -> nn.Module:
-    """Everything before FC3: [B, c, h, w] -> [B, 500]."""
+def extractor(input_shape: Shape, width: int, conv2: int, fc1: int) -> nn.Module:
+    """Everything before FC3: [B, c, h, w] -> [B, width]."""
     channels, *sides = input_shape
-    height, width = (((side - 4) // 2 - 4) // 2 for side in sides)
+    height, breadth = (((side - 4) // 2 - 4) // 2 for side in sides)
     return nn.Sequential(
         nn.Conv2d(channels, 16, 5),
         nn.MaxPool2d(2),
@@ -27,9 +27,9 @@ def extractor(input_shape: Shape, conv2: int, fc1: int) -> nn.Module:
         nn.MaxPool2d(2),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(conv2 * height * width, fc1),
+        nn.Linear(conv2 * height * breadth, fc1),
         nn.ReLU(),
-        nn.Linear(fc1, REPRESENTATION),
+        nn.Linear(fc1, width),
         nn.ReLU(),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import nn
 
@@ -14,29 +15,33 @@ class LocalModel:
 
     extractor: [B, c, h, w] -> [B, d], the representation
     header:    [B, d] -> [B, C], the classifier
+    width:     d
     """
 
     architecture: str
     extractor: nn.Module
-    header: nn.Linear
-
-    @property
-    def width(self) -> int:
-        """d, the width of the representation."""
-        return self.header.in_features
+    header: nn.Module
+    width: int
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network that can be built for any input shape (c, h, w) and number of classes."""
+    """A network that can be built for any input shape (c, h, w) and number of classes.
+
+    extractor: (input shape, width) -> module; width: d, of its representation; hidden: widths of the header's hidden
+    layers, none for a linear header
+    """
 
     name: str
-    extractor: Callable[[Shape], nn.Module]
+    extractor: Callable[[Shape, int], nn.Module]
     width: int
+    hidden: tuple[int, ...] = ()
 
-    def header(self, num_classes: int) -> nn.Linear:
+    def header(self, num_classes: int) -> nn.Module:
         """The classifier on the representation."""
-        return nn.Linear(self.width, num_classes)
+        widths = (self.width, *self.hidden, num_classes)
+        first, *others = (nn.Linear(*pair) for pair in pairwise(widths))
+        return nn.Sequential(first, *(layer for linear in others for layer in (nn.ReLU(), linear))) if others else first
 
 
 @dataclass(frozen=True)

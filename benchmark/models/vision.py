@@ -4,7 +4,6 @@ In `vision4` the last convolution of every network gives 512 channels, so all re
 an extra layer; ResNet-18 has that width by nature. In `vision4-native` each keeps the width it was published with.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 from torch import nn
@@ -53,20 +52,16 @@ def efficientnet_b0(input_shape: Shape, width: int) -> nn.Module:
     return net
 
 
-def _architecture(name: str, build: Callable[..., nn.Module], width: int) -> Architecture:
-    return Architecture(name, partial(build, width=width), width)
-
-
 def _four(mobilenet: int, shufflenet: int, efficientnet: int) -> tuple[Architecture, ...]:
     return (
-        _architecture("resnet18", resnet18, 512),
-        _architecture("mobilenet_v2", mobilenet_v2, mobilenet),
-        _architecture("shufflenet_v2", shufflenet_v2, shufflenet),
-        _architecture("efficientnet_b0", efficientnet_b0, efficientnet),
+        Architecture("resnet18", resnet18, 512),
+        Architecture("mobilenet_v2", mobilenet_v2, mobilenet),
+        Architecture("shufflenet_v2", shufflenet_v2, shufflenet),
+        Architecture("efficientnet_b0", efficientnet_b0, efficientnet),
     )
 
 
-SMALL = Architecture("shufflenet_v2_x0_5", partial(shufflenet_v2, width=WIDTH, channels=(48, 96, 192)), WIDTH)
+SMALL = Architecture("shufflenet_v2_x0_5", partial(shufflenet_v2, channels=(48, 96, 192)), WIDTH)
 
 LINE_UPS = (
     LineUp(

@@ -59,14 +59,14 @@ def test_statistics_are_counted_once_forward(make_task, federate):
     assert step_flops(FedProto(), make_task, federate, only(CNNS[4])) == hand
 
 
-def _separable(input_shape):
+def _separable(input_shape, width):
     """A depthwise 3x3 and a pointwise convolution, stride 1, padding 1, on 8 channels of 6x6, after a first 3x3."""
     return nn.Sequential(
         nn.Conv2d(input_shape[0], 8, 3, padding=1),
         nn.ReLU(),
         nn.Conv2d(8, 8, 3, padding=1, groups=8),
         nn.ReLU(),
-        nn.Conv2d(8, 12, 1, groups=4),
+        nn.Conv2d(8, width, 1, groups=4),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
     )

@@ -26,14 +26,14 @@ def parameters(*modules: nn.Module) -> int:
     ids=lambda value: value.name if isinstance(value, Architecture) else None,
 )
 def test_parameters_of_the_papers_networks(architecture, ten, hundred, extractor):
-    body = architecture.extractor((3, 32, 32))
+    body = architecture.extractor((3, 32, 32), architecture.width)
     assert parameters(body) == extractor
     assert parameters(body, architecture.header(10)) == ten
     assert parameters(body, architecture.header(100)) == hundred
 
 
 def test_pooling_before_relu_is_the_same_function():
-    body = CNNS[4].extractor((3, 32, 32))
+    body = CNNS[4].extractor((3, 32, 32), CNNS[4].width)
     layers = list(body)
     usual = nn.Sequential(layers[0], layers[2], layers[1], layers[3], layers[5], layers[4], *layers[6:])
     x = torch.randn(4, 3, 32, 32)
@@ -46,7 +46,7 @@ def test_every_line_up_gives_representations_of_the_width_it_says(name, shape):
     line_up = registry.line_up(name)
     for architecture in {*line_up.architectures, line_up.small}:
         with torch.device("meta"):
-            out = architecture.extractor(shape)(torch.empty(2, *shape))
+            out = architecture.extractor(shape, architecture.width)(torch.empty(2, *shape))
         assert out.shape == (2, architecture.width), architecture.name
 
 
@@ -63,7 +63,7 @@ def test_the_torchvision_line_up_has_batch_norm_and_one_width():
     assert {a.width for a in (*line_up.architectures, line_up.small)} == {512}
     for architecture in line_up.architectures:
         with torch.device("meta"):
-            modules = list(architecture.extractor((3, 32, 32)).modules())
+            modules = list(architecture.extractor((3, 32, 32), architecture.width).modules())
         assert any(isinstance(module, nn.BatchNorm2d) for module in modules), architecture.name
 
 
