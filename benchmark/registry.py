@@ -1,8 +1,8 @@
 """Name -> what it names: the only module that reaches into methods/ and datasets/, by name and when asked.
 
 A method is a file in methods/, a data set a file in datasets/sources/, a partition a file in datasets/partitions/, a
-preset a file in benchmark/presets/. A method may also be a path to a .py file, a data set a path to an .npz file or an
-image folder.
+preset a file in benchmark/presets/. A method may also be a module of one's own, by path or by dotted name, a data set
+a path to an .npz file or an image folder.
 """
 
 import ast
@@ -13,6 +13,8 @@ import importlib.util
 import inspect
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -56,10 +58,9 @@ def described(package: str) -> list[dict[str, str]]:
 
 
 def method(text: str) -> tuple["Method", MethodSpec]:
-    """A method from `name+key=value+...`; name may be a path to a .py file. Raises RequestError."""
-    name, *settings = text.split("+")
-    module, source_hash = _method_module(name)
-    name = Path(name).stem.replace("_", "-") if name.endswith(".py") else name
+    """A method from `name+key=value+...`; name may be a .py file or a dotted module name. Raises RequestError."""
+    named, *settings = text.split("+")
+    name, module, source_hash = _method_module(named)
     cls = method_class(module)
     given: dict[str, str] = {}
     known = [f.name for f in dataclasses.fields(cls)]
@@ -94,30 +95,84 @@ def method_class(module: ModuleType) -> type["Method"]:
     return own[0]
 
 
-def _method_module(name: str) -> tuple[ModuleType, str | None]:
-    """The module of a method by name, or by path with a hash of the file: what it computes is the file's doing."""
+def _method_module(text: str) -> tuple[str, ModuleType, str | None]:
+    """(name, module, hash of its file or None) of a method: by name in the catalogue, or one's own module.
+
+    What a module of one's own computes is its file's doing, hence the hash.
+    """
     known = names("methods")
-    if not name.endswith(".py"):
-        if name not in known:
-            raise unknown("method", name, known)
-        return importlib.import_module("methods." + known[name].stem), None
-    path = Path(name).resolve()
-    if not path.is_file():
-        raise RequestError(f"there is no file {name}; a method is a name or a path to a .py file")
-    if path in known.values():
-        return importlib.import_module("methods." + path.stem), None
-    if path.stem.replace("_", "-") in known:
-        raise RequestError(f"{name} has the name of a method that is here already; rename the file")
+    if not is_module(text):
+        if text not in known:
+            raise unknown("method", text, known)
+        return text, importlib.import_module("methods." + known[text].stem), None
+    name = name_of(text)
+    if name in known:
+        if source_file(text) == known[name].resolve():
+            return name, importlib.import_module("methods." + known[name].stem), None
+        raise RequestError(f"{text} has the name of a method that is here already; rename it")
+    return name, *module_of(text)
+
+
+def is_module(text: str) -> bool:
+    """Whether a text stands for a module of one's own: a path, or a dotted name."""
+    return "/" in text or "." in text
+
+
+def name_of(text: str) -> str:
+    """What a module of one's own is called: my/fed_foo.py and my_package.fed_foo are fed-foo."""
+    last = Path(text).stem if _is_path(text) else text.rpartition(".")[2]
+    return last.replace("_", "-")
+
+
+def module_of(text: str) -> tuple[ModuleType, str]:
+    """The module at a path, or of a dotted name that is installed, and the first 16 digits of its file's SHA-256.
+
+    Raises RequestError, in one line, where there is none or where it can't be imported.
+    """
+    path = source_file(text)
     source_hash = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    spec = importlib.util.spec_from_file_location(f"method_{source_hash}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module  # dataclasses looks a class's module up there
-    try:
+    with _importing(text):
+        if not _is_path(text):
+            return importlib.import_module(text), source_hash
+        spec = importlib.util.spec_from_file_location(f"{path.stem}_{source_hash}", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module.__name__] = module  # dataclasses looks a class's module up there
         spec.loader.exec_module(module)
+        return module, source_hash
+
+
+def source_file(text: str) -> Path:
+    """The .py file that a path or a dotted name stands for. Raises RequestError."""
+    if _is_path(text):
+        if Path(text).suffix != ".py" or not Path(text).is_file():
+            raise RequestError(f"there is no file {text}; give the path of a .py file or the dotted name of a module")
+        return Path(text).resolve()
+    if not all(part.isidentifier() for part in text.split(".")) or "." not in text:
+        raise RequestError(f"{text!r} names no module; give the path of a .py file or a name such as my_package.mine")
+    with _importing(text):
+        spec = importlib.util.find_spec(text)  # imports the package
+    if spec is None:
+        raise RequestError(f"there is no module {text} in {text.rpartition('.')[0]}; is the name spelt right?")
+    if not spec.has_location or not str(spec.origin).endswith(".py"):
+        raise RequestError(f"{text} is no module with a .py file of its own; give one that is")
+    return Path(str(spec.origin)).resolve()
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or text.endswith(".py")
+
+
+@contextmanager
+def _importing(text: str) -> Iterator[None]:
+    """Whatever goes wrong in somebody's module, in one line."""
+    try:
+        yield
+    except RequestError:
+        raise
     except Exception as error:
-        raise RequestError(f"{name} can't be imported: {type(error).__name__}: {error}") from error
-    return module, source_hash
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RequestError(f"{text} can't be imported: {reason}") from error
 
 
 def dataset(text: str, folder: Path) -> tuple[str, "Arrays", float | None]:
