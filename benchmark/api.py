@@ -11,6 +11,7 @@ from benchmark.low_rank import compressed, decompressed
 from benchmark.method import Batch, Count, Fraction, Inspection, Method, Phase, Rate, Weight
 from benchmark.models.line_up import LocalModel
 from benchmark.models.switch_norm import SwitchNorm2d
+from benchmark.partition import cut, dirichlet_shares, fill_up
 from benchmark.task import Task
 
 __all__ = [
@@ -38,8 +39,11 @@ __all__ = [
     "class_means",
     "class_sums",
     "compressed",
+    "cut",
     "decompressed",
+    "dirichlet_shares",
     "divergence",
+    "fill_up",
     "fit",
     "from_torchvision",
 ]

@@ -19,8 +19,8 @@ ROW = 500 * 4 + 4
 def cifar_shaped(num_classes: int, clients: int = 10) -> Task:
     """Noise in CIFAR's shape, few samples per class, divided as the paper does."""
     labels = np.repeat(np.arange(num_classes), 200 // num_classes * 3)
-    name, partitioner = registry.partition("pathological", num_classes)
-    division = draw(partitioner, name=name, dataset="noise", labels=labels, clients=clients, validation=0, seed=0)
+    pathological = registry.partition("pathological", num_classes)
+    division = draw(pathological, dataset="noise", labels=labels, clients=clients, validation=0, seed=0)
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 32, 32, 3), dtype=np.uint8)
     return Task(
         images=torch.from_numpy(images),

@@ -29,9 +29,12 @@ def test_what_there_is():
         "cifar10",
         "cifar100",
         "svhn",
+        "emnist",
+        "qmnist",
     }
-    assert set(registry.names("datasets.partitions")) == {"pathological", "dirichlet", "iid"}
-    for package in ("methods", "datasets.sources", "datasets.partitions"):
+    assert set(registry.names("datasets.partitions")) >= {"pathological", "dirichlet", "quantity", "natural", "iid"}
+    assert set(registry.names("datasets.shifts")) >= {"rotated", "recoloured"}
+    for package in ("methods", "datasets.sources", "datasets.partitions", "datasets.shifts"):
         assert all(entry["description"] for entry in registry.described(package))
 
 
@@ -145,6 +148,9 @@ def test_a_label_stays_inside_its_folder(tmp_path):
 def test_a_partition_s_name_tells_all_of_its_parameter():
     assert registry.partition("dirichlet:0.12345678", 10)[0] == "dirichlet:0.12345678"
     assert registry.partition("dirichlet:1", 10)[0] == registry.partition("dirichlet:1.0", 10)[0] == "dirichlet:1"
+    assert registry.partition("label-quantity:0.50:2.0+rotated", 10).name == "label-quantity:0.5:2+rotated"
+    assert registry.partition("dirichlet:1e16", 10).name == "dirichlet:1e16"  # a + would begin a shift
+    assert registry.partition("natural", 10).name == "natural"  # owners are no parameter to write
 
 
 @pytest.mark.parametrize("name", registry.names("benchmark.presets", ".toml"))
