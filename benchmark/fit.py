@@ -1,6 +1,6 @@
-"""Training on the server, on what clients have sent."""
+"""Training inside a hook: on the server, and a step that one can differentiate through."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -22,3 +22,13 @@ def fit(
                 optimiser.zero_grad()
                 loss(*(tensor[indices] for tensor in data)).backward()
                 optimiser.step()
+
+
+def step_ahead(module: nn.Module, loss: Callable[[Mapping[str, Tensor]], Tensor], lr: float) -> dict[str, Tensor]:
+    """The parameters after one gradient step on loss(parameters); gradients flow through it, the module stands still.
+
+    For torch.func.functional_call: what it returns may be differentiated for everything that the loss depends on.
+    """
+    before = {name: parameter.detach().requires_grad_() for name, parameter in module.named_parameters()}
+    gradients = torch.autograd.grad(loss(before), tuple(before.values()), create_graph=True)
+    return {name: w - lr * gradient for (name, w), gradient in zip(before.items(), gradients, strict=True)}

@@ -29,7 +29,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -46,6 +45,8 @@ from benchmark.api import (
     Weight,
     class_means,
     class_sums,
+    nearest,
+    pull,
 )
 
 
@@ -67,15 +68,12 @@ class FedProto(Method):
     def loss(self, client: Client, batch: Batch) -> Tensor:
         """Cross-entropy plus the distance to the class's global prototype."""
         representation = client.extractor(batch.x)  # [B, d]
-        values, present = client.prototypes
-        distance = (representation - values[batch.y]).square().mean(1)  # [B]
-        pull = (distance * present[batch.y]).mean()
-        return F.cross_entropy(client.header(representation), batch.y) + self.prototype_weight * pull
+        classified = F.cross_entropy(client.header(representation), batch.y)
+        return classified + self.prototype_weight * pull(representation, batch.y, client.prototypes)
 
     def nearest_prototype(self, client: Client, x: Tensor) -> Tensor:
         """Scores [B, C]: minus the distance to each known prototype, -inf for classes without one."""
-        values, present = client.prototypes
-        return (-torch.cdist(client.extractor(x), values)).masked_fill(~present, -torch.inf)
+        return nearest(client.extractor(x), client.prototypes)
 
     def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
         """Sum of representations [C, d] and number of samples [C], per class."""

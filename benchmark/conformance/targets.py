@@ -1,0 +1,97 @@
+"""What is to be checked: from a word on the command line to a method, a line-up or a data set, and its suite.
+
+A text is looked up in this order: the catalogues of methods, line-ups and data sets; an .npz file or a folder is a data
+set; a .py file or the dotted name of a module is what it defines, a Method, LINE_UP or LINE_UPS, or SOURCE.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from benchmark import registry
+from benchmark.conformance import datasets, line_ups, methods
+from benchmark.conformance.suite import Check, Result, examine
+from benchmark.errors import RequestError, unknown
+from benchmark.method import Method
+from benchmark.models.line_up import LineUp
+
+SUITES: dict[str, Sequence[Check]] = {
+    "method": methods.CHECKS,
+    "line-up": line_ups.CHECKS,
+    "data set": datasets.CHECKS,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One thing to check: what was typed, its kind, what it is called, and the thing itself."""
+
+    text: str
+    kind: str
+    name: str
+    subject: Any
+
+    def examine(self) -> list[Result]:
+        """The results of its suite."""
+        return examine(SUITES[self.kind], self.subject)
+
+
+def targets(text: str, data: Path) -> list[Target]:
+    """What a text names; a module with LINE_UPS names several. Raises RequestError where it names nothing."""
+    name = text.partition("+")[0]
+    if name in registry.names("methods"):
+        return [_method(text)]
+    if text in registry.LINE_UPS:
+        return [_line_up(text, registry.line_up(text))]
+    if text in registry.names("datasets.sources") or _is_data(text, data):
+        return [_data(text, data)]
+    if registry.is_module(name):
+        return _of_module(text, registry.module_of(name)[0], data)
+    known = [*registry.names("methods"), *registry.LINE_UPS, *registry.names("datasets.sources")]
+    raise unknown("method, line-up or data set", text, known)
+
+
+def _is_data(text: str, data: Path) -> bool:
+    """Whether it is a file or folder of images, or kept in the data folder."""
+    path = Path(text)
+    return path.suffix == ".npz" or path.is_dir() or ("/" not in text and (data / f"{text}.npz").is_file())
+
+
+def _of_module(text: str, module: ModuleType, data: Path) -> list[Target]:
+    own = [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__]
+    line_ups = [*getattr(module, "LINE_UPS", ()), *([module.LINE_UP] if hasattr(module, "LINE_UP") else ())]
+    defined = {
+        "a Method": any(issubclass(cls, Method) for cls in own),
+        "LINE_UP or LINE_UPS": bool(line_ups),
+        "SOURCE": hasattr(module, "SOURCE"),
+    }
+    match [what for what, there in defined.items() if there]:
+        case ["a Method"]:
+            return [_method(text)]
+        case ["LINE_UP or LINE_UPS"]:
+            return [_line_up(text, found) for found in line_ups]
+        case ["SOURCE"]:
+            return [_data(text, data)]
+        case found:
+            has = " and ".join(found) or "none of them"
+            raise RequestError(f"{text} defines {has}; it needs one of a Method, LINE_UP or LINE_UPS, or SOURCE")
+
+
+def _method(text: str) -> Target:
+    method, spec = registry.method(text)
+    return Target(text, "method", spec.label, method)
+
+
+def _line_up(text: str, found: object) -> Target:
+    if not isinstance(found, LineUp):
+        raise RequestError(f"{text}: LINE_UP and what is in LINE_UPS are LineUp, not {type(found).__name__}")
+    return Target(text, "line-up", found.name, found)
+
+
+def _data(text: str, data: Path) -> Target:
+    path = Path(text)
+    if path.suffix == ".npz" and not path.is_file():
+        raise RequestError(f"there is no file {text}")
+    return Target(text, "data set", path.name or text, datasets.Named(text, data))
