@@ -70,6 +70,8 @@ LAYERS = [  # each may import those before it, never one after it
     "compare",
     "doctor",
     "arguments",
+    "listing",
+    "outcomes",
     "cli",
     "__main__",
 ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +95,7 @@ def _divided(data: Named, arrays: Arrays, partition: str) -> Partition:
 
 def _few(arrays: Arrays) -> Arrays:
     """At most 64 of the samples, three quarters of them for training, from all over each part."""
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, Any] = {}
     for split, most in (("train", SAMPLES * 3 // 4), ("test", SAMPLES // 4)):
         n = len(getattr(arrays, f"y_{split}"))
         chosen = np.linspace(0, n - 1, min(n, most)).astype(int)

@@ -4,7 +4,7 @@ A text is looked up in this order: the catalogues of methods, line-ups and data 
 set; a .py file or the dotted name of a module is what it defines, a Method, LINE_UP or LINE_UPS, or SOURCE.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -38,7 +38,7 @@ class Target:
         return examine(SUITES[self.kind], self.subject)
 
 
-def targets(text: str, data: Path) -> list[Target]:
+def targets_of(text: str, data: Path) -> list[Target]:
     """What a text names; a module with LINE_UPS names several. Raises RequestError where it names nothing."""
     name = text.partition("+")[0]
     if name in registry.names("methods"):
@@ -51,6 +51,20 @@ def targets(text: str, data: Path) -> list[Target]:
         return _of_module(text, registry.module_of(name)[0], data)
     known = [*registry.names("methods"), *registry.LINE_UPS, *registry.names("datasets.sources")]
     raise unknown("method, line-up or data set", text, known)
+
+
+def document(examined: Iterable[tuple[Target, Sequence[Result]]]) -> dict[str, Any]:
+    """The document that `check --json` prints: what is broken, and every check."""
+    checks = [
+        {
+            **{"target": target.text, "kind": target.kind, "name": target.name},
+            **{"check": check.name, "says": check.says, "verdict": verdict, "problem": problem},
+        }
+        for target, results in examined
+        for check, verdict, problem in results
+    ]
+    broken = [check for check in checks if check["verdict"] == "broken"]
+    return {"ok": not broken, "findings": broken, "checks": checks}
 
 
 def _is_data(text: str, data: Path) -> bool:
