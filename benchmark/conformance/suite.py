@@ -51,7 +51,7 @@ class Result(NamedTuple):
 def examine(checks: Sequence[Check], subject: object) -> list[Result]:
     """Every check, in order; one whose ground is missing is not examined. What the subject prints is no output."""
     results: dict[str, Result] = {}
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr), _one_thread():
         for check in checks:
             missing = [name for name in check.after if results[name].verdict != "holds"]
             results[check.name] = (
@@ -67,6 +67,17 @@ def where(place: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise Broken(f"{place}: {_said(error)}") from error
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Toy networks are faster on one, and many times so on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _result(check: Check, subject: object) -> Result:
