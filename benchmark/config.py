@@ -7,9 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from benchmark.errors import RequestError
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from benchmark.fields import Rate, Weight
 
 
 class FederationConfig(BaseModel):
@@ -26,9 +24,9 @@ class FederationConfig(BaseModel):
     batch_size: Annotated[
         int, Field(ge=2, description="Samples per step, at least 2: batch normalisation needs two.")
     ] = 64
-    lr: Annotated[Positive, Field(description="Learning rate of SGD.")] = 0.01
+    lr: Annotated[Rate, Field(description="Learning rate of SGD.")] = 0.01
     momentum: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, description="Momentum of SGD.")] = 0.0
-    weight_decay: Annotated[NonNegative, Field(description="Weight decay of SGD.")] = 0.0
+    weight_decay: Annotated[Weight, Field(description="Weight decay of SGD.")] = 0.0
     eval_every: Annotated[int, Field(ge=1, description="Evaluate every so many rounds, and after the last.")] = 1
     validation: Annotated[
         float,

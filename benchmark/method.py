@@ -4,10 +4,9 @@ the harness's.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from benchmark.channel import Inbox, Message, Rows, State
@@ -15,16 +14,6 @@ from benchmark.client import Client, ClientInfo
 from benchmark.models.line_up import LocalModel
 from benchmark.seeds import torch_seeded
 from benchmark.task import Task
-
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-"""A hyper-parameter above 0: a learning rate."""
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-"""A hyper-parameter of at least 0: the weight of a loss term."""
-Fraction = Annotated[float, Field(ge=0, le=1)]
-"""A hyper-parameter in [0, 1]."""
-Count = Annotated[int, Field(ge=1)]
-"""A hyper-parameter of at least 1: a width, a number of epochs."""
-
 
 Stretch = tuple[float, float]
 """From where to where in a client's training samples, which lie in random order: (0, 0.1) is a tenth of them."""
@@ -172,17 +161,14 @@ def weights(parts: Mapping[str, nn.Module]) -> State:
 
 
 __all__ = [
+    "WHOLE",
     "Batch",
-    "Count",
-    "Fraction",
     "Inspection",
     "Loss",
     "Method",
     "Phase",
     "Predictor",
-    "Rate",
     "Rows",
-    "Weight",
     "initial_parts",
     "weights",
 ]

@@ -34,7 +34,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from benchmark.api import Client, Count, Fraction, Inspection, LocalModel, Method, Phase, Rate, SwitchNorm2d, Task
+from benchmark.api import Client, Inspection, LocalModel, Method, Phase, SwitchNorm2d, Task
+from benchmark.fields import Count, Fraction, Rate
 
 
 @dataclass(frozen=True)

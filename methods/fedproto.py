@@ -32,22 +32,9 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.api import (
-    Batch,
-    Client,
-    ClientInfo,
-    Inbox,
-    Message,
-    Method,
-    Rows,
-    State,
-    Task,
-    Weight,
-    class_means,
-    class_sums,
-    nearest,
-    pull,
-)
+from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
+from benchmark.fields import Weight
+from benchmark.functional import class_means, class_sums, nearest, pull
 
 
 @dataclass(frozen=True)

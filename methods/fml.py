@@ -25,7 +25,9 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.api import Batch, Client, Fraction, LocalModel, Method, Task, divergence
+from benchmark.api import Batch, Client, LocalModel, Method, Task
+from benchmark.fields import Fraction
+from benchmark.functional import divergence
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ here the smallest clients are filled up from the largest instead.
 
 import numpy as np
 
-from benchmark.api import Rate, cut, fill_up
+from benchmark.api import cut, fill_up
+from benchmark.fields import Rate
 
 
 def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Rate) -> list[np.ndarray]:

@@ -9,7 +9,8 @@ that get too few samples are filled up from the largest.
 
 import numpy as np
 
-from benchmark.api import Rate, cut, dirichlet_shares, fill_up
+from benchmark.api import cut, dirichlet_shares, fill_up
+from benchmark.fields import Rate
 
 
 def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Rate, q: Rate) -> list[np.ndarray]:

@@ -10,7 +10,8 @@ from math import ceil
 
 import numpy as np
 
-from benchmark.api import Count, RequestError
+from benchmark.api import RequestError
+from benchmark.fields import Count
 
 
 def default(num_classes: int) -> str:

@@ -6,7 +6,8 @@ get too few samples to train and test on are filled up from the largest.
 
 import numpy as np
 
-from benchmark.api import Rate, cut, dirichlet_shares, fill_up
+from benchmark.api import cut, dirichlet_shares, fill_up
+from benchmark.fields import Rate
 
 
 def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Rate) -> list[np.ndarray]:

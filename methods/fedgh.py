@@ -1,0 +1,73 @@
+"""FedGH: the server trains one header on the clients' mean representations.
+
+Yi et al., "FedGH: Heterogeneous Federated Learning with Generalized Global Header", ACM MM 2023, arXiv 2303.13137.
+
+Client k holds                                                        trained   travels
+    extractor         F_k   its own architecture                         x
+    header            H     replaced by the global one in every round    x      down
+    representations   r_k   one row per class [C, d]                            up (its own classes)
+
+One round, for the participants S:
+    down    H -> every k in S
+    local   minimise CE(H(F_k(x)), y) over both
+    up      r_k,j = mean of F_k(x) over the training samples of class j, for the classes that k has
+    server  H <- H after SGD on CE(H(r_k,j), j) over all k in S and j, one (r_k,j, j) a step
+
+Departures from the paper:
+    - Representations are averaged after training, in evaluation mode.
+    - The server's rate and passes are fields; the paper gives the clients' rate, 0.01, and no number of passes.
+    - The header travels with the receiver's whole network in use: it is judged after local training, as in the paper.
+"""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, State, Task
+from benchmark.fields import Count, Rate
+from benchmark.functional import class_means, class_sums, fit
+
+
+@dataclass(frozen=True)
+class FedGH(Method):
+    """A generalised global header, trained by the server."""
+
+    server_lr: Rate = 0.01  # eta_theta
+    server_epochs: Count = 1  # passes over what came in a round
+
+    def unsupported(self, task: Task) -> str | None:
+        """All clients use one header."""
+        return task.no_common_header
+
+    def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
+        """Sums of representations and numbers of samples, per class."""
+        return class_sums(client.extractor(batch.x), batch.y, client.header.out_features)
+
+    def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
+        """Mean representations of its classes; which class is the row's index."""
+        return {"representations": class_means(statistics)}
+
+    def download(self, server: State, client: ClientInfo) -> Message:
+        """The global header."""
+        return {"header": server["header"]}
+
+    def server_init(self, task: Task) -> State:
+        """A header in initial weights."""
+        return {"header": task.local_model(None).header.to(task.images.device).state_dict()}
+
+    def aggregate(self, server: State, inbox: Inbox) -> State:
+        """SGD on the header, one representation a step."""
+        representations, classes = inbox.rows("representations")
+        num_classes, width = server["header"]["weight"].shape
+        header = nn.Linear(width, num_classes, device=representations.device)
+        header.load_state_dict(server["header"])
+        fit(
+            header,
+            lambda r, j: F.cross_entropy(header(r), j),
+            (representations, classes),
+            epochs=self.server_epochs,
+            batch_size=1,
+            lr=self.server_lr,
+        )
+        return {"header": header.state_dict()}

@@ -1,0 +1,83 @@
+"""FedSSA: headers are averaged class by class, over the clients that have the class.
+
+Yi et al., "FedSSA: Semantic Similarity-based Aggregation for Efficient Model-Heterogeneous Personalized Federated
+Learning", IJCAI 2024, arXiv 2312.09006.
+
+Client k holds                                                           trained   travels
+    extractor   F_k   its own architecture                                  x
+    header      H_k   its own classifier, one row [d + 1] per class         x      up, down (rows of its own classes)
+
+One round, for the participants S:
+    down    H_j -> every k in S, for the classes j that k has sent before
+    local   H_k,j <- H_j + mu_t H_k,j for these classes, mu_t = mu_0 cos(pi t / (2 T)) while t <= T, afterwards 0
+            minimise CE(H_k(F_k(x)), y) over both
+    up      H_k,j for the classes that k has
+    server  H_j <- mean of H_k,j over the participants that have class j; other rows stay
+
+A row is the class's weights and its bias; t counts rounds from 0.
+
+Departures from the paper: the mean is over the participants of the round, where the authors' code takes every client
+that ever had the class, with what it sent last. T is theirs for heterogeneous networks.
+"""
+
+from dataclasses import dataclass
+from math import cos, pi
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
+from benchmark.fields import Count, Weight
+
+
+@dataclass(frozen=True)
+class FedSSA(Method):
+    """Private networks whose headers meet class by class."""
+
+    mu: Weight = 0.5  # mu_0, the weight of a client's own old row
+    stable_round: Count = 2  # T, from which on the own row counts nothing
+
+    def unsupported(self, task: Task) -> str | None:
+        """Rows need one width."""
+        return task.no_common_header
+
+    def own_weight(self, t: int) -> float:
+        """mu_t."""
+        return self.mu * cos(pi * t / (2 * self.stable_round)) if t <= self.stable_round else 0.0
+
+    def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
+        """Number of samples [C], per class."""
+        return {"counts": F.one_hot(batch.y, client.header.out_features).sum(0)}
+
+    def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
+        """The header's rows of the classes that the client has."""
+        return {"rows": Rows(table(client.header.state_dict()), statistics["counts"] > 0)}
+
+    def download(self, server: State, client: ClientInfo) -> Message:
+        """The rows of the classes that the client has sent before."""
+        values, present = server["rows"]
+        return {"rows": Rows(values, present & server["owns"][client.id])}
+
+    def receive(self, state: State, message: Message, client: ClientInfo) -> State:
+        """Fuse the global rows with the client's own."""
+        own, (values, present) = table(state["header"]), message["rows"]
+        fused = values + self.own_weight(client.progress.round - 1) * own
+        rows = torch.where(present[:, None], fused, own)
+        return state | {"header": {"weight": rows[:, :-1], "bias": rows[:, -1]}}
+
+    def server_init(self, task: Task) -> State:
+        """No row is known, nor who has which class."""
+        rows = Rows.none(task.num_classes, task.width + 1, task.images.device)
+        return {"rows": rows, "owns": rows.present.repeat(task.num_clients, 1)}
+
+    def aggregate(self, server: State, inbox: Inbox) -> State:
+        """New rows replace old ones."""
+        ids, sent = torch.tensor(inbox.ids), torch.stack([rows.present for rows in inbox.of("rows")])
+        owns = server["owns"].index_copy(0, ids.to(sent.device), sent)
+        return {"rows": server["rows"].updated(inbox.mean_rows("rows")), "owns": owns}
+
+
+def table(header: dict[str, Tensor]) -> Tensor:
+    """A linear header as one row [d + 1] per class, the bias last."""
+    return torch.cat([header["weight"], header["bias"][:, None]], 1)

@@ -1,0 +1,106 @@
+"""FedTGP: the server does not average prototypes but trains them to stand apart.
+
+Zhang et al., "FedTGP: Trainable Global Prototypes with Adaptive-Margin-Enhanced Contrastive Learning for Data and
+Model Heterogeneity in Federated Learning", AAAI 2024, arXiv 2401.03230.
+
+Client k holds                                                       trained   travels
+    extractor, header   F_k, H_k  its own architecture                  x
+    prototypes          g         one row per class [C, d]                     down (all C); up (means of its own)
+The server holds
+    trainer             g = T(1 ... C)  embedding, Linear, ReLU, Linear    x
+
+One round, for the participants S:
+    down    g -> every k in S, from the second round on
+    local   minimise CE(H_k(F_k(x)), y) + lambda ||F_k(x) - g_y||^2 / d
+    up      c_k,j = mean of F_k(x) over the training samples of class j, for the classes that k has
+    server  m = min(tau, largest over j of the distance from class j's mean c to the nearest other class's)
+            minimise CE over classes i of -(||c_k,j - g_i|| + [i = j] m) against j, over T
+
+Predictors: the header (headline), and the class of the nearest prototype that the client has received.
+
+Departures from the paper: the squared distance is divided by d and lambda is 10, as in the authors' code; the paper's
+text has 0.1 for another scaling. Only the participants of the round enter the server's training and the margin. The
+server's rate and batch size are the clients' usual ones, written out, for a server does not see the clients'.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
+from benchmark.fields import Count, Rate, Weight
+from benchmark.functional import class_means, class_sums, fit, nearest, pull
+
+
+@dataclass(frozen=True)
+class FedTGP(Method):
+    """Private networks tied together by trained prototypes."""
+
+    prototype_weight: Weight = 10.0  # lambda
+    margin: Weight = 100.0  # tau, the largest margin
+    server_epochs: Count = 100  # S, passes over the prototypes of a round
+    server_batch_size: Count = 64  # B, prototypes a step
+    server_lr: Rate = 0.01  # of the server's SGD
+
+    def unsupported(self, task: Task) -> str | None:
+        """Prototypes need one width."""
+        return task.no_common_width
+
+    def predictors(self) -> Mapping:
+        """By header and by nearest prototype."""
+        return {"header": self.predict, "prototype": lambda client, x: nearest(client.extractor(x), client.prototypes)}
+
+    def loss(self, client: Client, batch: Batch) -> Tensor:
+        """Cross-entropy plus the distance to the class's trained prototype."""
+        r = client.extractor(batch.x)  # [B, d]
+        tie = pull(r, batch.y, client.prototypes)
+        return F.cross_entropy(client.header(r), batch.y) + self.prototype_weight * tie
+
+    def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
+        """Sums of representations and numbers of samples, per class."""
+        return class_sums(client.extractor(batch.x), batch.y, len(client.prototypes.present))
+
+    def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
+        """The client's class means."""
+        return {"prototypes": class_means(statistics)}
+
+    def download(self, server: State, client: ClientInfo) -> Message:
+        """The trained prototypes."""
+        return {"prototypes": server["prototypes"]}
+
+    def server_init(self, task: Task) -> State:
+        """An untrained trainer, whose prototypes nobody is told."""
+        device = task.images.device
+        trainer = trainer_of(task.num_classes, task.width).to(device)
+        return {"trainer": trainer.state_dict(), "prototypes": Rows.none(task.num_classes, task.width, device)}
+
+    def aggregate(self, server: State, inbox: Inbox) -> State:
+        """Train the trainer on what came; its C rows are the new prototypes."""
+        sent, classes = inbox.rows("prototypes")
+        num_classes, width = server["prototypes"].values.shape
+        trainer, every = trainer_of(num_classes, width).to(sent.device), torch.arange(num_classes, device=sent.device)
+        trainer.load_state_dict(server["trainer"])
+        margin = gap(inbox.mean_rows("prototypes")).clamp_max(self.margin)
+
+        def contrast(c: Tensor, j: Tensor) -> Tensor:
+            distance = torch.cdist(c, trainer(every)) + margin * F.one_hot(j, num_classes)
+            return F.cross_entropy(-distance, j)
+
+        data, batch = (sent, classes), self.server_batch_size
+        fit(trainer, contrast, data, epochs=self.server_epochs, batch_size=batch, lr=self.server_lr)
+        return {"trainer": trainer.state_dict(), "prototypes": Rows(trainer(every), torch.ones_like(every).bool())}
+
+
+def trainer_of(num_classes: int, width: int) -> nn.Module:
+    """T: class indices [n] -> prototypes [n, d]."""
+    layers = nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
+    return nn.Sequential(nn.Embedding(num_classes, width), *layers)
+
+
+def gap(means: Rows) -> Tensor:
+    """The largest distance from a class's mean to its nearest other; infinite where there is one class alone."""
+    distances = torch.cdist(means.values, means.values).fill_diagonal_(torch.inf)
+    return distances[means.present][:, means.present].min(1).values.max()
