@@ -12,7 +12,7 @@ from benchmark import registry
 from benchmark.channel import Rows, Value
 from benchmark.client import Client
 from benchmark.conformance.suite import Broken, where
-from benchmark.conformance.toy import HEADS, SHAPE, TOYS, federate, make_task, same, toy_task
+from benchmark.conformance.toy import HEADS, SHAPE, TOYS, federate, make_task, same, toy_federation, toy_task
 from benchmark.federation import Federation
 from benchmark.method import Batch, Method, Phase
 from benchmark.models.line_up import LineUp, Shape
@@ -73,8 +73,9 @@ def odd_clients(method: Method) -> None:
 def trained_parts(method: Method) -> None:
     """Every part that is trained changes, and no other does."""
     task = toy_task(method)
-    federation, _ = federate(method, task, rounds=1)
-    server = method.server_init(task)
+    federation = toy_federation(method, task, rounds=1)
+    server = federation.server
+    federation.round(0)
     for k, after in federation.states.items():
         info = task.infos[k]
         before = method.receive(federation.engine.initial_state(k), method.download(server, info), info)
