@@ -57,21 +57,26 @@ class Federation:
         method, engine = self.method, self.engine
         engine.progress = Progress(t + 1, self.config.rounds)
         channel = Channel({info.id: info.num_samples for info in self.task.infos}, engine.progress)
-        trained: dict[int, Trained] = {}
+        turns: dict[int, Trained] = {}
 
         for k in self.schedule.participants(t):
             info = replace(self.task.infos[k], progress=engine.progress)
-            message = channel.down(k, method.download(self.server, info))
-            client = engine.load(k, method.receive(self.state(k), message, info))
+            state, message = self.state(k), channel.down(k, method.download(self.server, info))
+            busy = Stopwatch(self.device)
+            with busy.measure("messages"):
+                state = method.receive(state, message, info)
+            client = engine.load(k, state)
             with torch_seeded("training", seed=self.task.seed, client=k, round=t):
-                trained[k] = engine.train(client, partial(self.schedule.epochs, k, t))
+                turns[k] = engine.train(client, partial(self.schedule.epochs, k, t), busy)
             self.states[k] = engine.state(client)
-            channel.up(k, method.upload(client, trained[k].statistics))
+            with busy.measure("messages"):
+                message = method.upload(client, turns[k].statistics)
+            channel.up(k, message)
         watch = Stopwatch(self.device)
         self.server, flops = self._aggregate(t, channel.inbox(), watch)
 
         return_freed_memory()
-        record = _record(t, trained, channel) | {"server_flops": flops}
+        record = _record(t, turns, channel) | {"server_flops": flops}
         if (t + 1) % self.config.eval_every == 0 or t + 1 == self.config.rounds:
             with watch.measure("evaluation"):
                 record |= self._evaluate()
@@ -137,17 +142,17 @@ class Federation:
         return found | {"post_download": found["post_local"]}
 
 
-def _record(t: int, trained: Mapping[int, Trained], channel: Channel) -> Record:
+def _record(t: int, turns: Mapping[int, Trained], channel: Channel) -> Record:
     """What a round cost, in all and by participant; round numbers start at 1."""
-    seconds = {k: sum(turn.seconds.values()) for k, turn in trained.items()}
-    steps = sum(turn.steps for turn in trained.values())
+    seconds = {k: sum(turn.seconds.values()) for k, turn in turns.items()}
+    steps = sum(turn.steps for turn in turns.values())
     return {
         "round": t + 1,
-        "participants": list(trained),
-        "train_loss": sum(turn.loss * turn.steps for turn in trained.values()) / steps,
+        "participants": list(turns),
+        "train_loss": sum(turn.loss * turn.steps for turn in turns.values()) / steps,
         "bytes_up": channel.total("up"),
         "bytes_down": channel.total("down"),
-        "client_flops": sum(turn.flops for turn in trained.values()),
+        "client_flops": sum(turn.flops for turn in turns.values()),
         "client_seconds": sum(seconds.values()),
         "clients": [
             {
@@ -159,6 +164,6 @@ def _record(t: int, trained: Mapping[int, Trained], channel: Channel) -> Record:
                 "bytes_up": channel.bytes["up"][k],
                 "bytes_down": channel.bytes["down"][k],
             }
-            for k, turn in trained.items()
+            for k, turn in turns.items()
         ],
     }

@@ -3,6 +3,7 @@ from functools import partial
 import pytest
 import torch
 
+from benchmark.cost import Stopwatch
 from benchmark.errors import Diverged
 from benchmark.federation import Federation
 from methods.fedmoe import FedMoE
@@ -38,7 +39,7 @@ def test_momentum_does_not_leak_from_client_to_client(make_task, federate, same)
     together, _ = federate(Standalone(), task, rounds=1, momentum=0.9)
     apart = Federation(Standalone(), task, together.config, torch.device("cpu"))
     client = apart.engine.load(2, apart.state(2))
-    apart.engine.train(client, partial(apart.schedule.epochs, 2, 0))
+    apart.engine.train(client, partial(apart.schedule.epochs, 2, 0), Stopwatch(torch.device("cpu")))
     assert same(apart.engine.state(client), together.states[2])
 
 

@@ -55,7 +55,7 @@ def test_one_s_own_method_from_a_path(tmp_path):
     "text, message",
     [
         ("fedmo", "unknown method 'fedmo'; did you mean 'fedmoe'?"),
-        ("xyzzy", "unknown method 'xyzzy'; there are: fedmoe, fedproto"),
+        ("xyzzy", "unknown method 'xyzzy'; there are: fd, fedapen"),
         ("fedmoe+gatewidth=3", "unknown hyper-parameter of fedmoe 'gatewidth'; did you mean 'gate_width'?"),
         ("fedmoe+static", "'static' in 'fedmoe+static' is no hyper-parameter; write fedmoe+key=value"),
         ("fedmoe+gate_width=0", "gate_width of fedmoe should be greater than or equal to 1, not '0'"),
