@@ -114,6 +114,7 @@ def _line_up(arrays: Arrays) -> LineUp:
 CHECKS = (
     Check.of(layout),
     *(Check.of(run, "layout") for run in (splits, classes)),
-    *(Check.of(run, "layout", "splits", "classes") for run in (partitions, trains)),
+    Check.of(partitions, "layout", "splits", "classes"),
+    Check.of(trains, "partitions"),
 )
 """The suite, in order."""

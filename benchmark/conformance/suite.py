@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from benchmark.errors import RequestError
+from benchmark.seeds import torch_seeded
 
 HARNESS = (Path(__file__).parent.parent, Path(torch.__file__).parent)
 """Where an error comes to light that somebody else's code has made."""
@@ -82,7 +83,8 @@ def _one_thread() -> Iterator[None]:
 
 def _result(check: Check, subject: object) -> Result:
     try:
-        check.run(subject)
+        with torch_seeded("check"):
+            check.run(subject)
     except Exception as error:  # code of anybody's
         return Result(check, "broken", _said(error))
     return Result(check, "holds")

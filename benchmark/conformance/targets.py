@@ -89,8 +89,10 @@ def _of_module(text: str, module: ModuleType, data: Path) -> list[Target]:
         case ["SOURCE"]:
             return [_data(text, data)]
         case found:
-            has = " and ".join(found) or "none of them"
-            raise RequestError(f"{text} defines {has}; it needs one of a Method, LINE_UP or LINE_UPS, or SOURCE")
+            has = " and ".join(found) or "nothing to check"
+            raise RequestError(
+                f"{text} defines {has}; give a file with a Method, with LINE_UP or LINE_UPS, or with SOURCE"
+            )
 
 
 def _method(text: str) -> Target:
@@ -105,7 +107,6 @@ def _line_up(text: str, found: object) -> Target:
 
 
 def _data(text: str, data: Path) -> Target:
-    path = Path(text)
-    if path.suffix == ".npz" and not path.is_file():
+    if text.endswith(".npz") and not Path(text).is_file():
         raise RequestError(f"there is no file {text}")
-    return Target(text, "data set", path.name or text, datasets.Named(text, data))
+    return Target(text, "data set", registry.name_of(text), datasets.Named(text, data))
