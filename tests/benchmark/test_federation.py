@@ -8,6 +8,7 @@ import torch
 
 from benchmark import registry
 from benchmark.config import FederationConfig
+from benchmark.engine.eager import EagerEngine
 from benchmark.federation import Federation
 from benchmark.method import Method
 from benchmark.partition import draw
@@ -139,3 +140,15 @@ def test_what_a_method_draws_on_the_server_is_seeded(make_task, federate, same):
         torch.rand(1)
         servers.append(federate(Noisy(), make_task(line_up=registry.line_up("cnn1"), shape=(1, 16, 16)))[0].server)
     assert same(*servers)
+
+
+def test_clients_that_have_not_changed_are_not_evaluated_again(make_task, federate, monkeypatch):
+    """Four clients, one in each round: all are evaluated at first, later who took part; and all after a download."""
+    counted = []
+    original = EagerEngine.evaluate
+    monkeypatch.setattr(EagerEngine, "evaluate", lambda self, c, i: counted.append(c.info.id) or original(self, c, i))
+    federate(registry.method("standalone")[0], make_task((6,) * 4), participation=0.1, rounds=3)
+    assert len(counted) == 4 + 1 + 1
+    counted.clear()
+    federate(registry.method("lg-fedavg")[0], make_task((6,) * 4), participation=0.1, rounds=3)
+    assert len(counted) == 8 + 5 + 5
