@@ -90,9 +90,7 @@ def _of_module(text: str, module: ModuleType, data: Path) -> list[Target]:
             return [_data(text, data)]
         case found:
             has = " and ".join(found) or "nothing to check"
-            raise RequestError(
-                f"{text} defines {has}; give a file with a Method, with LINE_UP or LINE_UPS, or with SOURCE"
-            )
+            raise RequestError(f"{text} defines {has}; it is to define a Method, or LINE_UP or LINE_UPS, or SOURCE")
 
 
 def _method(text: str) -> Target:

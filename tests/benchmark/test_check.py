@@ -134,7 +134,7 @@ def test_a_source_that_fails_fails_its_first_check(here, capsys):
         ("my/mine.py+force=2", "unknown hyper-parameter of mine 'force'"),
         (
             "my/nothing.py",
-            "my/nothing.py defines nothing to check; it is to define a Method,",
+            "my/nothing.py defines nothing to check; it is to define a Method",
         ),
         ("my/both.py", "my/both.py defines a Method and SOURCE"),
         ("my/nets.py", "LINE_UP and what is in LINE_UPS are LineUp, not int"),
