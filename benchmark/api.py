@@ -5,19 +5,21 @@ from benchmark.client import Client, ClientInfo
 from benchmark.data import Arrays, Source, from_torchvision
 from benchmark.errors import RequestError
 from benchmark.method import Batch, Inspection, Method, Phase
-from benchmark.models.line_up import LocalModel
+from benchmark.models.line_up import Architecture, LineUp, LocalModel, Shape
 from benchmark.models.switch_norm import SwitchNorm2d
 from benchmark.partition import cut, dirichlet_shares, fill_up
 from benchmark.progress import Progress
 from benchmark.task import Task
 
 __all__ = [
+    "Architecture",
     "Arrays",
     "Batch",
     "Client",
     "ClientInfo",
     "Inbox",
     "Inspection",
+    "LineUp",
     "LocalModel",
     "Message",
     "Method",
@@ -25,6 +27,7 @@ __all__ = [
     "Progress",
     "RequestError",
     "Rows",
+    "Shape",
     "Source",
     "State",
     "SwitchNorm2d",

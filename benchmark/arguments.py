@@ -24,7 +24,11 @@ AXES = {
         "How data are divided: pathological[:n], dirichlet:a, quantity:a, label-quantity:a:q, iid or natural (by "
         "owner), with +rotated or +recoloured after it where clients see images differently.",
     ),
-    "models": ("cnn5", "Line-ups of local models."),
+    "models": (
+        "cnn5",
+        "Line-ups of local models: names, .py files or dotted modules (module:name of several); +adapter=pool, linear "
+        "or none and +width=n bring all representations to one width.",
+    ),
     "clients": ("10", FederationConfig.model_fields["clients"].description),
     "participation": ("1.0", FederationConfig.model_fields["participation"].description),
     "seeds": ("0", "Seeds; each gives partition, participants, batches and initial weights."),

@@ -69,6 +69,8 @@ class RunSpec(BaseModel):
     method: MethodSpec
     partition: str
     models: str
+    models_hash: str | None = None
+    """Of the file that defines the line-up, where it is one's own."""
     federation: FederationConfig
     seed: Annotated[int, Field(ge=0)]
 

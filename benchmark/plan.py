@@ -115,9 +115,10 @@ def plan(request: Request) -> list[Run]:
     find_device(request.device)
     methods = [registry.method(text) for text in request.methods]
     _distinct("method", [spec.label for _, spec in methods])
-    for axis in ("datasets", "models", "clients", "participation", "seeds"):
+    for axis in ("datasets", "clients", "participation", "seeds"):
         _distinct(axis, getattr(request, axis))
-    line_ups = [registry.line_up(name) for name in request.models]
+    line_ups = [registry.line_up(text) for text in request.models]
+    _distinct("models", [line_up.name for line_up in line_ups])
     federations = [
         federation_config({**request.federation, "clients": clients, "participation": participation})
         for clients, participation in product(request.clients, request.participation)
@@ -142,6 +143,7 @@ def plan(request: Request) -> list[Run]:
                     method=spec,
                     partition=division.name,
                     models=line_up.name,
+                    models_hash=line_up.source_hash,
                     federation=federation,
                     seed=seed,
                 )

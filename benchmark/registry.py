@@ -1,30 +1,29 @@
 """Name -> what it names: the only module that reaches into methods/ and datasets/, by name and when asked.
 
 A method is a file in methods/, a data set a file in datasets/sources/, a partition a file in datasets/partitions/, a
-shift of images by client a file in datasets/shifts/, a preset a file in benchmark/presets/. A method or a data set may
-also be a module of one's own, by path or by dotted name, a data set a path to an .npz file or an image folder.
+shift of images by client a file in datasets/shifts/, a preset a file in benchmark/presets/. A method, a data set or a
+line-up may also be a module of one's own, by path or by dotted name, a data set a path to an .npz file or an image
+folder.
 """
 
 import ast
 import dataclasses
-import hashlib
 import importlib
 import importlib.util
 import inspect
-import sys
 import tomllib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from benchmark.config import MethodSpec, request_error
 from benchmark.errors import RequestError, unknown
 from benchmark.files import file_name
+from benchmark.own import is_module, is_path, module_of, name_of, source_file
 
 if TYPE_CHECKING:
     from benchmark.data import Arrays
@@ -32,11 +31,16 @@ if TYPE_CHECKING:
     from benchmark.models.line_up import LineUp
     from benchmark.partition import Division, Partitioner, Shift
 
+Filled = TypeVar("Filled")
+
 LINE_UPS = {
     "cnn5": "benchmark.models.cnn",
     "cnn1": "benchmark.models.cnn",
     "vision4": "benchmark.models.vision",
     "vision4-native": "benchmark.models.vision",
+    **dict.fromkeys(
+        ("fe2", "fe3", "fe4", "fe5", "fe8", "fe9", "headers4", "mixed10", "resnet3"), "benchmark.models.groups"
+    ),
 }
 
 
@@ -62,26 +66,38 @@ def method(text: str) -> tuple["Method", MethodSpec]:
     named, *settings = text.split("+")
     name, module, source_hash = _listed_or_own("method", "methods", named)
     cls = method_class(module)
+    given = _settings("hyper-parameter", name, settings, cls)
+    instance = _filled(name, cls, given)
+    label = file_name("method", "+".join([name, *(f"{key}={given[key]}" for key in sorted(given))]))
+    values = dataclasses.asdict(instance)
+    return instance, MethodSpec(name=name, label=label, hyperparameters=values, source_hash=source_hash)
+
+
+def _settings(kind: str, name: str, settings: Sequence[str], cls: type) -> dict[str, str]:
+    """What stands as `key=value` after a name; the keys are fields of a dataclass. Raises RequestError."""
     given: dict[str, str] = {}
     known = [f.name for f in dataclasses.fields(cls)]
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not value:
-            raise RequestError(f"{setting!r} in {text!r} is no hyper-parameter; write {name}+key=value")
+            text = "+".join([name, *settings])
+            raise RequestError(f"{setting!r} in {text!r} is no {kind}; write {name}+key=value")
         if key not in known:
-            raise unknown(f"hyper-parameter of {name}", key, known)
+            raise unknown(f"{kind} of {name}", key, known)
         if key in given:
-            raise RequestError(f"{key} stands twice in {text!r}; give it once")
+            raise RequestError(f"{key} stands twice in {'+'.join([name, *settings])!r}; give it once")
         given[key] = value
+    return given
+
+
+def _filled(name: str, cls: type[Filled], given: Mapping[str, str]) -> Filled:
+    """A dataclass with these values, read from text. Raises RequestError."""
     try:
-        instance = TypeAdapter(cls).validate_strings(given)
+        return TypeAdapter(cls).validate_strings(given)
     except ValidationError as error:
         raise request_error(error, lambda field: f"{field} of {name}") from error
     except PydanticUserError as error:
         raise RequestError(f"{name} has a field of a type that can't be read from text: {error.message}") from error
-    label = file_name("method", "+".join([name, *(f"{key}={given[key]}" for key in sorted(given))]))
-    values = dataclasses.asdict(instance)
-    return instance, MethodSpec(name=name, label=label, hyperparameters=values, source_hash=source_hash)
 
 
 def method_class(module: ModuleType) -> type["Method"]:
@@ -111,68 +127,6 @@ def _listed_or_own(kind: str, package: str, text: str) -> tuple[str, ModuleType,
     return name, importlib.import_module(f"{package}.{known[name].stem}"), None
 
 
-def is_module(text: str) -> bool:
-    """Whether a text stands for a module of one's own: a path, or a dotted name."""
-    return "/" in text or "." in text
-
-
-def name_of(text: str) -> str:
-    """What a module of one's own is called: my/fed_foo.py and my_package.fed_foo are fed-foo."""
-    last = Path(text).stem if _is_path(text) else text.rpartition(".")[2]
-    return last.replace("_", "-")
-
-
-def module_of(text: str) -> tuple[ModuleType, str]:
-    """The module at a path, or of a dotted name that is installed, and the first 16 digits of its file's SHA-256.
-
-    Raises RequestError, in one line, where there is none or where it can't be imported.
-    """
-    path = source_file(text)
-    source_hash = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    with _importing(text):
-        if not _is_path(text):
-            return importlib.import_module(text), source_hash
-        spec = importlib.util.spec_from_file_location(f"{path.stem}_{source_hash}", path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module.__name__] = module  # dataclasses looks a class's module up there
-        spec.loader.exec_module(module)
-        return module, source_hash
-
-
-def source_file(text: str) -> Path:
-    """The .py file that a path or a dotted name stands for. Raises RequestError."""
-    if _is_path(text):
-        if Path(text).suffix != ".py" or not Path(text).is_file():
-            raise RequestError(f"there is no file {text}; give the path of a .py file or the dotted name of a module")
-        return Path(text).resolve()
-    if not all(part.isidentifier() for part in text.split(".")) or "." not in text:
-        raise RequestError(f"{text!r} names no module; give the path of a .py file or a name such as my_package.mine")
-    with _importing(text):
-        spec = importlib.util.find_spec(text)  # imports the package
-    if spec is None:
-        raise RequestError(f"there is no module {text} in {text.rpartition('.')[0]}; is the name spelt right?")
-    if not spec.has_location or not str(spec.origin).endswith(".py"):
-        raise RequestError(f"{text} is no module with a .py file of its own; give one that is")
-    return Path(str(spec.origin)).resolve()
-
-
-def _is_path(text: str) -> bool:
-    return "/" in text or text.endswith(".py")
-
-
-@contextmanager
-def _importing(text: str) -> Iterator[None]:
-    """Whatever goes wrong in somebody's module, in one line."""
-    try:
-        yield
-    except RequestError:
-        raise
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise RequestError(f"{text} can't be imported: {reason}") from error
-
-
 def dataset(text: str, folder: Path) -> tuple[str, "Arrays", float | None]:
     """(name, arrays, target accuracy or None) of a data set by name, path or dotted name. Raises RequestError."""
     from benchmark.data import load_dataset, own_dataset
@@ -194,12 +148,12 @@ def _stored_dataset(text: str, folder: Path) -> tuple[str, "Arrays"] | None:
         return file_name("data set", path.stem), read_npz(path)
     if path.is_dir():
         return file_name("data set", path.resolve().name), read_image_folder(path)
-    if path.suffix == ".npz" or (_is_path(text) and path.suffix != ".py"):
+    if path.suffix == ".npz" or (is_path(text) and path.suffix != ".py"):
         raise RequestError(
             f"there is no file or folder {text}; a data set is a name, an .npz file, an image folder or a module"
         )
     kept = folder / f"{text}.npz"
-    return (text, read_npz(kept)) if not _is_path(text) and kept.is_file() else None
+    return (text, read_npz(kept)) if not is_path(text) and kept.is_file() else None
 
 
 def partition(text: str, num_classes: int) -> "Division":
@@ -254,12 +208,47 @@ def _shift(name: str) -> "Shift":
     return found
 
 
-def line_up(name: str) -> "LineUp":
-    """A line-up of models. Raises RequestError."""
+def line_up(text: str) -> "LineUp":
+    """A line-up from `name+adapter=...+width=...`; name may be a module of one's own. Raises RequestError."""
+    from benchmark.models.line_up import Options
+
+    named, *settings = text.split("+")
+    found = _own_line_up(named) if is_module(named) else _listed_line_up(named)
+    given = _settings("option", found.name, settings, Options)
+    own = {key: str(value) for key, value in dataclasses.asdict(found.options).items()}
+    options = _filled(found.name, Options, own | given)
+    if options.adapter == "none" and "width" in given:
+        raise RequestError(f"{text} has no adapter that would give that width; add +adapter=linear or +adapter=pool")
+    return found.adapted(options)
+
+
+def _listed_line_up(name: str) -> "LineUp":
     if name not in LINE_UPS:
         raise unknown("line-up of models", name, LINE_UPS)
     module = importlib.import_module(LINE_UPS[name])
     return next(found for found in module.LINE_UPS if found.name == name)
+
+
+def _own_line_up(text: str) -> "LineUp":
+    """That of `module` or `module:name`."""
+    module, colon, name = text.partition(":")
+    found = {line_up.name: line_up for line_up in own_line_ups(module)}
+    if not colon and len(found) > 1:
+        raise RequestError(f"{module} defines {', '.join(found)}; write {module}:{next(iter(found))} for the first")
+    if colon and name not in found:
+        raise unknown(f"line-up of {module}", name, found)
+    return found[name] if colon else next(iter(found.values()))
+
+
+def own_line_ups(text: str) -> list["LineUp"]:
+    """The line-ups that a module of one's own defines, by path or by dotted name. Raises RequestError."""
+    from benchmark.models.line_up import defined
+
+    module, source_hash = module_of(text)
+    found = defined(module, text)
+    if taken := [line_up.name for line_up in found if line_up.name in LINE_UPS]:
+        raise RequestError(f"{text}: {taken[0]} is the name of a line-up that is here already; rename it")
+    return [dataclasses.replace(line_up, source_hash=source_hash) for line_up in found]
 
 
 def preset(name: str) -> dict[str, Any]:

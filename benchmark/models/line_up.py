@@ -1,12 +1,25 @@
 """What a line-up is: which client has which network, and which small network all can share."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import pairwise
+from typing import Literal
 
 from torch import nn
 
+from benchmark.errors import RequestError
+from benchmark.fields import Count
+from benchmark.files import file_name
+
 Shape = tuple[int, int, int]
+Adapter = Literal["pool", "linear", "none"]
+"""How a representation is brought to another width.
+
+pool:   averages of neighbouring numbers, or copies where there are too few (AdaptiveAvgPool1d); nothing is learned
+linear: a learned linear projection, part of the extractor
+none:   it keeps the width that its network has by nature
+"""
 
 
 @dataclass(frozen=True)
@@ -43,18 +56,89 @@ class Architecture:
         first, *others = (nn.Linear(*pair) for pair in pairwise(widths))
         return nn.Sequential(first, *(layer for linear in others for layer in (nn.ReLU(), linear))) if others else first
 
+    def adapted(self, adapter: Adapter, width: int) -> "Architecture":
+        """The same network with a representation of another width; its extractor can then be built with any."""
+        if adapter == "none":
+            return self
+        return replace(self, extractor=partial(_adapted, native=self, adapter=adapter), width=width)
+
+
+def _adapted(input_shape: Shape, width: int, native: Architecture, adapter: Adapter) -> nn.Module:
+    """The extractor of a network and its adapter: [B, c, h, w] -> [B, width]. One that has the width needs none."""
+    extractor = native.extractor(input_shape, native.width)
+    if width == native.width:
+        return extractor
+    return nn.Sequential(
+        extractor, nn.AdaptiveAvgPool1d(width) if adapter == "pool" else nn.Linear(native.width, width)
+    )
+
+
+@dataclass(frozen=True)
+class Options:
+    """What of a line-up can be chosen: how representations get one width, and which."""
+
+    adapter: Adapter
+    width: Count
+
 
 @dataclass(frozen=True)
 class LineUp:
-    """Architectures dealt to clients in turn, and the small one that methods may share."""
+    """Networks dealt to clients in turn, and the small one that methods may share.
+
+    networks:    with the widths that they have by nature; two that differ have two names
+    small:       its extractor can be built with any width; its own is the one that all are brought to
+    min_size:    smallest image side, in pixels, that the networks can take
+    adapter:     how they are brought to that width
+    source_hash: of the file that defines it, where it is not one of the catalogue
+    """
 
     name: str
     description: str
-    architectures: tuple[Architecture, ...]
+    networks: tuple[Architecture, ...]
     small: Architecture
     min_size: int
-    """Smallest image side, in pixels, that the networks can take."""
+    adapter: Adapter = "none"
+    source_hash: str | None = None
+
+    @cached_property
+    def architectures(self) -> tuple[Architecture, ...]:
+        """The networks as clients have them."""
+        return tuple(network.adapted(self.adapter, self.small.width) for network in self.networks)
+
+    @property
+    def options(self) -> Options:
+        """What is chosen."""
+        return Options(self.adapter, self.small.width)
+
+    def adapted(self, options: Options) -> "LineUp":
+        """The same line-up with these options; its name tells those that are not its own."""
+        chosen = {key: value for key, value in vars(options).items() if value != getattr(self.options, key)}
+        return replace(
+            self,
+            name="+".join([self.name, *(f"{key}={chosen[key]}" for key in sorted(chosen))]),
+            adapter=options.adapter,
+            small=replace(self.small, width=options.width),
+        )
 
     def of(self, client: int) -> Architecture:
         """The architecture of a client: its id modulo the number of architectures."""
         return self.architectures[client % len(self.architectures)]
+
+
+def defined(module: object, called: str) -> list[LineUp]:
+    """What somebody's module defines: LINE_UP, a LineUp, or LINE_UPS, several. Raises RequestError."""
+    several = getattr(module, "LINE_UPS", ())
+    found = [*several] if isinstance(several, Sequence) else [several]
+    found += [module.LINE_UP] if hasattr(module, "LINE_UP") else []
+    if not found or not all(isinstance(line_up, LineUp) for line_up in found):
+        raise RequestError(f"{called} must define LINE_UP, which is a LineUp, or LINE_UPS, a list of them")
+    for i, line_up in enumerate(found):
+        if line_up.name in [other.name for other in found[:i]]:
+            raise RequestError(f"{called} defines two line-ups called {line_up.name}; rename one")
+        if set("+,") & set(file_name("line-up", line_up.name)):
+            raise RequestError(
+                f"{called}: {line_up.name!r} has a + or a comma in it, which stand between names; rename it"
+            )
+        if not line_up.networks or len({a.name for a in line_up.networks}) < len(set(line_up.networks)):
+            raise RequestError(f"{called}: {line_up.name} needs networks, and two that differ need two names")
+    return found

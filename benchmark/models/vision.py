@@ -4,6 +4,7 @@ In `vision4` the last convolution of every network gives 512 channels, so all re
 an extra layer; ResNet-18 has that width by nature. In `vision4-native` each keeps the width it was published with.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from torch import nn
@@ -11,18 +12,9 @@ from torchvision import models
 from torchvision.ops import Conv2dNormActivation
 
 from benchmark.models.line_up import Architecture, LineUp, Shape
+from benchmark.models.resnet import RESNETS
 
 WIDTH = 512
-
-
-def resnet18(input_shape: Shape, width: int) -> nn.Module:
-    """ResNet-18 (He et al., 2016) with a 3x3 stem and no max pooling."""
-    assert width == 512, "ResNet-18 ends in 512 channels"
-    net = models.resnet18()
-    net.conv1 = nn.Conv2d(input_shape[0], 64, 3, padding=1, bias=False)
-    net.maxpool = nn.Identity()
-    net.fc = nn.Identity()
-    return net
 
 
 def mobilenet_v2(input_shape: Shape, width: int) -> nn.Module:
@@ -52,10 +44,27 @@ def efficientnet_b0(input_shape: Shape, width: int) -> nn.Module:
     return net
 
 
+def googlenet(input_shape: Shape, width: int) -> nn.Module:
+    """GoogLeNet (Szegedy et al., 2015) with batch norm and without auxiliary classifiers.
+
+    The first convolution is 3x3 of stride 1, and there is no max pooling before the Inception blocks.
+    """
+    assert width == 1024, "its last block gives 1024 channels"
+    net = models.GoogLeNet(num_classes=1, aux_logits=False, init_weights=True)
+    net.conv1.conv = nn.Conv2d(input_shape[0], 64, 3, padding=1, bias=False)
+    net.maxpool1 = net.maxpool2 = nn.Identity()
+    net.dropout = net.fc = nn.Identity()  # both belong to the classifier
+    return net
+
+
+GOOGLENET = Architecture("googlenet", googlenet, 1024)
+MOBILENET_V2 = Architecture("mobilenet_v2", mobilenet_v2, 1280)
+
+
 def _four(mobilenet: int, shufflenet: int, efficientnet: int) -> tuple[Architecture, ...]:
     return (
-        Architecture("resnet18", resnet18, 512),
-        Architecture("mobilenet_v2", mobilenet_v2, mobilenet),
+        RESNETS[18],
+        replace(MOBILENET_V2, width=mobilenet),
         Architecture("shufflenet_v2", shufflenet_v2, shufflenet),
         Architecture("efficientnet_b0", efficientnet_b0, efficientnet),
     )

@@ -276,7 +276,7 @@ def names_of(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     names: list[str] = []
     for setting in settings:
         same_data = [other for other in settings if other["dataset"] == setting["dataset"]]
-        differs = [k for k in setting if len({json.dumps(other[k]) for other in same_data}) > 1]
+        differs = [k for k in setting if len({json.dumps(other.get(k)) for other in same_data}) > 1]
         words = "-".join([setting["dataset"], *(f"{key}={setting[key]}" for key in differs)])
         name = clean_name(words)
         names.append(name if name not in names else f"{name}-{len(names) + 1}")

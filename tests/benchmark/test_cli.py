@@ -1,5 +1,6 @@
 """The command line as a user meets it: what it runs, what it prints, what it refuses."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -260,6 +261,28 @@ def test_list_partitions_shows_shifts(capsys):
     main(["list", "partitions"])
     shown = capsys.readouterr().out
     assert "\n+rotated " in shown and "\nnatural " in shown
+
+
+def test_line_ups_of_one_s_own_and_of_the_catalogue_in_one_experiment(here, capsys):
+    """Each is a comparison of its own in the report, and the hash of the file that defines one is with its runs."""
+    (here / "nets.py").write_text(
+        "from benchmark.api import LineUp\nfrom benchmark.models.cnn import CNNS\n"
+        "LINE_UP = LineUp('mine', 'one CNN', CNNS[3:4], CNNS[4], min_size=16)\n"
+    )
+    words = ["run", "--datasets", "mine/tiny.npz", "--methods", "standalone", "--rounds", "1", "--clients", "2"]
+    assert main([*words, "--models", "cnn5,./nets.py,nets.py+adapter=linear+width=32", "--json"]) == 0
+    specs = [
+        json.loads((Path(run["path"]) / "run.json").read_text())["specification"]
+        for run in json.loads(capsys.readouterr().out)["runs"]
+    ]
+    assert [spec["models"] for spec in specs] == ["cnn5", "mine", "mine+adapter=linear+width=32"]
+    digest = hashlib.sha256(Path("nets.py").read_bytes()).hexdigest()[:16]
+    assert [spec.get("models_hash") for spec in specs] == [None, digest, digest]
+    assert "mine+adapter=linear+width=32" in (here / "reports" / "default" / "report.md").read_text()
+    assert main(["verify"]) == 0
+    capsys.readouterr()
+    assert main([*words, "--models", "nets.py,./nets.py"]) == 2
+    assert "models: mine stands twice in the request" in capsys.readouterr().err
 
 
 def test_a_partition_and_its_shift_have_indices_in_common_and_nothing_else(here, capsys):

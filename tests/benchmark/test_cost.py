@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark import registry
 from benchmark.cost import FlopCounter, PeakMemory, Stopwatch, matrix_product_rate
 from benchmark.models.cnn import CNNS, LINE_UPS
 from benchmark.models.line_up import Architecture, LineUp
@@ -26,6 +27,33 @@ def step_flops(method, make_task, federate, line_up, shape=(3, 32, 32), clients=
 
 def only(architecture: Architecture, small: Architecture = CNNS[4]) -> LineUp:
     return LineUp("only", "one", (architecture,), small, min_size=4)
+
+
+def test_attention_costs_the_same_with_and_without_gradients():
+    """Three projections, two products of 5x5 with the tokens, one projection; torch fuses them where no one asks for
+    gradients.
+    """
+    attention, x = nn.MultiheadAttention(8, 2, batch_first=True), torch.randn(3, 5, 8)
+    counted = []
+    for trains in (True, False):
+        with torch.set_grad_enabled(trains), FlopCounter() as counter:
+            attention.train(trains)(x, x, x, need_weights=False)
+        counted.append(counter.total)
+    assert counted == [2 * 3 * (4 * 5 * 8 * 8 + 2 * 5 * 5 * 8)] * 2
+
+
+@pytest.mark.parametrize(
+    "adapter, macs",
+    [
+        ("none", 4_825_800),
+        ("pool", 4_825_800 - 500 * 10 + 64 * 10),
+        ("linear", 4_825_800 - 500 * 10 + 64 * 10 + 500 * 64),
+    ],
+)
+def test_a_step_with_an_adapter(adapter, macs, make_task, federate):
+    """CNN-1, 500 numbers brought to 64: the header is smaller, and the projection costs what a layer costs."""
+    line_up = registry.line_up(f"cnn1+adapter={adapter}" + "+width=64" * (adapter != "none"))
+    assert step_flops(Standalone(), make_task, federate, line_up) == BATCH * 2 * (3 * macs - CONV1)
 
 
 @pytest.mark.parametrize("i, macs", list(enumerate([4_825_800, 3_385_800, 3_525_800, 3_265_800, 2_875_800])))

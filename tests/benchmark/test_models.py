@@ -6,8 +6,10 @@ from torch import nn
 
 from benchmark import registry
 from benchmark.models.cnn import CNNS
-from benchmark.models.line_up import Architecture
+from benchmark.models.line_up import Architecture, LineUp
 from benchmark.models.switch_norm import SwitchNorm2d
+from benchmark.plan import unsupported
+from benchmark.seeds import torch_seeded
 
 
 def parameters(*modules: nn.Module) -> int:
@@ -40,14 +42,142 @@ def test_pooling_before_relu_is_the_same_function():
     assert torch.equal(body(x), usual(x))
 
 
-@pytest.mark.parametrize("name", registry.LINE_UPS)
-@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (3, 16, 16)], ids=str)
-def test_every_line_up_gives_representations_of_the_width_it_says(name, shape):
-    line_up = registry.line_up(name)
-    for architecture in {*line_up.architectures, line_up.small}:
+def by_name() -> dict[str, tuple[LineUp, Architecture]]:
+    """Each network of the catalogue once, with a line-up that has it."""
+    found = {}
+    for line_up in map(registry.line_up, registry.LINE_UPS):
+        for architecture in (*line_up.networks, line_up.small):
+            found.setdefault(f"{architecture.name}-{architecture.width}", (line_up, architecture))
+    return found
+
+
+@pytest.mark.parametrize("line_up, architecture", by_name().values(), ids=by_name())
+def test_every_network_gives_representations_of_the_width_it_says(line_up, architecture):
+    """Of three channels at the usual size and of one at the smallest."""
+    for shape in [(3, 32, 32), (1, line_up.min_size, line_up.min_size)]:
         with torch.device("meta"):
             out = architecture.extractor(shape, architecture.width)(torch.empty(2, *shape))
-        assert out.shape == (2, architecture.width), architecture.name
+        assert out.shape == (2, architecture.width)
+
+
+@pytest.mark.parametrize("name", registry.LINE_UPS)
+def test_every_small_network_can_have_any_width(name):
+    line_up = registry.line_up(name)
+    shape = (1, line_up.min_size, line_up.min_size)
+    with torch.device("meta"):
+        assert line_up.small.extractor(shape, 77)(torch.empty(2, *shape)).shape == (2, 77)
+
+
+STEM = 64 * 3 * (49 - 9)  # fewer weights in a 3x3 than in a 7x7 convolution
+PUBLISHED = {  # torchvision's counts with a classifier of 1,000 classes, which is taken off, stems and patches replaced
+    "resnet18": 11_689_512 - 513_000 - STEM,
+    "resnet34": 21_797_672 - 513_000 - STEM,
+    "resnet50": 25_557_032 - 2_049_000 - STEM,
+    "resnet101": 44_549_160 - 2_049_000 - STEM,
+    "resnet152": 60_192_808 - 2_049_000 - STEM,
+    "googlenet": 6_624_904 - 1_025_000 - STEM,
+    "mobilenet_v2": 3_504_872 - 1_281_000,
+    "vit_b_4": 86_567_656 - 769_000 - 768 * 3 * (16**2 - 4**2) - 768 * (14**2 - 8**2),
+    "vit_b_8": 88_224_232 - 769_000 - 768 * 3 * (32**2 - 8**2) - 768 * (7**2 - 4**2),
+}
+BY_HAND = {  # convolutions and batch norms, stage by stage; the CNN with its header has 878,538 in HtFLlib
+    "fedavg_cnn": 878_538 - 5_130,
+    "resnet4": 1_856 + 73_984,
+    "resnet6": 1_856 + 73_984 + 230_144,
+    "resnet8": 1_856 + 73_984 + 230_144 + 919_040,
+    "resnet10": 5_418_792 - 513_000 - STEM,  # torchvision's own class with one block a stage
+}
+
+
+@pytest.mark.parametrize("name, count", (PUBLISHED | BY_HAND).items())
+def test_parameters_of_the_groups_networks(name, count):
+    groups = [registry.line_up(group).networks for group in ("mixed10", "fe9")]
+    architecture = next(a for networks in groups for a in networks if a.name == name)
+    with torch.device("meta"):
+        assert parameters(architecture.extractor((3, 32, 32), architecture.width)) == count
+
+
+def test_the_groups_are_htfllib_s():
+    resnets = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+    fe8 = ["fedavg_cnn", "googlenet", "mobilenet_v2", *resnets]
+    composition = {
+        "fe2": ["fedavg_cnn", "resnet18"],
+        "fe3": ["resnet10", "resnet18", "resnet34"],
+        "fe4": ["fedavg_cnn", "googlenet", "mobilenet_v2", "resnet18"],
+        "fe5": ["googlenet", "mobilenet_v2", "resnet18", "resnet34", "resnet50"],
+        "fe8": fe8,
+        "fe9": ["resnet4", "resnet6", "resnet8", "resnet10", *resnets],
+        "mixed10": [*fe8, "vit_b_4", "vit_b_8"],
+    }
+    for name, networks in composition.items():
+        line_up = registry.line_up(name)
+        assert [a.name for a in line_up.architectures] == networks
+        assert {a.width for a in (*line_up.architectures, line_up.small)} == {512}
+
+
+def test_a_transformer_sees_a_picture_of_any_shape_in_the_middle():
+    vit = registry.line_up("mixed10").networks[-1]
+    with torch.device("meta"):
+        padding, net = vit.extractor((1, 20, 28), vit.width)
+    assert padding(torch.ones(1, 1, 20, 28)).sum() == 20 * 28
+    assert padding(torch.ones(1, 1, 20, 28))[0, 0, 6:26, 2:30].all()
+    assert net.encoder.pos_embedding.shape == (1, 4 * 4 + 1, 768)
+
+
+def test_adapters_bring_all_networks_to_one_width():
+    """Pooling averages neighbours and has nothing to learn; a projection has weights and a bias."""
+    native = registry.line_up("resnet3+adapter=none")
+    pooled, projected = (registry.line_up(f"resnet3+adapter={adapter}+width=128") for adapter in ("pool", "linear"))
+    assert [a.width for a in native.architectures] == [64, 128, 256]
+    assert [a.width for a in (*pooled.architectures, pooled.small)] == [128] * 4
+    x, learned = torch.randn(2, 3, 8, 8), []
+    by_hand = (lambda r: r.repeat_interleave(2, 1), lambda r: r, lambda r: r.unflatten(1, (128, 2)).mean(2))
+    for i, pool in enumerate(by_hand):
+        old, averaged, mapped = (built(line_up.architectures[i]).eval() for line_up in (native, pooled, projected))
+        torch.testing.assert_close(averaged(x), pool(old(x)))
+        learned.append([parameters(net) - parameters(old) for net in (averaged, mapped)])
+    assert learned == [[0, 64 * 128 + 128], [0, 0], [0, 256 * 128 + 128]]
+
+
+def built(architecture: Architecture) -> nn.Module:
+    with torch_seeded("init", seed=0):
+        return architecture.extractor((3, 8, 8), architecture.width)
+
+
+def test_different_headers():
+    line_up = registry.line_up("headers4")
+    hand = [512 * 10 + 10, *(512 * h + h + h * 10 + 10 for h in (512, 256, 128))]
+    assert [parameters(a.header(10)) for a in line_up.architectures] == hand
+    assert len({a.name for a in line_up.architectures}) == 4
+    assert [a.hidden for a in registry.line_up("mixed10").architectures] == [()] * 8 + [(768,)] * 2
+
+
+@pytest.mark.parametrize("line_up, first, other", [("headers4", "resnet34", "resnet34-h512"), ("fe2", None, None)])
+def test_a_method_that_shares_the_header_says_beforehand_that_headers_differ(line_up, first, other, make_task):
+    task = make_task((4,) * 4, line_up=registry.line_up(line_up), shape=(3, 16, 16))
+    reason = unsupported(registry.method("lg-fedavg")[0], task)
+    assert reason == (f"it shares the header, which differs between {first} and {other}" if first else None)
+
+
+def test_the_cheapest_line_up_trains_all_that_it_has(make_task, federate):
+    """Statistics of batch norm too; on pictures of 16x16 and one channel."""
+    task = make_task(line_up=registry.line_up("resnet3"), shape=(1, 16, 16))
+    federation, (record,) = federate(registry.method("standalone")[0], task, rounds=1)
+    assert 0 < record["train_loss"] < 10
+    for k, state in federation.states.items():
+        before = federation.engine.initial_state(k)["extractor"]
+        moved = {name for name, tensor in state["extractor"].items() if not torch.equal(tensor, before[name])}
+        assert moved == before.keys()
+
+
+def test_the_cheapest_line_up_is_a_function_of_the_seed(make_task, federate, same):
+    """Under a method that shares the small network, on pictures of 8x8."""
+    line_up, fml = registry.line_up("resnet3"), registry.method("fml")[0]
+    first, again, other = (
+        federate(fml, make_task(line_up=line_up, shape=(3, 8, 8), seed=seed), rounds=1)[0].states for seed in (0, 0, 1)
+    )
+    assert same(first, again)
+    assert not same(first, other)
 
 
 def test_clients_get_architectures_in_turn():

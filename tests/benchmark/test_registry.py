@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from benchmark import registry
+from benchmark.config import FederationConfig, RunSpec
 from benchmark.errors import RequestError, unknown
 
 MINE = '''
@@ -213,3 +214,109 @@ def test_a_module_needs_a_file(package, tmp_path):
         with pytest.raises(RequestError) as error:
             registry.module_of(text)
         assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text, name, widths",
+    [
+        ("fe4", "fe4", [512] * 4),
+        ("fe4+width=512+adapter=pool", "fe4", [512] * 4),
+        ("fe4+width=64+adapter=linear", "fe4+adapter=linear+width=64", [64] * 4),
+        ("fe4+adapter=none", "fe4+adapter=none", [512, 1024, 1280, 512]),
+        ("vision4-native+adapter=none", "vision4-native", [512, 1280, 1024, 1280]),
+        ("vision4-native+adapter=linear+width=0256", "vision4-native+adapter=linear+width=256", [256] * 4),
+        ("cnn5+adapter=pool", "cnn5+adapter=pool", [500] * 5),
+    ],
+)
+def test_a_line_up_s_full_name_tells_its_options_but_not_its_defaults(text, name, widths):
+    line_up = registry.line_up(text)
+    assert line_up.name == name
+    assert [a.width for a in line_up.architectures] == widths
+    assert registry.line_up(name).options == line_up.options
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("fe44", "unknown line-up of models 'fe44'; did you mean 'fe4'?"),
+        ("fe4+adapter=mean", "adapter of fe4 should be 'pool', 'linear' or 'none', not 'mean'"),
+        ("fe4+width=0", "width of fe4 should be greater than or equal to 1, not '0'"),
+        ("fe4+width=1.5", "width of fe4 should be a valid integer, not '1.5'"),
+        ("fe4+widths=3", "unknown option of fe4 'widths'; did you mean 'width'?"),
+        ("fe4+linear", "'linear' in 'fe4+linear' is no option; write fe4+key=value"),
+        ("fe4+width=3+width=4", "width stands twice in 'fe4+width=3+width=4'"),
+        ("cnn5+width=64", "cnn5+width=64 has no adapter that would give that width; add +adapter=linear"),
+        ("nowhere/models.py", "there is no file nowhere/models.py"),
+        ("benchmark.errors", "benchmark.errors must define LINE_UP, which is a LineUp, or LINE_UPS, a list of them"),
+        ("benchmark.models.cnn:cnn5", "cnn5 is the name of a line-up that is here already"),
+    ],
+)
+def test_a_wrong_line_up_says_what_would_be_right(text, message):
+    with pytest.raises(RequestError) as error:
+        registry.line_up(text)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+OWN = """
+from torch import nn
+from benchmark.api import Architecture, LineUp, Shape
+
+def flat(input_shape: Shape, width: int) -> nn.Module:
+    channels, height, breadth = input_shape
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * breadth, width), nn.ReLU())
+
+NETWORKS = tuple(Architecture(f"flat{width}", flat, width) for width in (8, 16))
+"""
+ONE = OWN + 'LINE_UP = LineUp("flats", "two flat networks", NETWORKS, NETWORKS[0], min_size=4)\n'
+TWO = OWN + 'LINE_UPS = [LineUp(name, "flat", NETWORKS, NETWORKS[0], min_size=4) for name in ("a", "b")]\n'
+
+
+def test_a_line_up_of_one_s_own_by_path_and_from_an_installed_package(package, tmp_path):
+    dotted = package("nets", ONE)
+    line_up = registry.line_up(str(tmp_path / "somebodys" / "nets.py"))
+    assert (line_up.name, line_up.source_hash) == ("flats", hashlib.sha256(ONE.encode()).hexdigest()[:16])
+    assert registry.line_up(dotted).source_hash == line_up.source_hash
+    adapted = registry.line_up(f"{dotted}+adapter=linear+width=4")
+    assert (adapted.name, adapted.source_hash) == ("flats+adapter=linear+width=4", line_up.source_hash)
+    assert [a.width for a in adapted.architectures] == [4, 4]
+    assert registry.line_up("cnn5").source_hash is None
+
+
+def test_one_of_several_line_ups_in_a_module(package, tmp_path):
+    dotted = package("nets", TWO)
+    for place in (dotted, str(tmp_path / "somebodys" / "nets.py")):
+        assert registry.line_up(f"{place}:b").name == "b"
+        with pytest.raises(RequestError, match=r"nets(\.py)? defines a, b; write .*nets(\.py)?:a for the first"):
+            registry.line_up(place)
+        with pytest.raises(RequestError, match="unknown line-up of .* 'c'; there are: a, b"):
+            registry.line_up(f"{place}:c")
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (OWN, "must define LINE_UP"),
+        (OWN + "LINE_UP = NETWORKS", "must define LINE_UP"),
+        (OWN + "LINE_UPS = 3", "must define LINE_UP"),
+        (TWO.replace('("a", "b")', '("a", "a")'), "defines two line-ups called a; rename one"),
+        (ONE.replace('"flats"', '"fe2"'), "fe2 is the name of a line-up that is here already; rename it"),
+        (ONE.replace('"flats"', '"a+b"'), "'a\\+b' has a \\+ or a comma in it"),
+        (ONE.replace('"flats"', '"a/b"'), "line-up 'a/b' can't name a folder"),
+        (ONE.replace("flat{width}", "flat"), "flats needs networks, and two that differ need two names"),
+        (ONE.replace("NETWORKS, N", "(), N"), "flats needs networks"),
+    ],
+)
+def test_a_file_that_is_no_line_up(tmp_path, content, message):
+    (tmp_path / "bad.py").write_text(content)
+    with pytest.raises(RequestError, match=message):
+        registry.line_up(str(tmp_path / "bad.py"))
+
+
+def test_a_run_on_a_line_up_of_one_s_own_is_another_when_its_file_changes():
+    spec = dict(dataset="d", data_hash="0", method=registry.method("standalone")[1], partition="iid", seed=0)
+    keys = [
+        RunSpec(**spec, models="mine", models_hash=models_hash, federation=FederationConfig()).key
+        for models_hash in (None, "1" * 16, "2" * 16)
+    ]
+    assert len(set(keys)) == 3

@@ -1,0 +1,75 @@
+"""Modules of one's own: a method, a data set or a line-up that lies outside the catalogue."""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from benchmark.errors import RequestError
+
+
+def is_module(text: str) -> bool:
+    """Whether a text stands for a module of one's own: a path, or a dotted name."""
+    return "/" in text or "." in text
+
+
+def is_path(text: str) -> bool:
+    """Whether a text stands for a file."""
+    return "/" in text or text.endswith(".py")
+
+
+def name_of(text: str) -> str:
+    """What a module of one's own is called: my/fed_foo.py and my_package.fed_foo are fed-foo."""
+    last = Path(text).stem if is_path(text) else text.rpartition(".")[2]
+    return last.replace("_", "-")
+
+
+def module_of(text: str) -> tuple[ModuleType, str]:
+    """The module at a path, or of a dotted name that is installed, and the first 16 digits of its file's SHA-256.
+
+    Raises RequestError, in one line, where there is none or where it can't be imported.
+    """
+    path = source_file(text)
+    source_hash = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    with _importing(text):
+        if not is_path(text):
+            return importlib.import_module(text), source_hash
+        spec = importlib.util.spec_from_file_location(f"{path.stem}_{source_hash}", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module.__name__] = module  # dataclasses looks a class's module up there
+        spec.loader.exec_module(module)
+        return module, source_hash
+
+
+def source_file(text: str) -> Path:
+    """The .py file that a path or a dotted name stands for. Raises RequestError."""
+    if is_path(text):
+        if Path(text).suffix != ".py" or not Path(text).is_file():
+            raise RequestError(f"there is no file {text}; give the path of a .py file or the dotted name of a module")
+        return Path(text).resolve()
+    if not all(part.isidentifier() for part in text.split(".")) or "." not in text:
+        raise RequestError(f"{text!r} names no module; give the path of a .py file or a name such as my_package.mine")
+    with _importing(text):
+        spec = importlib.util.find_spec(text)  # imports the package
+    if spec is None:
+        raise RequestError(f"there is no module {text} in {text.rpartition('.')[0]}; is the name spelt right?")
+    if not spec.has_location or not str(spec.origin).endswith(".py"):
+        raise RequestError(f"{text} is no module with a .py file of its own; give one that is")
+    return Path(str(spec.origin)).resolve()
+
+
+@contextmanager
+def _importing(text: str) -> Iterator[None]:
+    """Whatever goes wrong in somebody's module, in one line."""
+    try:
+        yield
+    except RequestError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RequestError(f"{text} can't be imported: {reason}") from error
