@@ -104,11 +104,13 @@ def _few(arrays: Arrays) -> Arrays:
 
 
 def _line_up(arrays: Arrays) -> LineUp:
+    """The first with the fewest networks among those of the catalogue that take images of this size."""
     side = min(arrays.x_train.shape[1:3])
-    known = sorted(map(registry.line_up, registry.LINE_UPS), key=lambda it: (it.min_size, len(it.architectures)))
-    if known[0].min_size > side:
-        raise Broken(f"its images have {side} pixels a side, and no line-up takes fewer than {known[0].min_size}")
-    return known[0]
+    line_ups = [registry.line_up(name) for name in registry.LINE_UPS]
+    if not (able := [line_up for line_up in line_ups if line_up.min_size <= side]):
+        least = min(line_up.min_size for line_up in line_ups)
+        raise Broken(f"its images have {side} pixels a side, and no line-up takes fewer than {least}")
+    return min(able, key=lambda line_up: len(line_up.networks))
 
 
 CHECKS = (

@@ -7,7 +7,6 @@ set; a .py file or the dotted name of a module is what it defines, a Method, LIN
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from benchmark import registry
@@ -43,12 +42,12 @@ def targets_of(text: str, data: Path) -> list[Target]:
     name = text.partition("+")[0]
     if name in registry.names("methods"):
         return [_method(text)]
-    if text in registry.LINE_UPS:
+    if name in registry.LINE_UPS:
         return [_line_up(text, registry.line_up(text))]
     if text in registry.names("datasets.sources") or _is_data(text, data):
         return [_data(text, data)]
     if registry.is_module(name):
-        return _of_module(text, registry.module_of(name)[0], data)
+        return _of_module(text, name.partition(":")[0], data)
     known = [*registry.names("methods"), *registry.LINE_UPS, *registry.names("datasets.sources")]
     raise unknown("method, line-up or data set", text, known)
 
@@ -73,23 +72,25 @@ def _is_data(text: str, data: Path) -> bool:
     return path.suffix == ".npz" or path.is_dir() or ("/" not in text and (data / f"{text}.npz").is_file())
 
 
-def _of_module(text: str, module: ModuleType, data: Path) -> list[Target]:
+def _of_module(text: str, file: str, data: Path) -> list[Target]:
+    """What a module of one's own defines; text may have more than the file, a name after : or settings after +."""
+    module, _ = registry.module_of(file)
     own = [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__]
-    line_ups = [*getattr(module, "LINE_UPS", ()), *([module.LINE_UP] if hasattr(module, "LINE_UP") else ())]
     defined = {
         "a Method": any(issubclass(cls, Method) for cls in own),
-        "LINE_UP or LINE_UPS": bool(line_ups),
+        "LINE_UP or LINE_UPS": hasattr(module, "LINE_UP") or hasattr(module, "LINE_UPS"),
         "SOURCE": hasattr(module, "SOURCE"),
     }
     match [what for what, there in defined.items() if there]:
         case ["a Method"]:
             return [_method(text)]
         case ["LINE_UP or LINE_UPS"]:
-            return [_line_up(text, found) for found in line_ups]
+            found = registry.own_line_ups(file) if text == file else [registry.line_up(text)]
+            return [_line_up(text, line_up) for line_up in found]
         case ["SOURCE"]:
             return [_data(text, data)]
-        case found:
-            has = " and ".join(found) or "nothing to check"
+        case several:
+            has = " and ".join(several) or "nothing to check"
             raise RequestError(f"{text} defines {has}; it is to define a Method, or LINE_UP or LINE_UPS, or SOURCE")
 
 
@@ -98,10 +99,8 @@ def _method(text: str) -> Target:
     return Target(text, "method", spec.label, method)
 
 
-def _line_up(text: str, found: object) -> Target:
-    if not isinstance(found, LineUp):
-        raise RequestError(f"{text}: LINE_UP and what is in LINE_UPS are LineUp, not {type(found).__name__}")
-    return Target(text, "line-up", found.name, found)
+def _line_up(text: str, line_up: LineUp) -> Target:
+    return Target(text, "line-up", line_up.name, line_up)
 
 
 def _data(text: str, data: Path) -> Target:

@@ -19,7 +19,7 @@ from benchmark.models.line_up import LineUp, Shape
 from benchmark.plan import unsupported
 from benchmark.task import Task
 
-BATCH_NORM = "vision4"
+BATCH_NORM = "resnet3"
 """The cheapest line-up of the catalogue with batch normalisation in convolutional networks."""
 ODD: Mapping[str, tuple[tuple[int, ...], list[tuple[int, ...]] | None, dict[str, Any]]] = {
     "a client with one sample": ((1, 8, 6), None, {}),

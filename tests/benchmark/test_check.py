@@ -82,6 +82,11 @@ def test_a_name_of_the_catalogue_is_what_it_names(here):
     assert targets.targets_of(str(path), here)[0].name == "fedmoe"
 
 
+def test_one_line_up_of_several_and_its_options(here):
+    named = {text: [t.name for t in targets.targets_of(text, here)] for text in ("my/nets.py:two", "cnn5+adapter=pool")}
+    assert named == {"my/nets.py:two": ["two"], "cnn5+adapter=pool": ["cnn5+adapter=pool"]}
+
+
 def test_a_check_that_does_not_hold_is_exit_code_1(here, capsys):
     code, document = found(capsys, "my/mine.py")
     assert (code, document["ok"]) == (1, False)
@@ -128,7 +133,7 @@ def test_a_source_that_fails_fails_its_first_check(here, capsys):
     "target, message",
     [
         ("fedmo", "unknown method, line-up or data set 'fedmo'; did you mean 'fedmoe'?"),
-        ("cnn1+gate=static", "unknown method, line-up or data set 'cnn1+gate=static'"),
+        ("cnn1+gate=static", "unknown option of cnn1 'gate'"),
         ("my/nowhere.py", "there is no file my/nowhere.py"),
         ("my/nowhere.npz", "there is no file my/nowhere.npz"),
         ("my/mine.py+force=2", "unknown hyper-parameter of mine 'force'"),
@@ -137,7 +142,8 @@ def test_a_source_that_fails_fails_its_first_check(here, capsys):
             "my/nothing.py defines nothing to check; it is to define a Method",
         ),
         ("my/both.py", "my/both.py defines a Method and SOURCE"),
-        ("my/nets.py", "LINE_UP and what is in LINE_UPS are LineUp, not int"),
+        ("my/nets.py", "my/nets.py must define LINE_UP, which is a LineUp, or LINE_UPS, a list of them"),
+        ("cnn1+width=3", "cnn1+width=3 has no adapter"),
         ("my/wrong.py", "my/wrong.py can't be imported: ZeroDivisionError"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Each check of a line-up catches what it is for; those of the catalogue pass."""
+"""Each check of a line-up catches what it is for; those of the catalogue pass (the large ones take minutes)."""
 
 import numpy as np
 import pytest
@@ -99,8 +99,8 @@ def test_every_check_has_a_line_up_that_fails_it():
     assert {check for check, *_ in BROKEN.values()} == {check.name for check in CHECKS}
 
 
-@pytest.mark.parametrize("name", registry.LINE_UPS)
-def test_the_line_ups_here_pass(name):
+@pytest.mark.parametrize("name", ["cnn5", "cnn1", "resnet3", "vision4-native", "cnn1+adapter=linear+width=32"])
+def test_line_ups_of_the_catalogue_pass(name):
     assert [(r.check.name, r.problem) for r in examine(CHECKS, registry.line_up(name)) if r.verdict != "holds"] == []
 
 
