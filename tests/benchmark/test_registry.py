@@ -1,7 +1,9 @@
 import dataclasses
 import hashlib
 import importlib
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -289,7 +291,7 @@ def test_one_of_several_line_ups_in_a_module(package, tmp_path):
         assert registry.line_up(f"{place}:b").name == "b"
         with pytest.raises(RequestError, match=r"nets(\.py)? defines a, b; write .*nets(\.py)?:a for the first"):
             registry.line_up(place)
-        with pytest.raises(RequestError, match="unknown line-up of .* 'c'; there are: a, b"):
+        with pytest.raises(RequestError, match=r"unknown line-up of .* 'c'; there are: a, b"):
             registry.line_up(f"{place}:c")
 
 
@@ -314,9 +316,23 @@ def test_a_file_that_is_no_line_up(tmp_path, content, message):
 
 
 def test_a_run_on_a_line_up_of_one_s_own_is_another_when_its_file_changes():
-    spec = dict(dataset="d", data_hash="0", method=registry.method("standalone")[1], partition="iid", seed=0)
-    keys = [
-        RunSpec(**spec, models="mine", models_hash=models_hash, federation=FederationConfig()).key
-        for models_hash in (None, "1" * 16, "2" * 16)
-    ]
-    assert len(set(keys)) == 3
+    spec = RunSpec(
+        dataset="d",
+        data_hash="0",
+        method=registry.method("standalone")[1],
+        partition="iid",
+        models="mine",
+        federation=FederationConfig(),
+        seed=0,
+    )
+    assert len({spec.model_copy(update={"models_hash": text}).key for text in (None, "1" * 16, "2" * 16)}) == 3
+
+
+def test_the_line_up_in_the_readme_works(tmp_path, make_task, federate):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (example,) = [block for block in re.findall("```python\n(.*?)```", readme, re.S) if "LINE_UP = " in block]
+    (tmp_path / "models.py").write_text(example)
+    for text, widths in [("", [32, 32]), ("+adapter=none", [32, 64])]:
+        line_up = registry.line_up(f"{tmp_path / 'models.py'}{text}")
+        federation, _ = federate(registry.method("fml")[0], make_task(line_up=line_up), rounds=1)
+        assert list(federation.task.widths.values()) == widths

@@ -19,7 +19,7 @@ from benchmark.report import write
 from benchmark.report.across import common, ranking_table, varying
 from benchmark.report.differences import difference_table
 from benchmark.report.formats import as_latex, as_markdown, commands, write_table
-from benchmark.report.frame import read_experiment
+from benchmark.report.frame import names_of, read_experiment
 from benchmark.report.notes import footnotes
 from benchmark.report.tables import accuracy_table, budget_table, cost_table, main_table
 from benchmark.report.write import Options, write_report
@@ -486,3 +486,10 @@ def test_what_lies_beside_a_result_does_not_keep_it_from_its_report(results, wit
     note = "a, seed 0: it went on after round 1 with other packages: its numbers can't be had again"
     assert footnotes(found) == [note]
     assert texts(main_table(found, "standalone"))["a"]["Accuracy [%]"] == "85.00"
+
+
+def test_comparisons_are_named_after_what_differs_though_some_do_not_have_it():
+    """A line-up of the catalogue has no hash of a file; two versions of one's own differ in nothing else."""
+    settings = [{"dataset": "d", "models": "cnn5", "seed": 0}]
+    settings += [{"dataset": "d", "models": "mine", "seed": 0, "models_hash": text} for text in ("1", "2")]
+    assert names_of(settings) == ["d-models=cnn5", "d-models=mine-models_hash=1", "d-models=mine-models_hash=2"]
