@@ -162,9 +162,8 @@ class EagerEngine:
             module.train(name in trained).requires_grad_(name in trained)
             if name in trained and (tensors := list(module.parameters())):
                 groups.append({"params": tensors, "lr": phase.lr.get(name, self.config.lr)})
-        return torch.optim.SGD(
-            groups, lr=self.config.lr, momentum=self.config.momentum, weight_decay=self.config.weight_decay, fused=True
-        )
+        decay = self.config.weight_decay if phase.weight_decay is None else phase.weight_decay
+        return torch.optim.SGD(groups, lr=self.config.lr, momentum=self.config.momentum, weight_decay=decay, fused=True)
 
     def _loss(self, client: Client, phase: Phase, batches: Indices) -> Tensor:
         drawn = [Batch(*self.task.batch(indices)) for indices in batches]

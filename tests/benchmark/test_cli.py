@@ -354,6 +354,10 @@ BAD = {
         ["--methods", "lg-fedavg", "--models", "vision4-native"],
         "shares the header, which differs between resnet18",
     ),
+    "one network": (
+        ["--methods", "standalone,fedavg", "--models", "cnn5"],
+        "fedavg can't use the line-up cnn5: it shares the extractor, which differs between cnn-1 and cnn-2",
+    ),
     "no such file": (["--datasets", "mine/tony.npz"], "there is no file or folder mine/tony.npz"),
     "damaged file": (["--datasets", "mine/bad.npz"], "mine/bad.npz can't be read: it is damaged or no .npz file"),
     "wrong keys": (["--datasets", "mine/keys.npz"], "mine/keys.npz has no y_train, x_test, y_test, it has x_train"),

@@ -1,4 +1,5 @@
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -6,7 +7,9 @@ import torch
 from benchmark.cost import Stopwatch
 from benchmark.errors import Diverged
 from benchmark.federation import Federation
+from benchmark.models.line_up import LineUp
 from methods.fedmoe import FedMoE
+from methods.fedrep import FedRep
 from methods.fml import FML
 from methods.standalone import Standalone
 
@@ -65,3 +68,35 @@ def test_weight_decay_momentum_and_epochs_reach_the_optimiser(make_task, federat
         except RuntimeError as error:
             pytest.fail(f"{option}: {error}")
         assert not same(plain.states, other.states), option
+
+
+def test_what_stands_still_in_a_phase_is_in_evaluation_mode_and_has_no_gradient(make_task, federate, alike):
+    seen = []
+
+    class Watched(FedRep):
+        def loss(self, client, batch):
+            layers = client.extractor[1], client.header
+            seen.append([(layer.training, layer.weight.requires_grad) for layer in layers])
+            return super().loss(client, batch)
+
+    federate(Watched(), make_task((4, 4), line_up=alike), rounds=1)
+    moves, stands = (True, True), (False, False)
+    turns = [phase for before, phase in pairwise([None, *seen]) if phase != before]
+    assert turns == [[stands, moves], [moves, stands]] * 2
+
+
+def test_running_means_stand_still_with_their_part(make_task, federate, mixed, same):
+    """Batch normalisation in a still extractor leaves its running means alone."""
+
+    class HeaderAlone(FedRep):
+        def phases(self):
+            return super().phases()[:1]
+
+    normalised = LineUp("normalised", "", (mixed.architectures[2],), mixed.architectures[2], min_size=4)
+    task = make_task((4, 4), line_up=normalised)
+    still, _ = federate(HeaderAlone(), task, rounds=1)
+    trained, _ = federate(FedRep(), task, rounds=1)
+    first = FedRep().server_init(task)["extractor"]
+    assert same(still.server["extractor"], dict(first))
+    assert not same(trained.server["extractor"]["2.running_mean"], first["2.running_mean"])
+    assert trained.server["extractor"]["2.num_batches_tracked"] == 1  # one pass of one step over the extractor
