@@ -5,11 +5,12 @@
 torch is imported by the commands that need it, when they run.
 """
 
+import contextlib
 import json
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,9 +18,6 @@ from benchmark import __version__
 from benchmark.arguments import AXES, FEDERATION, budgets_of, experiments_of, request_of, targets_of
 from benchmark.errors import RequestError, StorageError
 from benchmark.files import check_writable
-
-if TYPE_CHECKING:
-    from benchmark.runner import Outcome
 
 PYTHON = ("python", "-m", "benchmark")
 PROGRAM = shlex.join(PYTHON)
@@ -67,6 +65,7 @@ def cli() -> None:
     python -m benchmark run                                        the demo, about a minute
     python -m benchmark run --methods fedmoe,fml --datasets cifar10,cifar100
     python -m benchmark report                                     tables and figures anew
+    python -m benchmark check my/method.py                         does one's own method do what all must?
     """
 
 
@@ -98,7 +97,8 @@ def run(
     **given: str | None,
 ) -> int:
     """Run every method on every data set, and write the report. Without arguments: the demo."""
-    from benchmark.display import display
+    from benchmark.display import display, show_outcomes
+    from benchmark.outcomes import document, rows
     from benchmark.plan import plan
     from benchmark.runner import execute_all
 
@@ -112,9 +112,9 @@ def run(
     with display(quiet=as_json) as shown:
         outcomes = execute_all(runs, request, shown)
     if as_json:
-        click.echo(json.dumps(_document(request.experiment, outcomes), indent=1))
+        click.echo(json.dumps(document(request.experiment, outcomes), indent=1))
     else:
-        _show(outcomes)
+        show_outcomes(rows(outcomes))
     failed = [o for o in outcomes if o.status != "done"]
     for o in failed:
         click.echo(f"{o.status}: {o.spec.method.label} on {o.spec.dataset}: {o.reason}", err=True)
@@ -225,12 +225,44 @@ def compare(
     return 1 if regressed else 0
 
 
+@cli.command()
+@click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
+@_folder("data", "Where data sets are kept as <name>.npz.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def check(targets: tuple[str, ...], data: Path, as_json: bool) -> int:
+    """Test methods, line-ups and data sets by the suite that those here pass; exit code 1 where a check does not hold.
+
+    A TARGET is a name in the catalogue of methods (with +key=value for other hyper-parameters), line-ups or data sets,
+    looked up in this order; or an .npz file or a folder of images: a data set; or a .py file or the dotted name of a
+    module: what it defines, a Method, LINE_UP or LINE_UPS, or SOURCE.
+    """
+    from benchmark.conformance.targets import document, targets_of
+    from benchmark.display import show_results
+
+    with contextlib.redirect_stdout(sys.stderr):  # what somebody's module prints
+        found = [target for text in targets for target in targets_of(text, data)]
+    examined = []
+    for target in found:
+        examined.append((target, target.examine()))
+        if not as_json:
+            show_results(f"{target.kind} {target.name}", examined[-1][1])
+    results = [result for _, some in examined for result in some]
+    broken = [result for result in results if result.verdict == "broken"]
+    if as_json:
+        click.echo(json.dumps(document(examined), indent=1))
+    else:
+        click.echo(f"{len(results)} checks, {len(broken) or 'nothing'} broken")
+    return 1 if broken else 0
+
+
 @cli.command(name="list")
 @click.argument("what", type=click.Choice(["methods", "datasets", "models", "partitions", "presets"]))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def list_(what: str, as_json: bool) -> None:
     """Say what there is."""
-    entries = _listing(what)
+    from benchmark.listing import listing
+
+    entries = listing(what)
     if as_json:
         click.echo(json.dumps(entries, indent=1))
         return
@@ -271,69 +303,3 @@ def document(only_check: bool, keep_costs: bool) -> int:
             pages.write(change)
             click.echo(f"written: {change.file.relative_to(root)}")
     return 1 if left else 0
-
-
-def _document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[str, Any]:
-    runs = [
-        {
-            "dataset": o.spec.dataset,
-            "method": o.spec.method.label,
-            "key": o.spec.key,
-            "status": o.status,
-            "reason": o.reason,
-            "path": str(o.path),
-            "summary": o.summary,
-        }
-        for o in outcomes
-    ]
-    return {"experiment": experiment, "runs": runs}
-
-
-def _show(outcomes: Sequence["Outcome"]) -> None:
-    from benchmark.display import show_outcomes
-
-    def cell(o: "Outcome", name: str, scale: float, form: str) -> str:
-        found = (o.summary or {}).get(name)
-        return "–" if found is None or o.status != "done" else format(found / scale, form)
-
-    show_outcomes(
-        [
-            {
-                "data set": o.spec.dataset,
-                "method": o.spec.method.label,
-                "partition": o.spec.partition,
-                "models": o.spec.models,
-                "N": str(o.spec.federation.clients),
-                "participation": f"{o.spec.federation.participation:g}",
-                "seed": str(o.spec.seed),
-                "accuracy %": cell(o, "accuracy_mean", 1, ".2f"),
-                "up MB": cell(o, "bytes_up", 1e6, ".2f"),
-                "down MB": cell(o, "bytes_down", 1e6, ".2f"),
-                "TFLOP": cell(o, "client_flops", 1e12, ".3f"),
-                "s": cell(o, "client_seconds", 1, ".1f"),
-                "status": o.status,
-            }
-            for o in outcomes
-        ]
-    )
-
-
-def _listing(what: str) -> list[dict[str, Any]]:
-    from benchmark import registry
-
-    if what == "presets":
-        return [
-            {"name": name, "description": registry.preset(name)["description"]}
-            for name in registry.names("benchmark.presets", ".toml")
-        ]
-    if what == "models":
-        return [{"name": name, "description": registry.line_up(name).description} for name in registry.LINE_UPS]
-    packages = {"methods": "methods", "datasets": "datasets.sources", "partitions": "datasets.partitions"}
-    entries: list[dict[str, Any]] = [*registry.described(packages[what])]
-    if what == "partitions":
-        entries += [entry | {"name": f"+{entry['name']}"} for entry in registry.described("datasets.shifts")]
-    if what == "methods":
-        for entry in entries:
-            _, spec = registry.method(entry["name"])
-            entry["hyperparameters"] = [{"name": k, "default": v} for k, v in spec.hyperparameters.items()]
-    return entries

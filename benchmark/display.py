@@ -167,6 +167,15 @@ def show_checks(checks: Sequence[Any]) -> None:
     _console().print(table)
 
 
+def show_results(title: str, results: Sequence[Any]) -> None:
+    """The table of `check`: one row per check, with what holds, or what is wrong."""
+    verdicts = {"holds": "ok", "broken": "BROKEN", "not examined": "–"}
+    table = Table("check", "", "", box=SIMPLE_HEAD, title=escape(title), title_justify="left", title_style="bold")
+    for check, verdict, problem in results:
+        table.add_row(check.name, verdicts[verdict], escape(problem or check.says))
+    _console().print(table)
+
+
 def _console() -> Console:
     """Standard output, wide where nobody watches."""
     console = Console()

@@ -9,6 +9,7 @@ The axes in use:
     training      seed, client, round                dropout, augmentation
     server        seed, round                        whatever a method draws outside of training
     warm-up                                          steps that are counted and thrown away
+    check                                            what a check of the conformance suite draws itself
 
 The method is never an axis: two methods meet the same partition, participants, batches and initial weights, so
 their difference is paired.

@@ -1,4 +1,4 @@
-"""A toy problem that trains in milliseconds, and ways to run methods on it."""
+"""The conformance suite's toy problem, data in files, and stored runs, for tests."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -7,93 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from benchmark.config import FederationConfig, MethodSpec, RunSpec
+from benchmark.conformance.toy import ALIKE, MIXED, federate, make_task, same
 from benchmark.federation import Federation
-from benchmark.method import Method
-from benchmark.models.line_up import Architecture, LineUp
+from benchmark.models.line_up import LineUp
 from benchmark.record import RunFolder, summarise
-from benchmark.task import ClientData, Task
+from benchmark.task import Task
 
 torch.set_num_threads(1)  # toy networks are faster on one, above all on a busy machine
-CPU = torch.device("cpu")
-WIDTH = 6
-
-
-def _linear(input_shape: tuple[int, int, int], width: int) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), width), nn.ReLU())
-
-
-def _convolution(input_shape: tuple[int, int, int], width: int) -> nn.Module:
-    channels, height, breadth = input_shape
-    return nn.Sequential(
-        nn.Conv2d(channels, 3, 3),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(3 * (height - 2) * (breadth - 2), width),
-        nn.ReLU(),
-    )
-
-
-def _normalised(input_shape: tuple[int, int, int], width: int) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), width), nn.BatchNorm1d(width), nn.ReLU())
-
-
-LINEAR = Architecture("linear", _linear, WIDTH)
-CONVOLUTION = Architecture("convolution", _convolution, WIDTH)
-NORMALISED = Architecture("normalised", _normalised, WIDTH)
-MIXED = LineUp("mixed", "three kinds", (LINEAR, CONVOLUTION, NORMALISED), LINEAR, min_size=4)
-ALIKE = LineUp("alike", "one kind", (LINEAR,), LINEAR, min_size=4)
-
-
-def make_task(
-    train_sizes: Sequence[int] = (7, 5, 9),
-    *,
-    line_up: LineUp = MIXED,
-    num_classes: int = 3,
-    shape: tuple[int, int, int] = (2, 5, 5),
-    labels: Sequence[Sequence[int]] | None = None,
-    seed: int = 0,
-) -> Task:
-    """Random images; client k has train_sizes[k] training and 4 test samples, of all classes or of labels[k]."""
-    rng = np.random.default_rng(5)
-    clients, ys, start = [], [], 0
-    for k, size in enumerate(train_sizes):
-        allowed = range(num_classes) if labels is None else labels[k]
-        ys.append(rng.choice(list(allowed), size + 4))
-        indices = torch.arange(start, start + size + 4)
-        clients.append(ClientData(indices[:size], indices[:0], indices[size:]))
-        start += size + 4
-    channels, height, width = shape
-    return Task(
-        images=torch.from_numpy(rng.integers(0, 256, (start, height, width, channels), dtype=np.uint8)),
-        labels=torch.from_numpy(np.concatenate(ys)),
-        mean=torch.full((channels,), 127.5),
-        std=torch.full((channels,), 74.0),
-        num_classes=num_classes,
-        clients=tuple(clients),
-        line_up=line_up,
-        seed=seed,
-    )
-
-
-def federate(method: Method, task: Task, **config: object) -> tuple[Federation, list[dict]]:
-    """The federation after its rounds (two unless told), and its records."""
-    defaults = {"clients": task.num_clients, "rounds": 2, "batch_size": 4, "lr": 0.1}
-    federation = Federation(method, task, FederationConfig(**(defaults | config)), CPU)
-    return federation, list(federation.run())
-
-
-def same(a: object, b: object) -> bool:
-    """Whether two states, messages or values are equal to the bit."""
-    if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
-    if isinstance(a, dict):
-        return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, tuple):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return a == b
 
 
 @pytest.fixture(name="make_task")

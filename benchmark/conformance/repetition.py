@@ -1,0 +1,62 @@
+"""What a method does again: under the same seed, under another, and after an interruption."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.checkpoint import Checkpoint, fingerprint
+from benchmark.conformance.suite import Broken, where
+from benchmark.conformance.toy import federate, same, tensors, toy_federation, toy_task
+from benchmark.method import Method
+from benchmark.task import Task
+
+TIMES = ("seconds", "client_seconds", "server_seconds", "eval_seconds", "clients")
+
+
+def reproducible(method: Method) -> None:
+    """The same seed twice is equal to the bit."""
+    task = toy_task(method)
+    (a, records_a), (b, records_b) = (federate(method, task) for _ in range(2))
+    if not same(a.states, b.states) or not same(a.server, b.server):
+        raise Broken("the same seed gives other weights the second time; draw random numbers with torch alone")
+    for x, y in zip(records_a, records_b, strict=True):
+        if differ := [name for name in x if name not in TIMES and x[name] != y[name]]:
+            raise Broken(f"the same seed gives another {', '.join(differ)} in round {x['round']} the second time")
+
+
+def another_seed(method: Method) -> None:
+    """Another seed gives other weights, and not only through the order of batches."""
+    whole = {"rounds": 1, "batch_size": 16}  # all samples of a client in one batch
+    a, b = (federate(method, toy_task(method, seed=seed), **whole)[0].states for seed in (0, 1))
+    if all(torch.allclose(x, y, atol=1e-4) for x, y in zip(tensors(a), tensors(b), strict=True)):
+        raise Broken("seeds 0 and 1 give the same weights; start from the networks of the task, and seed nothing")
+
+
+def resume(method: Method) -> None:
+    """Gone on from a checkpoint equals never interrupted, to the bit."""
+    for config in ({}, {"participation": 0.4, "momentum": 0.5}):
+        with tempfile.TemporaryDirectory() as folder, where("after two of three rounds"):
+            _resumes(method, toy_task(method), Checkpoint(Path(folder)), rounds=3, **config)
+
+
+def _resumes(method: Method, task: Task, checkpoint: Checkpoint, **config: Any) -> None:
+    whole, again = (toy_federation(method, task, **config) for _ in range(2))
+    for t in range(2):
+        checkpoint.save(whole, whole.round(t), None)
+    manifest = checkpoint.manifest()
+    if manifest is None:
+        raise Broken("the checkpoint can't be read")
+    checkpoint.restore(again, manifest)
+    a, b = whole.round(2), again.round(2)
+    for what, here, there in (
+        ("state of the clients", whole.states, again.states),
+        ("state of the server", whole.server, again.server),
+        ("accuracy", a["post_download"], b["post_download"]),
+        ("training loss", a["train_loss"], b["train_loss"]),
+    ):
+        if not same(here, there):
+            raise Broken(f"the {what} is another when the run goes on; keep all that lasts in the states")
+    if fingerprint(whole) != fingerprint(again):
+        raise Broken("states have their names in another order when the run goes on")

@@ -1,0 +1,109 @@
+"""What is to be checked: from a word on the command line to a method, a line-up or a data set, and its suite.
+
+A text is looked up in this order: the catalogues of methods, line-ups and data sets; an .npz file or a folder is a data
+set; a .py file or the dotted name of a module is what it defines, a Method, LINE_UP or LINE_UPS, or SOURCE.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark import registry
+from benchmark.conformance import datasets, line_ups, methods
+from benchmark.conformance.suite import Check, Result, examine
+from benchmark.errors import RequestError, unknown
+from benchmark.method import Method
+from benchmark.models.line_up import LineUp
+
+SUITES: dict[str, Sequence[Check]] = {
+    "method": methods.CHECKS,
+    "line-up": line_ups.CHECKS,
+    "data set": datasets.CHECKS,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One thing to check: what was typed, its kind, what it is called, and the thing itself."""
+
+    text: str
+    kind: str
+    name: str
+    subject: Any
+
+    def examine(self) -> list[Result]:
+        """The results of its suite."""
+        return examine(SUITES[self.kind], self.subject)
+
+
+def targets_of(text: str, data: Path) -> list[Target]:
+    """What a text names; a module with LINE_UPS names several. Raises RequestError where it names nothing."""
+    name = text.partition("+")[0]
+    if name in registry.names("methods"):
+        return [_method(text)]
+    if name in registry.LINE_UPS:
+        return [_line_up(text, registry.line_up(text))]
+    if text in registry.names("datasets.sources") or _is_data(text, data):
+        return [_data(text, data)]
+    if registry.is_module(name):
+        return _of_module(text, name.partition(":")[0], data)
+    known = [*registry.names("methods"), *registry.LINE_UPS, *registry.names("datasets.sources")]
+    raise unknown("method, line-up or data set", text, known)
+
+
+def document(examined: Iterable[tuple[Target, Sequence[Result]]]) -> dict[str, Any]:
+    """The document that `check --json` prints: what is broken, and every check."""
+    checks = [
+        {
+            **{"target": target.text, "kind": target.kind, "name": target.name},
+            **{"check": check.name, "says": check.says, "verdict": verdict, "problem": problem},
+        }
+        for target, results in examined
+        for check, verdict, problem in results
+    ]
+    broken = [check for check in checks if check["verdict"] == "broken"]
+    return {"ok": not broken, "findings": broken, "checks": checks}
+
+
+def _is_data(text: str, data: Path) -> bool:
+    """Whether it is a file or folder of images, or kept in the data folder."""
+    path = Path(text)
+    return path.suffix == ".npz" or path.is_dir() or ("/" not in text and (data / f"{text}.npz").is_file())
+
+
+def _of_module(text: str, file: str, data: Path) -> list[Target]:
+    """What a module of one's own defines; text may have more than the file, a name after : or settings after +."""
+    module, _ = registry.module_of(file)
+    own = [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__]
+    defined = {
+        "a Method": any(issubclass(cls, Method) for cls in own),
+        "LINE_UP or LINE_UPS": hasattr(module, "LINE_UP") or hasattr(module, "LINE_UPS"),
+        "SOURCE": hasattr(module, "SOURCE"),
+    }
+    match [what for what, there in defined.items() if there]:
+        case ["a Method"]:
+            return [_method(text)]
+        case ["LINE_UP or LINE_UPS"]:
+            found = registry.own_line_ups(file) if text == file else [registry.line_up(text)]
+            return [_line_up(text, line_up) for line_up in found]
+        case ["SOURCE"]:
+            return [_data(text, data)]
+        case several:
+            has = " and ".join(several) or "nothing to check"
+            raise RequestError(f"{text} defines {has}; it is to define a Method, or LINE_UP or LINE_UPS, or SOURCE")
+
+
+def _method(text: str) -> Target:
+    method, spec = registry.method(text)
+    return Target(text, "method", spec.label, method)
+
+
+def _line_up(text: str, line_up: LineUp) -> Target:
+    return Target(text, "line-up", line_up.name, line_up)
+
+
+def _data(text: str, data: Path) -> Target:
+    if text.endswith(".npz") and not Path(text).is_file():
+        raise RequestError(f"there is no file {text}")
+    return Target(text, "data set", registry.name_of(text), datasets.Named(text, data))
