@@ -29,9 +29,8 @@ def decompressed(sent: Weights, like: Weights) -> Weights:
 
 def rank(singular: Tensor, energy: float) -> int:
     """The smallest r, at least 1, so that the first r of the descending singular values hold this share of energy."""
-    squares = singular.double().square()
-    held = squares.cumsum(0) / squares.sum().clamp_min(torch.finfo(torch.float64).tiny)
-    return min(int((held < energy).sum()) + 1, len(singular))
+    held = singular.double().square().cumsum(0)
+    return int((held < energy * held[-1]).sum()) + 1
 
 
 def _factors(key: str, tensor: Tensor, energy: float) -> Weights:
