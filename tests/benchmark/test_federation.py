@@ -1,71 +1,11 @@
-"""Bytes on CIFAR-shaped data equal to the table of the literature; the round as a whole."""
+"""The round as a whole."""
 
 from dataclasses import dataclass
 
-import numpy as np
-import pytest
 import torch
 
 from benchmark import registry
-from benchmark.config import FederationConfig
-from benchmark.federation import Federation
 from benchmark.method import Method
-from benchmark.partition import draw
-from benchmark.task import ClientData, Task
-
-ROW = 500 * 4 + 4
-
-
-def cifar_shaped(num_classes: int, clients: int = 10) -> Task:
-    """Noise in CIFAR's shape, few samples per class, divided as the paper does."""
-    labels = np.repeat(np.arange(num_classes), 200 // num_classes * 3)
-    name, partitioner = registry.partition("pathological", num_classes)
-    division = draw(partitioner, name=name, dataset="noise", labels=labels, clients=clients, validation=0, seed=0)
-    images = np.random.default_rng(0).integers(0, 256, (len(labels), 32, 32, 3), dtype=np.uint8)
-    return Task(
-        images=torch.from_numpy(images),
-        labels=torch.from_numpy(labels),
-        mean=torch.full((3,), 127.5),
-        std=torch.full((3,), 60.0),
-        num_classes=num_classes,
-        clients=tuple(ClientData(*map(torch.from_numpy, splits)) for splits in division.splits),
-        line_up=registry.line_up("cnn5"),
-        seed=0,
-    )
-
-
-@pytest.fixture(scope="module", params=[10, 100], ids=["cifar10", "cifar100"])
-def task(request):
-    return cifar_shaped(request.param)
-
-
-@pytest.mark.parametrize(
-    "name, ten, hundred",
-    [
-        ("fedmoe", (2_660_192, 2_660_192), (2_660_192, 2_660_192)),
-        ("fml", (2_680_232, 2_680_232), (2_860_592, 2_860_592)),
-        ("lg-fedavg", (20_040, 20_040), (200_400, 200_400)),
-        ("standalone", (0, 0), (0, 0)),
-        ("fedproto", (2 * ROW, 10 * ROW), (10 * ROW, 100 * ROW)),
-    ],
-)
-def test_bytes_per_participant_and_round(task, name, ten, hundred):
-    """(up, down). FedProto's from its second round on: in the first no prototype is known."""
-    federation = Federation(
-        registry.method(name)[0], task, FederationConfig(rounds=2, eval_every=2), torch.device("cpu")
-    )
-    _, record = federation.run()
-    expected = ten if task.num_classes == 10 else hundred
-    for client in record["clients"]:
-        assert (sum(client["bytes_up"].values()), sum(client["bytes_down"].values())) == expected
-    assert record["bytes_up"] + record["bytes_down"] == 10 * sum(expected)
-
-
-def test_the_tables_of_the_literature_are_these_sums():
-    assert 2 * 2_660_192 == 5_320_384
-    assert (2 * 2_680_232, 2 * 2_860_592) == (5_360_464, 5_721_184)
-    assert (2 * 20_040, 2 * 200_400) == (40_080, 400_800)
-    assert (2 * ROW + 10 * ROW, 10 * ROW + 100 * ROW) == (4_000 + 20_000 + 12 * 4, 20_000 + 200_000 + 110 * 4)
 
 
 def test_only_participants_send_and_train_but_all_are_evaluated(make_task, federate):
