@@ -7,6 +7,7 @@ from benchmark.errors import RequestError
 from benchmark.method import Batch, Inspection, Method, Phase
 from benchmark.models.line_up import LocalModel
 from benchmark.models.switch_norm import SwitchNorm2d
+from benchmark.partition import cut, dirichlet_shares, fill_up
 from benchmark.progress import Progress
 from benchmark.task import Task
 
@@ -29,5 +30,8 @@ __all__ = [
     "SwitchNorm2d",
     "Task",
     "Weights",
+    "cut",
+    "dirichlet_shares",
+    "fill_up",
     "from_torchvision",
 ]

@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 
 MAIN_METHODS = "fedmoe,fedproto,fml,lg-fedavg,standalone"
 AXES = {
-    "methods": (MAIN_METHODS, "Methods: names, with +key=value for other hyper-parameters, or paths to .py files."),
-    "datasets": ("", "Data sets: names, .npz files or image folders. Without it, the preset demo."),
-    "partition": ("pathological", "How data are divided: pathological[:n], dirichlet:a, iid."),
+    "methods": (MAIN_METHODS, "Methods: names, .py files or dotted modules; +key=value for other hyper-parameters."),
+    "datasets": (
+        "",
+        "Data sets: names, .npz or .py files, dotted modules or image folders. Without it, the preset demo.",
+    ),
+    "partition": (
+        "pathological",
+        "How data are divided: pathological[:n], dirichlet:a, quantity:a, label-quantity:a:q, iid or natural (by "
+        "owner), with +rotated or +recoloured after it where clients see images differently.",
+    ),
     "models": ("cnn5", "Line-ups of local models."),
     "clients": ("10", FederationConfig.model_fields["clients"].description),
     "participation": ("1.0", FederationConfig.model_fields["participation"].description),

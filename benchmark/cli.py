@@ -311,6 +311,8 @@ def _listing(what: str) -> list[dict[str, Any]]:
         return [{"name": name, "description": registry.line_up(name).description} for name in registry.LINE_UPS]
     packages = {"methods": "methods", "datasets": "datasets.sources", "partitions": "datasets.partitions"}
     entries: list[dict[str, Any]] = [*registry.described(packages[what])]
+    if what == "partitions":
+        entries += [entry | {"name": f"+{entry['name']}"} for entry in registry.described("datasets.shifts")]
     if what == "methods":
         for entry in entries:
             _, spec = registry.method(entry["name"])

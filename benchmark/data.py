@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import inspect
 import sys
 import tempfile
 import zipfile
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from benchmark.errors import RequestError
 from benchmark.files import write_whole
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
+OWNERS = ("owners_train", "owners_test")
 LAYOUT = f"keys {', '.join(KEYS)}; x uint8 [n, h, w] or [n, h, w, c], y integers 0 ... C-1"
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".gif", ".tif", ".tiff"}
 
@@ -27,6 +30,8 @@ class Arrays:
     x_train, x_test: [n, h, w, c] uint8
     y_train, y_test: [n] int64, labels 0 ... C-1
     classes:         the C names, in the order of labels
+    owners_train, owners_test: [n] int64, who a sample belongs to (a writer, a patient, a camera), the same number in
+                     both for the same owner; both None where nobody knows
     """
 
     x_train: np.ndarray
@@ -34,13 +39,20 @@ class Arrays:
     x_test: np.ndarray
     y_test: np.ndarray
     classes: tuple[str, ...]
+    owners_train: np.ndarray | None = None
+    owners_test: np.ndarray | None = None
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What there is, by its key in a file, without the names of the classes."""
+        return {key: getattr(self, key) for key in KEYS + OWNERS if getattr(self, key) is not None}
 
     @cached_property
     def hash(self) -> str:
-        """Hex digest of all images and labels."""
+        """Hex digest of all images, labels and, where they are known, owners."""
         digest = hashlib.sha256()
-        for key in KEYS:
-            array = np.ascontiguousarray(getattr(self, key))
+        for key, found in self.arrays.items():
+            array = np.ascontiguousarray(found)
             digest.update(f"{key} {array.shape} {array.dtype}".encode())
             digest.update(array.data)
         return digest.hexdigest()[:16]
@@ -66,6 +78,13 @@ class Arrays:
         """Their labels: [N]."""
         return np.concatenate([self.y_train, self.y_test])
 
+    @property
+    def owners(self) -> np.ndarray | None:
+        """Who they belong to: [N], or None."""
+        if self.owners_train is None or self.owners_test is None:
+            return None
+        return np.concatenate([self.owners_train, self.owners_test])
+
 
 @dataclass(frozen=True)
 class Source:
@@ -86,8 +105,7 @@ def load_dataset(name: str, source: Source, folder: Path) -> Arrays:
     if kept.exists():
         return read_npz(kept)
     try:
-        with tempfile.TemporaryDirectory() as downloads, contextlib.redirect_stdout(sys.stderr):
-            arrays = source.load(Path(downloads))
+        arrays = _loaded(source)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise RequestError(f"{name} can't be fetched ({reason}); put it at {kept} ({LAYOUT})") from error
@@ -95,15 +113,43 @@ def load_dataset(name: str, source: Source, folder: Path) -> Arrays:
     return arrays
 
 
+def own_dataset(name: str, source: object) -> tuple[Arrays, float | None]:
+    """What a source of one's own gives, checked and kept nowhere, and its target accuracy.
+
+    Raises RequestError, whatever goes wrong in it.
+    """
+    if not isinstance(source, Source):
+        what = "has no SOURCE" if source is None else f"has a SOURCE of type {type(source).__name__}"
+        raise RequestError(
+            f"{name} {what}; it needs SOURCE = Source(load), both of benchmark.api, as in datasets/sources"
+        )
+    try:
+        arrays = _loaded(source)
+        return checked(name, **arrays.arrays, classes=np.array(arrays.classes)), source.target
+    except RequestError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RequestError(f"the SOURCE of {name} fails: {reason}") from error
+
+
+def _loaded(source: Source) -> Arrays:
+    with tempfile.TemporaryDirectory() as downloads, contextlib.redirect_stdout(sys.stderr):
+        return source.load(Path(downloads))
+
+
 def read_npz(path: Path) -> Arrays:
-    """A file in the Keras layout; `classes` in it, if any, names the labels. Raises RequestError if it is not one."""
+    """A file in the Keras layout, perhaps with `classes`, the labels' names, and with `owners_train` and `owners_test`.
+
+    Raises RequestError if it is not one.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in KEYS if key not in file]
             if missing:
                 found = ", ".join(file.files) or "nothing"
                 raise RequestError(f"{path} has no {', '.join(missing)}, it has {found}; expected {LAYOUT}")
-            arrays = {key: file[key] for key in KEYS}
+            arrays = {key: file[key] for key in KEYS + OWNERS if key in file}
             names = file.get("classes")
     except RequestError:
         raise
@@ -121,23 +167,34 @@ def checked(
     x_test: np.ndarray,
     y_test: np.ndarray,
     classes: np.ndarray | None = None,
+    owners_train: np.ndarray | None = None,
+    owners_test: np.ndarray | None = None,
 ) -> Arrays:
     """Arrays in canonical shape. Raises RequestError, naming the array, where they are not in the Keras layout."""
 
     def wrong(what: str) -> RequestError:
         return RequestError(f"{name}: {what}; expected {LAYOUT}")
 
-    images, labels = {}, {}
+    def column(key: str, y: np.ndarray) -> np.ndarray:
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+            raise wrong(f"{key} is {y.dtype} {list(y.shape)}")
+        return y.astype(np.int64)
+
+    images, labels, owners = {}, {}, {}
     for split, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
         if x.dtype != np.uint8 or x.ndim not in (3, 4) or 0 in x.shape[1:]:
             raise wrong(f"x_{split} is {x.dtype} {list(x.shape)}")
-        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
-            raise wrong(f"y_{split} is {y.dtype} {list(y.shape)}")
+        labels[split] = column(f"y_{split}", y)
         if len(x) != len(y):
             raise wrong(f"x_{split} has {len(x)} images and y_{split} {len(y)} labels")
         images[split] = x if x.ndim == 4 else x[..., None]
-        labels[split] = y.astype(np.int64)
+    if (owners_train is None) != (owners_test is None):
+        raise wrong(f"it has owners_{'test' if owners_train is None else 'train'} alone, which needs the other")
+    for split, who in (("train", owners_train), ("test", owners_test)):
+        owners[split] = None if who is None else column(f"owners_{split}", who)
+        if who is not None and len(who) != len(labels[split]):
+            raise wrong(f"owners_{split} has {len(who)} owners and y_{split} {len(labels[split])} labels")
     if images["train"].shape[1:] != images["test"].shape[1:]:
         raise wrong(f"x_train is {list(x_train.shape)} and x_test {list(x_test.shape)}")
     pooled = np.concatenate([labels["train"], labels["test"]])
@@ -152,25 +209,34 @@ def checked(
     if count < 2:
         raise wrong("there is only one class")
     names = tuple(str(label) for label in (range(count) if classes is None else classes))
-    return Arrays(images["train"], labels["train"], images["test"], labels["test"], names)
+    return Arrays(
+        images["train"], labels["train"], images["test"], labels["test"], names, owners["train"], owners["test"]
+    )
 
 
-def from_torchvision(name: str, downloads: Path) -> Arrays:
-    """A data set of torchvision.datasets, downloaded; of those whose constructor takes train= or else split=."""
+def from_torchvision(name: str, downloads: Path, *, owner: int | None = None, **keywords: Any) -> Arrays:
+    """A data set of torchvision.datasets, downloaded, its constructor given the keywords.
+
+    Training and test part are asked for by train=, or by split= where the constructor has split= in its stead. owner:
+    the column of the targets that says who a sample belongs to, where they have several, of which the first is the
+    label.
+    """
     from torchvision import datasets  # 85 MiB that only a download needs
 
     dataset = getattr(datasets, name)
+    by_split = "split" in inspect.signature(dataset).parameters and "split" not in keywords
     parts = {}
     for split in ("train", "test"):
-        try:
-            data = dataset(downloads, train=split == "train", download=True)
-        except TypeError:
-            data = dataset(downloads, split=split, download=True)
+        part = {"split": split} if by_split else {"train": split == "train"}
+        data = dataset(downloads, **part, download=True, **keywords)
         x = np.asarray(data.data)
         if x.ndim == 4 and x.shape[1] in (1, 3):  # SVHN comes as [n, c, h, w]
             x = x.transpose(0, 2, 3, 1)
         parts[f"x_{split}"] = np.ascontiguousarray(x)
-        parts[f"y_{split}"] = np.asarray(data.targets if hasattr(data, "targets") else data.labels)
+        targets = np.asarray(data.targets if hasattr(data, "targets") else data.labels)
+        parts[f"y_{split}"] = targets if owner is None else targets[:, 0]
+        if owner is not None:
+            parts[f"owners_{split}"] = targets[:, owner]
     names = getattr(data, "classes", None)
     return checked(name, **parts, classes=None if names is None else np.array(names))
 
@@ -203,7 +269,7 @@ def read_image_folder(folder: Path, size: int = 32) -> Arrays:
 
 
 def _write_npz(path: Path, arrays: Arrays) -> None:
-    content = {key: getattr(arrays, key) for key in KEYS} | {"classes": np.array(arrays.classes)}
+    content: dict[str, Any] = arrays.arrays | {"classes": np.array(arrays.classes)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, lambda file: np.savez_compressed(file, **content))

@@ -21,6 +21,8 @@ from benchmark.task import Task
 
 Record = dict[str, Any]
 """One line of rounds.jsonl."""
+Scores = Mapping[str, tuple[dict[str, int], int]]
+"""Moment -> (correct predictions by predictor, samples) of one client on its own data."""
 
 
 class Federation:
@@ -42,6 +44,7 @@ class Federation:
             self.server: State = copied(method.server_init(self.task))
         self._first_server = self.server
         self.states: dict[int, State] = {}
+        self._own_scores: dict[int, Scores] = {}  # of clients that have not changed since they were evaluated
 
     def run(self, rounds_done: int = 0) -> Iterator[Record]:
         """All rounds, or those that are left, one record each."""
@@ -57,21 +60,27 @@ class Federation:
         method, engine = self.method, self.engine
         engine.progress = Progress(t + 1, self.config.rounds)
         channel = Channel({info.id: info.num_samples for info in self.task.infos}, engine.progress)
-        trained: dict[int, Trained] = {}
+        turns: dict[int, Trained] = {}
 
         for k in self.schedule.participants(t):
             info = replace(self.task.infos[k], progress=engine.progress)
-            message = channel.down(k, method.download(self.server, info))
-            client = engine.load(k, method.receive(self.state(k), message, info))
+            state, message = self.state(k), channel.down(k, method.download(self.server, info))
+            busy = Stopwatch(self.device)
+            with busy.measure("messages"):
+                state = method.receive(state, message, info)
+            client = engine.load(k, state)
             with torch_seeded("training", seed=self.task.seed, client=k, round=t):
-                trained[k] = engine.train(client, partial(self.schedule.epochs, k, t))
+                turns[k] = engine.train(client, partial(self.schedule.epochs, k, t), busy)
             self.states[k] = engine.state(client)
-            channel.up(k, method.upload(client, trained[k].statistics))
+            self._own_scores.pop(k, None)
+            with busy.measure("messages"):
+                message = method.upload(client, turns[k].statistics)
+            channel.up(k, message)
         watch = Stopwatch(self.device)
         self.server, flops = self._aggregate(t, channel.inbox(), watch)
 
         return_freed_memory()
-        record = _record(t, trained, channel) | {"server_flops": flops}
+        record = _record(t, turns, channel) | {"server_flops": flops}
         if (t + 1) % self.config.eval_every == 0 or t + 1 == self.config.rounds:
             with watch.measure("evaluation"):
                 record |= self._evaluate()
@@ -119,35 +128,35 @@ class Federation:
         moments = ("post_local", "post_download")
         return record | {"predictors": {name: {moment: of(name, moment) for moment in moments} for name in others}}
 
-    def _scores(self, k: int) -> dict[str, tuple[dict[str, int], int]]:
-        """moment -> (correct by predictor, total) of a client on its own samples.
-
-        As it is (post_local, and on its validation samples where it has some), and after the next download.
-        """
-        data, state = self.task.clients[k], self.state(k)
-        client = self.engine.load(k, state)
-        found = {"post_local": (self.engine.evaluate(client, data.test), len(data.test))}
-        if len(data.validation):
-            found["validation"] = (self.engine.evaluate(client, data.validation), len(data.validation))
+    def _scores(self, k: int) -> Scores:
+        """A client's scores as it is (post_local, and validation where it has such samples) and after a download."""
+        if k not in self._own_scores:
+            self._own_scores[k] = self._scored(self.client(k))
         now, rounds = self.engine.progress
         info = replace(self.task.infos[k], progress=Progress(now + 1, rounds))
-        if message := self.method.download(self.server, info):
-            client = self.engine.load(k, self.method.receive(state, message, info))
-            return found | {"post_download": (self.engine.evaluate(client, data.test), len(data.test))}
-        return found | {"post_download": found["post_local"]}
+        if not (message := self.method.download(self.server, info)):
+            return {**self._own_scores[k], "post_download": self._own_scores[k]["post_local"]}
+        client = self.engine.load(k, self.method.receive(self.state(k), message, info))
+        test = self.task.clients[k].test
+        return {**self._own_scores[k], "post_download": (self.engine.evaluate(client, test), len(test))}
+
+    def _scored(self, client: Client) -> Scores:
+        data = self.task.clients[client.info.id]
+        samples = {"post_local": data.test} | ({"validation": data.validation} if len(data.validation) else {})
+        return {moment: (self.engine.evaluate(client, indices), len(indices)) for moment, indices in samples.items()}
 
 
-def _record(t: int, trained: Mapping[int, Trained], channel: Channel) -> Record:
+def _record(t: int, turns: Mapping[int, Trained], channel: Channel) -> Record:
     """What a round cost, in all and by participant; round numbers start at 1."""
-    seconds = {k: sum(turn.seconds.values()) for k, turn in trained.items()}
-    steps = sum(turn.steps for turn in trained.values())
+    seconds = {k: sum(turn.seconds.values()) for k, turn in turns.items()}
+    steps = sum(turn.steps for turn in turns.values())
     return {
         "round": t + 1,
-        "participants": list(trained),
-        "train_loss": sum(turn.loss * turn.steps for turn in trained.values()) / steps,
+        "participants": list(turns),
+        "train_loss": sum(turn.loss * turn.steps for turn in turns.values()) / steps,
         "bytes_up": channel.total("up"),
         "bytes_down": channel.total("down"),
-        "client_flops": sum(turn.flops for turn in trained.values()),
+        "client_flops": sum(turn.flops for turn in turns.values()),
         "client_seconds": sum(seconds.values()),
         "clients": [
             {
@@ -159,6 +168,6 @@ def _record(t: int, trained: Mapping[int, Trained], channel: Channel) -> Record:
                 "bytes_up": channel.bytes["up"][k],
                 "bytes_down": channel.bytes["down"][k],
             }
-            for k, turn in trained.items()
+            for k, turn in turns.items()
         ],
     }

@@ -54,6 +54,8 @@ class Phase:
     """What is minimised. None: the method's loss."""
     lr: Mapping[str, float] = field(default_factory=dict)
     """Learning rate per part; the federation's for parts that are not named."""
+    weight_decay: float | None = None
+    """Of all parts in this phase. None: the federation's."""
     epochs: int | None = None
     """Passes over the local data. None: the federation's local epochs."""
     steps: int | None = None

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmark import registry
@@ -18,7 +19,7 @@ from benchmark.errors import RequestError
 from benchmark.files import check_writable
 from benchmark.method import Method, initial_parts
 from benchmark.models.line_up import LineUp
-from benchmark.partition import Partition, draw
+from benchmark.partition import Division, Partition, Shift, draw, shifted
 from benchmark.record import RunFolder
 from benchmark.task import ClientData, Task
 
@@ -71,11 +72,12 @@ class Problem:
     line_up: LineUp
     partition: Partition
     seed: int
+    shifts: tuple[Shift, ...] = ()
 
     def task(self) -> Task:
-        """The task, on the CPU."""
+        """The task, on the CPU, its images as their clients have them."""
         return Task(
-            images=self.dataset.images,
+            images=torch.from_numpy(shifted(self.dataset.images.numpy(), self.partition, self.shifts)),
             labels=self.dataset.labels,
             mean=self.dataset.mean,
             std=self.dataset.std,
@@ -98,13 +100,14 @@ class Dataset:
     classes: tuple[str, ...]
     hash: str
     target: float | None
+    owners: np.ndarray | None = None
 
     @classmethod
     def of(cls, name: str, arrays: Arrays, target: float | None) -> "Dataset":
         """Pool and convert; the arrays can be dropped afterwards."""
         mean, std = (torch.from_numpy(array).float() for array in arrays.statistics)
         images, labels = torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels)
-        return cls(name, images, labels, mean, std, arrays.classes, arrays.hash, target)
+        return cls(name, images, labels, mean, std, arrays.classes, arrays.hash, target, arrays.owners)
 
 
 def plan(request: Request) -> list[Run]:
@@ -126,18 +129,18 @@ def plan(request: Request) -> list[Run]:
     runs: list[Run] = []
     for text in request.datasets:
         dataset = Dataset.of(*registry.dataset(text, request.data))
-        _distinct("partition", [registry.partition(name, len(dataset.classes))[0] for name in request.partition])
+        _distinct("partition", [registry.partition(name, len(dataset.classes)).name for name in request.partition])
         drawn = cache(_partition)
         for partition, line_up, federation, seed in product(request.partition, line_ups, federations, request.seeds):
-            name, division = drawn(dataset, partition, federation.clients, federation.validation, seed)
-            problem = Problem(dataset, line_up, division, seed)
+            division, shares = drawn(dataset, partition, federation.clients, federation.validation, seed)
+            problem = Problem(dataset, line_up, shares, seed, division.shifts)
             _check_models(problem, methods)
             for method, spec in methods:
                 run = RunSpec(
                     dataset=dataset.name,
                     data_hash=dataset.hash,
                     method=spec,
-                    partition=name,
+                    partition=division.name,
                     models=line_up.name,
                     federation=federation,
                     seed=seed,
@@ -187,14 +190,13 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
             )
 
 
-def _partition(dataset: Dataset, text: str, clients: int, validation: float, seed: int) -> tuple[str, Partition]:
-    name, partitioner = registry.partition(text, len(dataset.classes))
-    labels = dataset.labels.numpy()
-    return name, draw(
-        partitioner,
-        name=name,
+def _partition(dataset: Dataset, text: str, clients: int, validation: float, seed: int) -> tuple[Division, Partition]:
+    division = registry.partition(text, len(dataset.classes))
+    return division, draw(
+        division,
         dataset=dataset.name,
-        labels=labels,
+        labels=dataset.labels.numpy(),
+        owners=dataset.owners,
         clients=clients,
         validation=validation,
         seed=seed,

@@ -1,8 +1,8 @@
 """Name -> what it names: the only module that reaches into methods/ and datasets/, by name and when asked.
 
 A method is a file in methods/, a data set a file in datasets/sources/, a partition a file in datasets/partitions/, a
-preset a file in benchmark/presets/. A method may also be a path to a .py file, a data set a path to an .npz file or an
-image folder.
+shift of images by client a file in datasets/shifts/, a preset a file in benchmark/presets/. A method or a data set may
+also be a module of one's own, by path or by dotted name, a data set a path to an .npz file or an image folder.
 """
 
 import ast
@@ -13,10 +13,12 @@ import importlib.util
 import inspect
 import sys
 import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from benchmark.data import Arrays
     from benchmark.method import Method
     from benchmark.models.line_up import LineUp
-    from benchmark.partition import Partitioner
+    from benchmark.partition import Division, Partitioner, Shift
 
 LINE_UPS = {
     "cnn5": "benchmark.models.cnn",
@@ -56,10 +58,9 @@ def described(package: str) -> list[dict[str, str]]:
 
 
 def method(text: str) -> tuple["Method", MethodSpec]:
-    """A method from `name+key=value+...`; name may be a path to a .py file. Raises RequestError."""
-    name, *settings = text.split("+")
-    module, source_hash = _method_module(name)
-    name = Path(name).stem.replace("_", "-") if name.endswith(".py") else name
+    """A method from `name+key=value+...`; name may be a .py file or a dotted module name. Raises RequestError."""
+    named, *settings = text.split("+")
+    name, module, source_hash = _listed_or_own("method", "methods", named)
     cls = method_class(module)
     given: dict[str, str] = {}
     known = [f.name for f in dataclasses.fields(cls)]
@@ -94,74 +95,163 @@ def method_class(module: ModuleType) -> type["Method"]:
     return own[0]
 
 
-def _method_module(name: str) -> tuple[ModuleType, str | None]:
-    """The module of a method by name, or by path with a hash of the file: what it computes is the file's doing."""
-    known = names("methods")
-    if not name.endswith(".py"):
-        if name not in known:
-            raise unknown("method", name, known)
-        return importlib.import_module("methods." + known[name].stem), None
-    path = Path(name).resolve()
-    if not path.is_file():
-        raise RequestError(f"there is no file {name}; a method is a name or a path to a .py file")
-    if path in known.values():
-        return importlib.import_module("methods." + path.stem), None
-    if path.stem.replace("_", "-") in known:
-        raise RequestError(f"{name} has the name of a method that is here already; rename the file")
+def _listed_or_own(kind: str, package: str, text: str) -> tuple[str, ModuleType, str | None]:
+    """(name, module, hash of its file or None) of what is in the catalogue by name, or of a module of one's own.
+
+    What a module of one's own computes is its file's doing, hence the hash.
+    """
+    known = names(package)
+    if not is_module(text) and text not in known:
+        raise unknown(kind, text, known)
+    name = name_of(text) if is_module(text) else text
+    if name not in known:
+        return name, *module_of(text)
+    if is_module(text) and source_file(text) != known[name].resolve():
+        raise RequestError(f"{text} has the name of a {kind} that is here already; rename it")
+    return name, importlib.import_module(f"{package}.{known[name].stem}"), None
+
+
+def is_module(text: str) -> bool:
+    """Whether a text stands for a module of one's own: a path, or a dotted name."""
+    return "/" in text or "." in text
+
+
+def name_of(text: str) -> str:
+    """What a module of one's own is called: my/fed_foo.py and my_package.fed_foo are fed-foo."""
+    last = Path(text).stem if _is_path(text) else text.rpartition(".")[2]
+    return last.replace("_", "-")
+
+
+def module_of(text: str) -> tuple[ModuleType, str]:
+    """The module at a path, or of a dotted name that is installed, and the first 16 digits of its file's SHA-256.
+
+    Raises RequestError, in one line, where there is none or where it can't be imported.
+    """
+    path = source_file(text)
     source_hash = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    spec = importlib.util.spec_from_file_location(f"method_{source_hash}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module  # dataclasses looks a class's module up there
-    try:
+    with _importing(text):
+        if not _is_path(text):
+            return importlib.import_module(text), source_hash
+        spec = importlib.util.spec_from_file_location(f"{path.stem}_{source_hash}", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module.__name__] = module  # dataclasses looks a class's module up there
         spec.loader.exec_module(module)
+        return module, source_hash
+
+
+def source_file(text: str) -> Path:
+    """The .py file that a path or a dotted name stands for. Raises RequestError."""
+    if _is_path(text):
+        if Path(text).suffix != ".py" or not Path(text).is_file():
+            raise RequestError(f"there is no file {text}; give the path of a .py file or the dotted name of a module")
+        return Path(text).resolve()
+    if not all(part.isidentifier() for part in text.split(".")) or "." not in text:
+        raise RequestError(f"{text!r} names no module; give the path of a .py file or a name such as my_package.mine")
+    with _importing(text):
+        spec = importlib.util.find_spec(text)  # imports the package
+    if spec is None:
+        raise RequestError(f"there is no module {text} in {text.rpartition('.')[0]}; is the name spelt right?")
+    if not spec.has_location or not str(spec.origin).endswith(".py"):
+        raise RequestError(f"{text} is no module with a .py file of its own; give one that is")
+    return Path(str(spec.origin)).resolve()
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or text.endswith(".py")
+
+
+@contextmanager
+def _importing(text: str) -> Iterator[None]:
+    """Whatever goes wrong in somebody's module, in one line."""
+    try:
+        yield
+    except RequestError:
+        raise
     except Exception as error:
-        raise RequestError(f"{name} can't be imported: {type(error).__name__}: {error}") from error
-    return module, source_hash
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RequestError(f"{text} can't be imported: {reason}") from error
 
 
 def dataset(text: str, folder: Path) -> tuple[str, "Arrays", float | None]:
-    """(name, arrays, target accuracy or None) of a data set by name or path. Raises RequestError."""
-    from benchmark.data import load_dataset, read_image_folder, read_npz
+    """(name, arrays, target accuracy or None) of a data set by name, path or dotted name. Raises RequestError."""
+    from benchmark.data import load_dataset, own_dataset
 
-    known = names("datasets.sources")
-    if text in known:
-        source = importlib.import_module("datasets.sources." + known[text].stem).SOURCE
-        return text, load_dataset(text, source, folder), source.target
+    if text not in names("datasets.sources") and (stored := _stored_dataset(text, folder)):
+        return *stored, None
+    name, module, source_hash = _listed_or_own("data set", "datasets.sources", text)
+    if source_hash is None:
+        return name, load_dataset(name, module.SOURCE, folder), module.SOURCE.target
+    return file_name("data set", name), *own_dataset(text, getattr(module, "SOURCE", None))
+
+
+def _stored_dataset(text: str, folder: Path) -> tuple[str, "Arrays"] | None:
+    """(name, arrays) of an .npz file, an image folder, or a file in the data folder; None for names and modules."""
+    from benchmark.data import read_image_folder, read_npz
+
     path = Path(text)
     if path.suffix == ".npz" and path.is_file():
-        return file_name("data set", path.stem), read_npz(path), None
+        return file_name("data set", path.stem), read_npz(path)
     if path.is_dir():
-        return file_name("data set", path.resolve().name), read_image_folder(path), None
-    if path.suffix == ".npz" or len(path.parts) > 1:
-        raise RequestError(f"there is no file or folder {text}; a data set is a name, an .npz file or an image folder")
-    if (kept := folder / f"{text}.npz").is_file():
-        return text, read_npz(kept), None
-    raise unknown("data set", text, known)
+        return file_name("data set", path.resolve().name), read_image_folder(path)
+    if path.suffix == ".npz" or (_is_path(text) and path.suffix != ".py"):
+        raise RequestError(
+            f"there is no file or folder {text}; a data set is a name, an .npz file, an image folder or a module"
+        )
+    kept = folder / f"{text}.npz"
+    return (text, read_npz(kept)) if not _is_path(text) and kept.is_file() else None
 
 
-def partition(text: str, num_classes: int) -> tuple[str, "Partitioner"]:
-    """(full name, function) of a partition from `name[:parameter]`. Raises RequestError."""
-    name, colon, value = text.partition(":")
+def partition(text: str, num_classes: int) -> "Division":
+    """A partition from `name[:parameter...][+shift...]`. Raises RequestError."""
+    from benchmark.partition import Division
+
+    given, *shifts = text.split("+")
+    plain, partitioner = _partitioner(given, num_classes)
+    if len(set(shifts)) < len(shifts):
+        raise RequestError(f"a shift stands twice in {text!r}; name each once")
+    return Division("+".join([plain, *shifts]), plain, partitioner, tuple(map(_shift, shifts)))
+
+
+def _partitioner(text: str, num_classes: int) -> tuple[str, "Partitioner"]:
+    name, *values = text.split(":")
     known = names("datasets.partitions")
     if name not in known:
         raise unknown("partition", name, known)
     module = importlib.import_module("datasets.partitions." + known[name].stem)
-    _, _, _, *parameters = inspect.signature(module.partition).parameters.values()
-    if not parameters:
-        if colon:
-            raise RequestError(f"{name} takes no parameter, not {value!r}")
-        return name, module.partition
-    (parameter,) = parameters
-    if not colon:
-        if not hasattr(module, "default"):
-            raise RequestError(f"{name} needs a parameter; write {name}:{parameter.name}, for example {name}:0.3")
-        value = module.default(num_classes)
+    parameters = [p for p in [*inspect.signature(module.partition).parameters.values()][3:] if p.name != "owners"]
+    if not values and hasattr(module, "default"):
+        values = module.default(num_classes).split(":")
+    if len(values) != len(parameters):
+        raise _miscounted(name, text, parameters)
+    typed = {p.name: _typed(text, p, value) for p, value in zip(parameters, values, strict=True)}
+    words = [str(value).removesuffix(".0").replace("e+", "e") for value in typed.values()]
+    return ":".join([name, *words]), partial(module.partition, **typed)
+
+
+def _typed(text: str, parameter: inspect.Parameter, value: str) -> Any:
     try:
-        typed = TypeAdapter(parameter.annotation).validate_strings(value)
+        return TypeAdapter(parameter.annotation).validate_strings(value)
     except ValidationError as error:
         raise RequestError(f"{text}: {parameter.name} {request_error(error)}") from error
-    return f"{name}:{str(typed).removesuffix('.0')}", partial(module.partition, **{parameter.name: typed})
+
+
+def _miscounted(name: str, text: str, parameters: Sequence[inspect.Parameter]) -> RequestError:
+    """The error for a partition with too few or too many parameters."""
+    if not parameters:
+        return RequestError(f"{name} takes no parameter; write {name}, not {text}")
+    form = ":".join([name, *(p.name for p in parameters)])
+    example = ":".join([name, *("2" if int in get_args(p.annotation) else "0.3" for p in parameters)])
+    count = f"{len(parameters)} parameter{'s' * (len(parameters) > 1)}"
+    return RequestError(f"{name} takes {count}, not {text.count(':')}; write {form}, for example {example}")
+
+
+def _shift(name: str) -> "Shift":
+    known = names("datasets.shifts")
+    if name not in known:
+        raise unknown("shift", name, known)
+    found: Shift = importlib.import_module("datasets.shifts." + known[name].stem).shift
+    return found
 
 
 def line_up(name: str) -> "LineUp":

@@ -16,9 +16,13 @@ One round, for the participants S:
     server  p <- shares of the classes over all k in S;  H <- sum_k n_k H_k / sum_k n_k
             minimise CE(mean_k H_k(G(y, z)), y) over G, y drawn from p
 
-Departures from the paper: no term that asks the generator for variety, which the authors' code has and the paper's
-objective has not; SGD trains it, not Adam; its rate, its passes and the width of the noise are those that are usual
-where networks differ (HtFLlib's scripts), for the paper's were chosen for Adam.
+Departures from the paper and its code:
+    - The authors' code adds a term that asks the generator for variety, and weighs the headers by their samples of the
+      class y; the paper's objective has neither, nor has this.
+    - The authors' generator has batch normalisation and ends in a linear layer; this one ends in a ReLU, as most
+      extractors do. Their code draws z from [0, 1).
+    - SGD trains the generator, not Adam; its rate, its passes and the widths are those of HtFLlib's scripts for
+      networks that differ, where the rate is Adam's.
 """
 
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ One round, for the participants S:
 Departures from the paper:
     - Representations are averaged after training, in evaluation mode.
     - The server's rate and passes are fields; the paper gives the clients' rate, 0.01, and no number of passes.
-    - The header travels with the receiver's whole network in use: it is judged after local training, as in the paper.
+    - In the authors' code the server's steps never reach the header, which stays in its initial weights; here they do.
 """
 
 from dataclasses import dataclass

@@ -21,9 +21,9 @@ One round, for the participants S:
 As all take one step from the same v, the mean of the vectors is the step along the mean gradient, which is what the
 paper's server takes. A client predicts with H_k(F_k(x)).
 
-Departures from the paper: no warm-up, the rounds at the beginning that train v alone; the quiz set is a share of the
-samples where the authors' code takes a batch; eta_v is a choice, for what was used is not in any text that we could
-read.
+Departures from the paper: no warm-up, the first rounds (50 in the authors' code) that train v alone; the quiz set is a
+share of the samples where their code takes a batch; no clipping of gradients; eta_v is that of their script for this
+variant. v is never decayed. While v is trained the network is in evaluation mode.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class FedL2G(Method):
 
     quiz: Fraction = 0.1  # share of the training samples in the quiz set
     inner_lr: Rate = 0.01  # eta, of the step that is looked ahead
-    guide_lr: Rate = 1.0  # eta_v
+    guide_lr: Rate = 100.0  # eta_v; the gradient has the factor inner_lr * 2 / d, and is small
 
     def unsupported(self, task: Task) -> str | None:
         """Vectors need one width."""
@@ -59,7 +59,7 @@ class FedL2G(Method):
         quiz, study, rate = (0.0, self.quiz), (self.quiz, 1.0), {"guide": self.guide_lr}
         return (
             Phase(trains=("extractor", "header"), samples=(study,)),
-            Phase(trains=("guide",), loss=self.quiz_loss, lr=rate, epochs=1, steps=1, samples=(study, quiz)),
+            Phase(("guide",), self.quiz_loss, lr=rate, weight_decay=0, epochs=1, steps=1, samples=(study, quiz)),
         )
 
     def loss(self, client: Client, batch: Batch) -> Tensor:

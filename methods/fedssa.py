@@ -17,7 +17,9 @@ One round, for the participants S:
 A row is the class's weights and its bias; t counts rounds from 0.
 
 Departures from the paper: the mean is over the participants of the round, where the authors' code takes every client
-that ever had the class, with what it sent last. T is theirs for heterogeneous networks.
+that has the class, with what it sent last. A client gets rows from the second time on that it takes part, for the
+server learns its classes from what it sends; their code starts from a random global header, and fuses it from the first
+round on. mu_0 and T are theirs for heterogeneous networks: with T = 2 the own row counts in the second round alone.
 """
 
 from dataclasses import dataclass

@@ -18,9 +18,13 @@ One round, for the participants S:
 
 Predictors: the header (headline), and the class of the nearest prototype that the client has received.
 
-Departures from the paper: the squared distance is divided by d and lambda is 10, as in the authors' code; the paper's
-text has 0.1 for another scaling. Only the participants of the round enter the server's training and the margin. The
-server's rate and batch size are the clients' usual ones, written out, for a server does not see the clients'.
+Departures from the paper, which says one thing in its equations and another in its code:
+    - The margin is that of the code; Eq. 9 has the largest distance between any two classes.
+    - The regulariser pulls every sample, its squared distance is divided by d, and lambda is 10, as in the code; Eq. 11
+      pulls the class mean, by the distance itself, with lambda 0.1.
+    - In the first round clients have no prototypes, as in the code; the paper's box sends untrained ones.
+    - The headline is the header's; the paper predicts with the nearest prototype.
+    - The server's rate and batch size are fields; in the code they are the clients', which a server does not see here.
 """
 
 from collections.abc import Mapping

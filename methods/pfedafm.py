@@ -17,7 +17,9 @@ One round, for the participants S:
 
 A client predicts with the mixture.
 
-Departures from the paper: none known; alpha's rate is the authors' script's for heterogeneous networks.
+Departures from the paper: none known. The authors' scripts judge a client between its two phases, with the G that came;
+here it is judged after both with its G_k, and after the next download with the new G. alpha's rate is their script's
+for heterogeneous networks.
 """
 
 from dataclasses import dataclass

@@ -81,14 +81,13 @@ class EagerEngine:
         """The client's state, read back by copy."""
         return copied({**weights(client.parts), **client.values})
 
-    def train(self, client: Client, epochs: Epochs) -> Trained:
-        """Train the client in place through all phases of the method, then take the statistics.
+    def train(self, client: Client, epochs: Epochs, watch: Stopwatch) -> Trained:
+        """Train the client in place through all phases of the method, then take the statistics, by this watch.
 
         Raises Diverged where a loss is not finite.
         """
         passes = cache(epochs)  # a stretch's passes go on from phase to phase
         total, done, flops = torch.zeros((), device=self.device), 0, 0
-        watch = Stopwatch(self.device)
         with self._exact():
             for number, phase in enumerate(self.method.phases()):
                 steps = self._steps(phase, passes)
@@ -103,7 +102,7 @@ class EagerEngine:
         loss = total.item() / done
         if not isfinite(loss):
             raise Diverged(f"the training loss of client {client.info.id} is {loss}")
-        return Trained(loss, done, flops, dict(watch.seconds), statistics)
+        return Trained(loss, done, flops, watch.seconds, statistics)
 
     def evaluate(self, client: Client, indices: Tensor) -> dict[str, int]:
         """Correct predictions on these samples, for each of the method's predictors."""
@@ -163,9 +162,8 @@ class EagerEngine:
             module.train(name in trained).requires_grad_(name in trained)
             if name in trained and (tensors := list(module.parameters())):
                 groups.append({"params": tensors, "lr": phase.lr.get(name, self.config.lr)})
-        return torch.optim.SGD(
-            groups, lr=self.config.lr, momentum=self.config.momentum, weight_decay=self.config.weight_decay, fused=True
-        )
+        decay = self.config.weight_decay if phase.weight_decay is None else phase.weight_decay
+        return torch.optim.SGD(groups, lr=self.config.lr, momentum=self.config.momentum, weight_decay=decay, fused=True)
 
     def _loss(self, client: Client, phase: Phase, batches: Indices) -> Tensor:
         drawn = [Batch(*self.task.batch(indices)) for indices in batches]

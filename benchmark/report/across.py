@@ -27,6 +27,9 @@ WORDS = {
     "participation": "Share of clients that take part in a round",
     "pathological": "Classes per client",
     "dirichlet": "Dirichlet concentration",
+    "quantity": "Dirichlet concentration of client sizes",
+    "label-quantity 1": "Dirichlet concentration of labels",
+    "label-quantity 2": "Dirichlet concentration of client sizes",
     "local_epochs": "Local epochs",
     "batch_size": "Batch size",
     "lr": "Learning rate",
@@ -124,10 +127,16 @@ def varying(comparisons: Sequence[Comparison]) -> Iterator[Axis]:
 
 
 def _numbers(setting: Mapping[str, Any]) -> dict[str, Any]:
-    """A setting with its partition's parameter as a number of its own: pathological:2 is one of 2 classes."""
-    family, _, parameter = setting["partition"].partition(":")
+    """A setting with its partition's parameters as numbers of their own: pathological:2 is one of 2 classes."""
+    plain, plus, shifts = setting["partition"].partition("+")
+    family, *parameters = plain.split(":")
+    fields = [family] if len(parameters) == 1 else [f"{family} {i}" for i in range(1, len(parameters) + 1)]
     try:
-        return {**setting, "partition": family, family: float(parameter)}
+        return {
+            **setting,
+            "partition": family + plus + shifts,
+            **dict(zip(fields, map(float, parameters), strict=True)),
+        }
     except ValueError:
         return {**setting}
 

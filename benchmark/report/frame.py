@@ -267,6 +267,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 def clean_name(words: str) -> str:
     """Words as a part of a file's name, a link and a heading: of letters, digits and . = + - _ alone."""
+    words = re.sub(r"(?<=\d):(?=\d)", "_", words)  # 0.3:0.5 is two numbers
     return re.sub(r"\.{2,}", ".", re.sub(r"[^\w.=+-]", "", words, flags=re.ASCII))[:LONGEST]
 
 

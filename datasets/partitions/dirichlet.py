@@ -7,20 +7,12 @@ here the smallest clients are filled up from the largest instead.
 
 import numpy as np
 
-from benchmark.api import RequestError
+from benchmark.api import cut, fill_up
 from benchmark.fields import Rate
-
-MINIMUM = 10
-"""Samples that every client has at least (FedAPEN's number)."""
 
 
 def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Rate) -> list[np.ndarray]:
     """Indices per client."""
-    if len(labels) < MINIMUM * clients:
-        raise RequestError(
-            f"dirichlet with {clients} clients and {len(labels)} samples leaves clients with fewer than {MINIMUM}; "
-            f"use at most {len(labels) // MINIMUM} clients"
-        )
     shares: list[list[int]] = [[] for _ in range(clients)]
     for label in rng.permutation(int(labels.max()) + 1):
         samples = rng.permutation(np.flatnonzero(labels == label))
@@ -28,10 +20,6 @@ def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Rat
         draws = np.nan_to_num(rng.dirichlet(np.full(clients, a))) * hungry
         if draws.sum() == 0:  # every share of the hungry has underflown
             draws = hungry.astype(float)
-        cuts = (np.cumsum(draws)[:-1] / draws.sum() * len(samples)).round().astype(int)
-        for share, part in zip(shares, np.split(samples, cuts), strict=True):
+        for share, part in zip(shares, cut(samples, draws), strict=True):
             share.extend(part)
-    while len(smallest := min(shares, key=len)) < MINIMUM:
-        largest = max(shares, key=len)
-        smallest.append(largest.pop(int(rng.integers(len(largest)))))
-    return [np.array(share) for share in shares]
+    return fill_up(shares, rng)

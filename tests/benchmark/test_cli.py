@@ -256,6 +256,25 @@ def test_lists(what, capsys):
     assert all(entry["name"] in shown and entry["description"] in shown for entry in entries)
 
 
+def test_list_partitions_shows_shifts(capsys):
+    main(["list", "partitions"])
+    shown = capsys.readouterr().out
+    assert "\n+rotated " in shown and "\nnatural " in shown
+
+
+def test_a_partition_and_its_shift_have_indices_in_common_and_nothing_else(here, capsys):
+    words = ["run", "--datasets", "mine/tiny.npz", "--methods", "standalone", "--rounds", "1", "--clients", "3"]
+    assert main([*words, "--partition", "iid,iid+rotated", "--json", "--no-report"]) == 0
+    plain, shifted = (
+        json.loads((Path(run["path"]) / "run.json").read_text()) for run in json.loads(capsys.readouterr().out)["runs"]
+    )
+    assert [run["specification"]["partition"] for run in (plain, shifted)] == ["iid", "iid+rotated"]
+    assert plain["partition"] == shifted["partition"]
+    assert plain["key"] != shifted["key"]
+    assert plain["weights_hash"] != shifted["weights_hash"]
+    assert main(["verify"]) == 0
+
+
 def test_list_methods_shows_hyperparameters(capsys):
     main(["list", "methods"])
     assert "gate_width=64" in capsys.readouterr().out
@@ -312,6 +331,10 @@ BAD = {
     "headers": (
         ["--methods", "lg-fedavg", "--models", "vision4-native"],
         "shares the header, which differs between resnet18",
+    ),
+    "one network": (
+        ["--methods", "standalone,fedavg", "--models", "cnn5"],
+        "fedavg can't use the line-up cnn5: it shares the extractor, which differs between cnn-1 and cnn-2",
     ),
     "no such file": (["--datasets", "mine/tony.npz"], "there is no file or folder mine/tony.npz"),
     "damaged file": (["--datasets", "mine/bad.npz"], "mine/bad.npz can't be read: it is damaged or no .npz file"),

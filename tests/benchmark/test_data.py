@@ -1,5 +1,9 @@
+import importlib
+import inspect
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from benchmark import registry
@@ -13,6 +17,8 @@ GOOD = {
     "x_test": RNG.integers(0, 256, (3, 8, 8, 3), dtype=np.uint8),
     "y_test": np.array([0, 1, 2]),
 }
+
+OWNED = {"owners_train": np.array([7, 7, 8, 8, 9, 9]), "owners_test": np.array([7, 9, -1])}
 
 
 def write(folder, **changes):
@@ -42,6 +48,28 @@ def test_column_labels_grey_images_and_class_names(tmp_path):
     assert arrays.classes == ("a", "b", "c", "d")
 
 
+def test_owners_are_read_kept_and_in_the_hash_where_there_are_any(tmp_path):
+    plain, owned = read_npz(write(tmp_path)), read_npz(write(tmp_path, **OWNED))
+    assert plain.owners is None
+    assert owned.owners.tolist() == [7, 7, 8, 8, 9, 9, 7, 9, -1]
+    swapped = read_npz(write(tmp_path, **OWNED | {"owners_test": np.array([9, 7, -1])}))
+    assert len({plain.hash, owned.hash, swapped.hash}) == 3
+    folder = tmp_path / "data"
+    assert load_dataset("set", Source(lambda downloads: owned), folder).hash == owned.hash
+    assert read_npz(folder / "set.npz").hash == owned.hash
+
+
+def test_a_column_of_owners_is_taken_as_one(tmp_path):
+    columns = {key: value[:, None].astype(np.int32) for key, value in OWNED.items()}
+    assert read_npz(write(tmp_path, **columns)).hash == read_npz(write(tmp_path, **OWNED)).hash
+
+
+def test_the_hash_of_data_without_owners_is_what_it_was(tmp_path):
+    """Computed by the code from before there were owners: the keys of stored results rest on it."""
+    x, y = np.arange(48, dtype=np.uint8).reshape(3, 4, 4, 1), np.array([0, 1, 2])
+    assert checked("set", x, y, x, y).hash == "993ccf988facc215"
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -59,6 +87,10 @@ def test_column_labels_grey_images_and_class_names(tmp_path):
         ({"y_train": GOOD["y_train"] * 0, "y_test": GOOD["y_test"] * 0}, "there is only one class"),
         ({"x_train": np.array([{"a": 1}], dtype=object)}, "it holds an object array"),
         ({"x_train": GOOD["x_train"][:0], "y_train": GOOD["y_train"][:0]}, "x_train is empty"),
+        ({"owners_train": GOOD["y_train"]}, "it has owners_train alone, which needs the other"),
+        ({"owners_test": GOOD["y_test"]}, "it has owners_test alone"),
+        (OWNED | {"owners_test": GOOD["y_train"]}, "owners_test has 6 owners and y_test 3 labels"),
+        (OWNED | {"owners_train": OWNED["owners_train"] / 2}, "owners_train is float64 [6]"),
     ],
 )
 def test_what_is_not_the_layout_is_named_in_one_line(tmp_path, changes, message):
@@ -189,8 +221,6 @@ def test_the_real_sets_have_the_means_everybody_uses(name, mean, real_data):
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "cifar100", "svhn"])
 def test_named_sets_come_through_torchvision(name, tmp_path, monkeypatch):
     """The constructor is torchvision's, the files are not: what it would read is put in its place."""
-    import importlib
-
     import torchvision
 
     source = importlib.import_module("datasets.sources." + name.replace("-", "_")).SOURCE
@@ -213,3 +243,124 @@ def test_named_sets_come_through_torchvision(name, tmp_path, monkeypatch):
     arrays = source.load(tmp_path)
     assert arrays.x_train.shape[1:] in ((32, 32, 3), (28, 28, 1))
     assert len(arrays.labels) == 40
+
+
+def stand_in(monkeypatch, name, **attributes):
+    """torchvision.datasets.<name> with a constructor that reads nothing; returns the keywords it was given."""
+    import torchvision
+
+    asked = []
+
+    def constructor(self, root, **keywords):
+        asked.append(keywords)
+        for key, value in attributes.items():
+            setattr(self, key, value)
+
+    monkeypatch.setattr(getattr(torchvision.datasets, name), "__init__", constructor)
+    return asked
+
+
+def test_emnist_comes_upright(tmp_path, monkeypatch):
+    """As torchvision has it, an image's first row is the letter's first column."""
+    lying = torch.arange(47, dtype=torch.uint8)[:, None, None] + torch.tensor([[0, 10], [20, 30]], dtype=torch.uint8)
+    classes = [chr(ord("0") + label) for label in range(47)]
+    asked = stand_in(monkeypatch, "EMNIST", data=lying, targets=torch.arange(47), classes=classes)
+    arrays = importlib.import_module("datasets.sources.emnist").SOURCE.load(tmp_path)
+    assert [(k["split"], k["train"], k["download"]) for k in asked] == [("balanced", b, True) for b in (True, False)]
+    assert arrays.x_train[3, :, :, 0].tolist() == arrays.x_test[3, :, :, 0].tolist() == [[3, 23], [13, 33]]
+    assert arrays.classes == tuple(classes)
+    assert arrays.owners is None
+
+
+def test_qmnist_s_owners_are_its_writers(tmp_path, monkeypatch):
+    """Columns of the extended labels: class, NIST's series, writer, and five that matter to nobody here."""
+    targets = torch.zeros(10, 8, dtype=torch.int64)
+    targets[:, 0], targets[:, 1], targets[:, 2] = torch.arange(10), 4, torch.arange(10) // 2 + 2100
+    asked = stand_in(monkeypatch, "QMNIST", data=torch.zeros(10, 28, 28, dtype=torch.uint8), targets=targets)
+    arrays = importlib.import_module("datasets.sources.qmnist").SOURCE.load(tmp_path)
+    assert [(k["compat"], k["train"]) for k in asked] == [(False, True), (False, False)]
+    assert arrays.y_test.tolist() == list(range(10))
+    assert arrays.owners.tolist() == [2100, 2100, 2101, 2101, 2102, 2102, 2103, 2103, 2104, 2104] * 2
+    assert len(arrays.classes) == 10
+
+
+def test_torchvision_still_takes_what_the_sources_give():
+    """The stand-ins above take any keyword; the real constructors have to have these."""
+    from torchvision import datasets
+
+    assert "split" in inspect.signature(datasets.EMNIST).parameters
+    assert "balanced" in datasets.EMNIST.splits
+    assert len(datasets.EMNIST.classes_split_dict["balanced"]) == 47
+    assert {"compat", "train"} <= set(inspect.signature(datasets.QMNIST).parameters)
+
+
+MINE = """
+import numpy as np
+from benchmark.api import Arrays, Source
+
+def load(downloads):
+    assert downloads.is_dir()
+    print("fetching")
+    y = np.arange(6) % 2
+    x = np.zeros((6, 8, 8), dtype=np.uint8)
+    return Arrays(x, y, x, y, ("a", "b"), owners_train=y + 5, owners_test=y + 7)
+
+SOURCE = Source(load, target=75.0)
+"""
+
+
+def test_one_s_own_data_set_is_code_and_is_kept_nowhere(tmp_path, capsys):
+    (tmp_path / "my_data.py").write_text(MINE)
+    folder = tmp_path / "data"
+    name, arrays, target = registry.dataset(str(tmp_path / "my_data.py"), folder)
+    assert (name, target, arrays.classes) == ("my-data", 75.0, ("a", "b"))
+    assert arrays.images.shape == (12, 8, 8, 1)  # checked and in canonical shape
+    assert arrays.owners.tolist() == [5, 6] * 3 + [7, 8] * 3
+    assert not folder.exists()
+    assert capsys.readouterr().out == ""  # what a source says is no result
+    (tmp_path / "my_data.py").write_text(MINE.replace("np.zeros", "np.ones"))
+    assert registry.dataset(str(tmp_path / "my_data.py"), folder)[1].hash != arrays.hash
+
+
+def test_one_s_own_data_set_from_an_installed_package(tmp_path, monkeypatch):
+    (tmp_path / "a_package_of_data").mkdir()
+    (tmp_path / "a_package_of_data" / "my_data.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert registry.dataset("a_package_of_data.my_data", tmp_path / "data")[0] == "my-data"
+
+
+def test_a_path_to_a_source_that_is_here_is_that_data_set(tmp_path):
+    path = registry.names("datasets.sources")["digits"]
+    assert (
+        registry.dataset(str(path), tmp_path)[0] == registry.dataset("datasets.sources.digits", tmp_path)[0] == "digits"
+    )
+    assert (tmp_path / "digits.npz").exists()
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (None, "there is no file"),
+        ("x = 1", "mine.py has no SOURCE; it needs SOURCE = Source(load)"),
+        ("SOURCE = 3", "mine.py has a SOURCE of type int"),
+        ("1 / 0", "mine.py can't be imported: ZeroDivisionError: division by zero"),
+        ("import nothing_at_all", "can't be imported: ModuleNotFoundError"),
+        (MINE.replace("np.zeros((6", "np.zeros((5"), "mine.py: x_train has 5 images and y_train 6 labels"),
+        (MINE.replace("dtype=np.uint8", "dtype=float"), "mine.py: x_train is float64 [6, 8, 8]"),
+        (MINE.replace("return Arrays", "return dict"), "the SOURCE of"),
+        (MINE.replace("assert downloads.is_dir()", "raise KeyError('two\\nlines')"), "fails: KeyError"),
+    ],
+)
+def test_a_file_that_is_no_data_set_is_named_in_one_line(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "mine.py").write_text(content)
+    with pytest.raises(RequestError) as error:
+        registry.dataset(str(tmp_path / "mine.py"), tmp_path / "data")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_one_s_own_data_set_takes_no_other_s_name(tmp_path):
+    (tmp_path / "digits.py").write_text(MINE)
+    with pytest.raises(RequestError, match="has the name of a data set that is here already"):
+        registry.dataset(str(tmp_path / "digits.py"), tmp_path / "data")

@@ -1,5 +1,6 @@
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -7,11 +8,16 @@ from torch import nn
 
 from benchmark.api import Method, Phase
 from benchmark.channel import copied
+from benchmark.cost import Stopwatch
 from benchmark.errors import Diverged
 from benchmark.federation import Federation
+from benchmark.models.line_up import LineUp
 from methods.fedmoe import FedMoE
+from methods.fedrep import FedRep
 from methods.fml import FML
 from methods.standalone import Standalone
+
+CPU = torch.device("cpu")
 
 
 def test_a_state_is_read_back_by_copy(make_task, federate, same):
@@ -42,7 +48,7 @@ def test_momentum_does_not_leak_from_client_to_client(make_task, federate, same)
     together, _ = federate(Standalone(), task, rounds=1, momentum=0.9)
     apart = Federation(Standalone(), task, together.config, torch.device("cpu"))
     client = apart.engine.load(2, apart.state(2))
-    apart.engine.train(client, partial(apart.schedule.epochs, 2, 0))
+    apart.engine.train(client, partial(apart.schedule.epochs, 2, 0), Stopwatch(CPU))
     assert same(apart.engine.state(client), together.states[2])
 
 
@@ -70,6 +76,38 @@ def test_weight_decay_momentum_and_epochs_reach_the_optimiser(make_task, federat
         assert not same(plain.states, other.states), option
 
 
+def test_what_stands_still_in_a_phase_is_in_evaluation_mode_and_has_no_gradient(make_task, federate, alike):
+    seen = []
+
+    class Watched(FedRep):
+        def loss(self, client, batch):
+            layers = client.extractor[1], client.header
+            seen.append([(layer.training, layer.weight.requires_grad) for layer in layers])
+            return super().loss(client, batch)
+
+    federate(Watched(), make_task((4, 4), line_up=alike), rounds=1)
+    moves, stands = (True, True), (False, False)
+    turns = [phase for before, phase in pairwise([None, *seen]) if phase != before]
+    assert turns == [[stands, moves], [moves, stands]] * 2
+
+
+def test_running_means_stand_still_with_their_part(make_task, federate, mixed, same):
+    """Batch normalisation in a still extractor leaves its running means alone."""
+
+    class HeaderAlone(FedRep):
+        def phases(self):
+            return super().phases()[:1]
+
+    normalised = LineUp("normalised", "", (mixed.architectures[2],), mixed.architectures[2], min_size=4)
+    task = make_task((4, 4), line_up=normalised)
+    still, _ = federate(HeaderAlone(), task, rounds=1)
+    trained, _ = federate(FedRep(), task, rounds=1)
+    first = FedRep().server_init(task)["extractor"]
+    assert same(still.server["extractor"], dict(first))
+    assert not same(trained.server["extractor"]["2.running_mean"], first["2.running_mean"])
+    assert trained.server["extractor"]["2.num_batches_tracked"] == 1  # one pass of one step over the extractor
+
+
 @dataclass(frozen=True)
 class Logged(Method):
     """Notes the samples of every step, by their labels."""
@@ -95,7 +133,7 @@ def steps_of(make_task, federate):
         method = Logged(phases, [])
         federation, (first,) = federate(method, task, rounds=1, **config)
         method.log.clear()  # the first time each shape is counted on a step that is thrown away
-        federation.engine.train(federation.client(0), partial(federation.schedule.epochs, 0, 0))
+        federation.engine.train(federation.client(0), partial(federation.schedule.epochs, 0, 0), Stopwatch(CPU))
         assert first["clients"][0]["steps"] == len(method.log)
         return method.log, first["clients"][0]["flops"]
 
@@ -182,7 +220,7 @@ def test_weights_that_a_client_holds_as_a_value_are_no_part(make_task, federate,
     client = federation.engine.load(0, federation.states[0] | {"anchor": anchor})
     assert "anchor" not in client.parts
     assert same(client.anchor, anchor)
-    federation.engine.train(client, partial(federation.schedule.epochs, 0, 0))
+    federation.engine.train(client, partial(federation.schedule.epochs, 0, 0), Stopwatch(CPU))
     state = federation.engine.state(client)
     assert same(state["anchor"], anchor)
     assert same(copied(state), state)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from benchmark import registry
+from benchmark.engine.eager import EagerEngine
 from benchmark.method import Method
 
 
@@ -17,12 +18,15 @@ def test_only_participants_send_and_train_but_all_are_evaluated(make_task, feder
     assert set(federation.states) == set(records[0]["participants"]) | set(records[1]["participants"])
 
 
-def test_all_methods_meet_the_same_participants_and_steps(make_task, federate):
-    seen = set()
+def test_all_methods_meet_the_same_participants_and_those_of_one_phase_the_same_steps(make_task, federate, alike):
+    participants, steps = set(), set()
     for name in registry.names("methods"):
-        _, records = federate(registry.method(name)[0], make_task((6, 7, 9, 5)), participation=0.5, rounds=3)
-        seen.add(tuple((tuple(r["participants"]), tuple(c["steps"] for c in r["clients"])) for r in records))
-    assert len(seen) == 1
+        method, task = registry.method(name)[0], make_task((6, 7, 9, 5), line_up=alike)
+        _, records = federate(method, task, participation=0.5, rounds=3)
+        participants.add(tuple(tuple(r["participants"]) for r in records))
+        if len(method.phases()) == 1:
+            steps.add(tuple(c["steps"] for r in records for c in r["clients"]))
+    assert len(participants) == len(steps) == 1
 
 
 def test_evaluation_is_due_every_so_often_and_at_the_end(make_task, federate):
@@ -31,10 +35,10 @@ def test_evaluation_is_due_every_so_often_and_at_the_end(make_task, federate):
     assert [r["eval_seconds"] > 0 for r in records] == [False, True, False, True, True]
 
 
-def test_evaluation_changes_nothing(make_task, federate, same):
+def test_evaluation_changes_nothing(make_task, federate, same, alike):
     for name in registry.names("methods"):
-        often, _ = federate(registry.method(name)[0], make_task(), rounds=4)
-        once, _ = federate(registry.method(name)[0], make_task(), rounds=4, eval_every=4)
+        often, _ = federate(registry.method(name)[0], make_task(line_up=alike), rounds=2)
+        once, _ = federate(registry.method(name)[0], make_task(line_up=alike), rounds=2, eval_every=2)
         assert same(often.states, once.states)
         assert same(often.server, once.server)
 
@@ -76,3 +80,15 @@ def test_what_a_method_draws_on_the_server_is_seeded(make_task, federate, same):
         torch.rand(1)
         servers.append(federate(Noisy(), make_task(line_up=registry.line_up("cnn1"), shape=(1, 16, 16)))[0].server)
     assert same(*servers)
+
+
+def test_clients_that_have_not_changed_are_not_evaluated_again(make_task, federate, monkeypatch):
+    """Four clients, one in each round: all are evaluated at first, later who took part; and all after a download."""
+    counted = []
+    original = EagerEngine.evaluate
+    monkeypatch.setattr(EagerEngine, "evaluate", lambda self, c, i: counted.append(c.info.id) or original(self, c, i))
+    federate(registry.method("standalone")[0], make_task((6,) * 4), participation=0.1, rounds=3)
+    assert len(counted) == 4 + 1 + 1
+    counted.clear()
+    federate(registry.method("lg-fedavg")[0], make_task((6,) * 4), participation=0.1, rounds=3)
+    assert len(counted) == 8 + 5 + 5

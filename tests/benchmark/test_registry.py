@@ -1,4 +1,7 @@
 import dataclasses
+import hashlib
+import importlib
+import sys
 
 import pytest
 
@@ -26,9 +29,12 @@ def test_what_there_is():
         "cifar10",
         "cifar100",
         "svhn",
+        "emnist",
+        "qmnist",
     }
-    assert set(registry.names("datasets.partitions")) == {"pathological", "dirichlet", "iid"}
-    for package in ("methods", "datasets.sources", "datasets.partitions"):
+    assert set(registry.names("datasets.partitions")) >= {"pathological", "dirichlet", "quantity", "natural", "iid"}
+    assert set(registry.names("datasets.shifts")) >= {"rotated", "recoloured"}
+    for package in ("methods", "datasets.sources", "datasets.partitions", "datasets.shifts"):
         assert all(entry["description"] for entry in registry.described(package))
 
 
@@ -49,7 +55,7 @@ def test_one_s_own_method_from_a_path(tmp_path):
     "text, message",
     [
         ("fedmo", "unknown method 'fedmo'; did you mean 'fedmoe'?"),
-        ("xyzzy", "unknown method 'xyzzy'; there are: fedmoe, fedproto"),
+        ("xyzzy", "unknown method 'xyzzy'; there are: fd, fedapen"),
         ("fedmoe+gatewidth=3", "unknown hyper-parameter of fedmoe 'gatewidth'; did you mean 'gate_width'?"),
         ("fedmoe+static", "'static' in 'fedmoe+static' is no hyper-parameter; write fedmoe+key=value"),
         ("fedmoe+gate_width=0", "gate_width of fedmoe should be greater than or equal to 1, not '0'"),
@@ -59,6 +65,11 @@ def test_one_s_own_method_from_a_path(tmp_path):
         ("fml+alpha=2", "alpha of fml should be less than or equal to 1, not '2'"),
         ("standalone+x=1", "unknown hyper-parameter of standalone 'x'"),
         ("nowhere/method.py", "there is no file nowhere/method.py"),
+        ("nowhere/method", "there is no file nowhere/method; give the path of a .py file"),
+        ("nowhere.method", "nowhere.method can't be imported: ModuleNotFoundError: No module named 'nowhere'"),
+        ("benchmark.nowhere", "there is no module benchmark.nowhere in benchmark"),
+        ("benchmark..method", "'benchmark..method' names no module"),
+        ("benchmark.errors", "must define one Method"),
         ("fml+alpha=1+alpha=0", "alpha stands twice in 'fml+alpha=1+alpha=0'"),
     ],
 )
@@ -137,6 +148,9 @@ def test_a_label_stays_inside_its_folder(tmp_path):
 def test_a_partition_s_name_tells_all_of_its_parameter():
     assert registry.partition("dirichlet:0.12345678", 10)[0] == "dirichlet:0.12345678"
     assert registry.partition("dirichlet:1", 10)[0] == registry.partition("dirichlet:1.0", 10)[0] == "dirichlet:1"
+    assert registry.partition("label-quantity:0.50:2.0+rotated", 10).name == "label-quantity:0.5:2+rotated"
+    assert registry.partition("dirichlet:1e16", 10).name == "dirichlet:1e16"  # a + would begin a shift
+    assert registry.partition("natural", 10).name == "natural"  # owners are no parameter to write
 
 
 @pytest.mark.parametrize("name", registry.names("benchmark.presets", ".toml"))
@@ -149,3 +163,53 @@ def test_presets_hold_options_that_exist(name):
     federation_config({key: options[key] for key in FEDERATION if key in options})
     for method in options.get("methods", ()):
         registry.method(method)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Writes a module into a package that can be imported; returns its dotted name."""
+    folder = tmp_path / "somebodys"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(name, content):
+        (folder / f"{name}.py").write_text(content)
+        importlib.invalidate_caches()
+        return f"somebodys.{name}"
+
+    yield write
+    for name in [name for name in sys.modules if name.partition(".")[0] == "somebodys"]:
+        del sys.modules[name]
+
+
+def test_one_s_own_method_from_an_installed_package(package):
+    dotted = package("fed_mine", MINE)
+    method, spec = registry.method(f"{dotted}+strength=0.25")
+    assert (method.strength, spec.name, spec.label) == (0.25, "fed-mine", "fed-mine+strength=0.25")
+    assert spec.source_hash == hashlib.sha256(MINE.encode()).hexdigest()[:16]
+
+
+def test_a_path_and_a_dotted_name_of_one_file_are_the_same_method(package, tmp_path):
+    dotted = package("fed_mine", MINE)
+    path = str(tmp_path / "somebodys" / "fed_mine.py")
+    assert registry.module_of(path)[1] == registry.module_of(dotted)[1]
+    assert registry.method(path)[1] == registry.method(dotted)[1]
+
+
+def test_a_dotted_name_of_the_catalogue_is_that_method_and_takes_no_other_s_name(package):
+    assert registry.method("methods.lg_fedavg")[1] == registry.method("lg-fedavg")[1]
+    with pytest.raises(RequestError, match="lg_fedavg has the name of a method that is here already"):
+        registry.method(package("lg_fedavg", MINE))
+
+
+def test_a_module_needs_a_file(package, tmp_path):
+    (tmp_path / "somebodys" / "folder").mkdir()
+    package("fed_mine", "raise ValueError('two\\nlines')")
+    for text, message in [
+        ("somebodys.folder", "somebodys.folder is no module with a .py file of its own"),
+        ("somebodys.fed_mine", "somebodys.fed_mine can't be imported: ValueError: two lines"),
+        ("somebodys", "'somebodys' names no module"),
+    ]:
+        with pytest.raises(RequestError) as error:
+            registry.module_of(text)
+        assert message in str(error.value)

@@ -7,49 +7,127 @@ from hypothesis import strategies as st
 
 from benchmark import registry
 from benchmark.errors import RequestError
-from benchmark.partition import draw
+from benchmark.partition import cut, dirichlet_shares, draw, fill_up
 
 LABELS = np.repeat(np.arange(10), 60)
+FILLED_UP = {"dirichlet", "quantity", "label-quantity"}
 
 
-def divide(text, labels=LABELS, clients=10, seed=0, validation=0.0):
-    name, partitioner = registry.partition(text, int(labels.max()) + 1)
-    return draw(partitioner, name=name, dataset="toy", labels=labels, clients=clients, validation=validation, seed=seed)
+def divide(text, labels=LABELS, clients=10, seed=0, validation=0.0, owners=None):
+    division = registry.partition(text, int(labels.max()) + 1)
+    arrays = {"labels": labels, "owners": owners}
+    return draw(division, dataset="toy", **arrays, clients=clients, validation=validation, seed=seed)
 
 
-def owned(text, labels, clients, seed=0):
-    _, partitioner = registry.partition(text, int(labels.max()) + 1)
-    return partitioner(labels, clients, np.random.default_rng(seed))
+def owned(text, labels, clients, seed=0, **supplied):
+    division = registry.partition(text, int(labels.max()) + 1)
+    return division.partitioner(labels, clients, np.random.default_rng(seed), **supplied)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     classes=st.integers(2, 12),
     each=st.integers(20, 60),
     clients=st.integers(1, 20),
     seed=st.integers(0, 2**32),
-    kind=st.sampled_from(["iid", "pathological", "dirichlet"]),
+    kind=st.sampled_from(sorted(registry.names("datasets.partitions"))),
     a=st.floats(1e-3, 100),
+    q=st.floats(1e-3, 100),
     n=st.integers(1, 12),
+    families=st.integers(1, 40),
 )
-def test_every_sample_is_given_once(classes, each, clients, seed, kind, a, n):
-    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(classes), each))
-    text = {"iid": "iid", "dirichlet": f"dirichlet:{a}", "pathological": f"pathological:{n}"}[kind]
+def test_every_sample_is_given_once(classes, each, clients, seed, kind, a, q, n, families):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat(np.arange(classes), each))
+    owners = rng.integers(families, size=len(labels)) ** 2
+    values = {"dirichlet": [a], "pathological": [n], "quantity": [q], "label-quantity": [a, q]}.get(kind, [])
+    text = ":".join([kind, *map(repr, values)])
     try:
-        parts = owned(text, labels, clients, seed)
+        parts = owned(text, labels, clients, seed, **({"owners": owners} if kind == "natural" else {}))
     except RequestError:
-        assert (kind == "pathological" and (n > classes or n * clients < classes)) or (
-            kind == "dirichlet" and each * classes < 10 * clients
+        assert (
+            (kind == "pathological" and (n > classes or n * clients < classes))
+            or (kind in FILLED_UP and each * classes < 10 * clients)
+            or (kind == "natural" and len(set(owners)) < clients)
         )
         return
     assert len(parts) == clients
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(labels)))
+    sizes = [len(part) for part in parts]
     if kind == "pathological":
         assert {len(set(labels[part])) for part in parts} == {n}
-    if kind == "dirichlet":
-        assert min(map(len, parts)) >= 10
+    if kind in FILLED_UP:
+        assert min(sizes) >= 10
     if kind == "iid":
-        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+        assert max(sizes) - min(sizes) <= 1
+    if kind == "natural":
+        assert sum(len(set(owners[part])) for part in parts) == len(set(owners))  # nobody at two clients
+        assert max(sizes) - min(sizes) <= np.bincount(owners).max()
+
+
+def test_natural_clients_are_the_owners():
+    owners = np.array([7, 3, 3, 7, 5, 3])
+    parts = owned("natural", np.array([0, 1, 0, 1, 0, 1]), 3, owners=owners)
+    assert sorted(part.tolist() for part in parts) == [[0, 3], [1, 2, 5], [4]]
+
+
+def test_owners_beyond_the_clients_go_to_those_with_the_fewest_samples():
+    """Owners of 4, 3, 2 and 1 samples at two clients: whatever the order, no greedy dealing leaves 7 to 3 or worse."""
+    owners = np.repeat([0, 1, 2, 3], [4, 3, 2, 1])
+    dealt = set()
+    for seed in range(40):
+        a, b = owned("natural", owners % 2, 2, seed, owners=owners)
+        dealt.add(frozenset([frozenset(owners[a].tolist()), frozenset(owners[b].tolist())]))
+        assert abs(len(a) - len(b)) <= 4
+    assert len(dealt) > 1  # the order is drawn
+
+
+def test_quantities_are_uneven_and_labels_alike():
+    labels = np.repeat(np.arange(2), 50_000)
+    even, uneven = (owned(f"quantity:{a}", labels, 10) for a in ("1000", "0.5"))
+    assert np.std([len(part) for part in even]) < 1000 < np.std([len(part) for part in uneven])
+    for part in uneven:
+        if len(part) > 1000:
+            assert abs(labels[part].mean() - 0.5) < 5 * 0.5 / np.sqrt(len(part))
+
+
+def test_labels_and_quantities_have_a_parameter_each():
+    labels = np.repeat(np.arange(10), 6000)
+
+    def unevenness(text):
+        counts = np.array([np.bincount(labels[part], minlength=10) for part in owned(text, labels, 10)])
+        sizes = counts.sum(1)
+        return np.abs(counts / sizes[:, None] - 0.1).max(), sizes.std() / sizes.mean()
+
+    for text, uneven_labels, uneven_sizes in [
+        ("label-quantity:10000:10000", False, False),
+        ("label-quantity:0.1:10000", True, True),  # of ten classes, each at one client or two: sizes follow
+        ("label-quantity:10000:0.5", False, True),
+    ]:
+        label, size = unevenness(text)
+        assert (label > 0.1, size > 0.1) == (uneven_labels, uneven_sizes), (text, label, size)
+
+
+def test_shares_of_a_class_have_the_sizes_as_their_mean():
+    mean = np.array([0.6, 0.3, 0.1])
+    rng = np.random.default_rng(0)
+    shares = np.array([dirichlet_shares(mean, 2.0, rng) for _ in range(4000)])
+    np.testing.assert_allclose(shares.mean(0), mean, atol=0.02)
+    np.testing.assert_allclose(shares.var(0), mean * (1 - mean) / (2.0 * 3 + 1), rtol=0.15)  # a x n = 6 in all
+
+
+@pytest.mark.parametrize("a", [1e-300, 1e300])
+def test_shares_are_a_whole_at_both_ends_of_what_floats_can_say(a):
+    shares = dirichlet_shares(np.full(5, 0.2), a, np.random.default_rng(0))
+    assert shares.sum() == pytest.approx(1)
+    np.testing.assert_allclose(np.sort(shares), [0, 0, 0, 0, 1] if a < 1 else [0.2] * 5, atol=1e-5)
+
+
+def test_samples_are_cut_in_proportion_and_the_smallest_filled_up_from_the_largest():
+    assert [part.tolist() for part in cut(np.arange(6), np.array([1.0, 0, 2.0]))] == [[0, 1], [], [2, 3, 4, 5]]
+    filled = fill_up([[], list(range(12)), list(range(12, 30))], np.random.default_rng(0))
+    assert [len(part) for part in filled] == [10, 10, 10]
+    assert sorted(np.concatenate(filled).tolist()) == list(range(30))
 
 
 @pytest.mark.parametrize("clients, owners", [(10, 2), (50, 10), (100, 20)])
@@ -105,10 +183,26 @@ def test_counts_say_who_has_what():
         assert counts == np.bincount(LABELS[np.concatenate(splits)], minlength=10).tolist()
 
 
-@pytest.mark.parametrize("text", ["iid", "pathological", "dirichlet:0.3"])
+@pytest.mark.parametrize(
+    "text", ["iid", "pathological", "dirichlet:0.3", "quantity:1", "label-quantity:0.3:1", "natural"]
+)
 def test_the_hash_is_the_seeds(text):
-    assert divide(text).hash == divide(text).hash
-    assert divide(text).hash != divide(text, seed=1).hash
+    owners = np.arange(600) % 10
+    assert divide(text, owners=owners).hash == divide(text, owners=owners).hash
+    assert divide(text, owners=owners).hash != divide(text, owners=owners, seed=1).hash
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [("iid", "466637337b452b9d"), ("pathological", "c32ff555dbd98871"), ("dirichlet:0.3", "f5af1b2f517854ed")],
+)
+def test_what_was_drawn_before_is_drawn_again(text, expected):
+    """By the first version of the code that drew them: stored results rest on these indices."""
+    assert divide(text, validation=0.1).hash == expected
+
+
+def test_a_shift_leaves_the_indices_as_they_are():
+    assert divide("dirichlet:0.3+rotated").hash == divide("dirichlet:0.3").hash != divide("dirichlet:0.4").hash
 
 
 def test_samples_of_a_class_may_be_fewer_than_its_owners():
@@ -133,8 +227,25 @@ def test_samples_of_a_class_may_be_fewer_than_its_owners():
         ("pathological:x", 10, "pathological:x: classes_per_client value should be a valid integer"),
         ("dirichlet:-1", 10, "dirichlet:-1: a value should be greater than 0"),
         ("dirichlet:nan", 10, "finite number"),
-        ("dirichlet", 10, "write dirichlet:a, for example dirichlet:0.3"),
-        ("iid:3", 10, "iid takes no parameter"),
+        ("dirichlet", 10, "dirichlet takes 1 parameter, not 0; write dirichlet:a, for example dirichlet:0.3"),
+        ("dirichlet:1:2", 10, "dirichlet takes 1 parameter, not 2; write dirichlet:a"),
+        (
+            "label-quantity:1",
+            10,
+            "takes 2 parameters, not 1; write label-quantity:a:q, for example label-quantity:0.3:0.3",
+        ),
+        ("pathological:2:2", 10, "write pathological:classes_per_client, for example pathological:2"),
+        ("label-quantity:1:x", 10, "label-quantity:1:x: q value should be a valid number, not 'x'"),
+        ("label-quantity:0:1", 10, "label-quantity:0:1: a value should be greater than 0, not '0'"),
+        ("quantity:", 10, "quantity:: a value should be a valid number"),
+        ("quantity:1", 61, "leaves clients with fewer than 10; use at most 60 clients"),
+        ("label-quantity:1:1", 61, "leaves clients with fewer than 10; use at most 60 clients"),
+        ("natural", 10, "natural needs to know who each sample belongs to, and toy does not say; an .npz says it with"),
+        ("natural:3", 10, "natural takes no parameter"),
+        ("iid:3", 10, "iid takes no parameter; write iid, not iid:3"),
+        ("iid+rotatet", 10, "unknown shift 'rotatet'; did you mean 'rotated'?"),
+        ("iid+", 10, "unknown shift ''; there are: recoloured, rotated"),
+        ("iid+rotated+rotated", 10, "a shift stands twice in 'iid+rotated+rotated'"),
         ("dirichlett:3", 10, "unknown partition 'dirichlett'; did you mean 'dirichlet'?"),
     ],
 )
@@ -143,3 +254,13 @@ def test_an_impossible_request_says_what_would_be_possible(text, clients, messag
         divide(text, clients=clients)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_fewer_owners_than_clients_says_how_many_there_are():
+    with pytest.raises(RequestError, match="the samples belong to 4 owners; use at most 4 clients"):
+        divide("natural", owners=np.arange(600) % 4)
+
+
+def test_an_owner_with_too_few_samples_is_told_of():
+    with pytest.raises(RequestError, match=r"natural with 2 clients on toy .* samples, too few to train and test on"):
+        divide("natural", clients=2, owners=(np.arange(600) > 1).astype(int))

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.api import Client, ClientInfo, Method, SwitchNorm2d
+from benchmark.api import Client, ClientInfo, SwitchNorm2d
 from benchmark.method import initial_parts
 from benchmark.schedule import Schedule
 from methods.fedmoe import FedMoE, Gate
+from methods.fedper import FedPer
 from methods.standalone import Standalone
 
 
@@ -71,26 +72,20 @@ def test_with_the_gate_on_the_private_expert_it_is_standalone(make_task, federat
 
 
 @dataclass(frozen=True)
-class FedPer(Method):
-    """Arivazhagan et al., 2019: shared extractor, private headers; here the small extractor."""
+class FedPerOfTheSmallNetwork(FedPer):
+    """FedPer whose extractor starts where FedMoE's shared expert does: the small network has initial weights apart."""
 
     def parts(self, model, task):
-        return {"expert": task.small_model().extractor, "header": model.header}
-
-    def shares(self):
-        return ("expert",)
-
-    def predict(self, client, x):
-        return client.header(client.expert(x))
+        return super().parts(model, task) | {"extractor": task.small_model().extractor}
 
 
 def test_with_the_gate_on_the_shared_expert_and_one_architecture_it_is_fedper(make_task, federate, same, alike):
     task = make_task(line_up=alike)
     mixed, _ = federate(FedMoE(gate="static", expert_weight=1), task, rounds=3)
-    fedper, _ = federate(FedPer(), task, rounds=3)
-    assert same(mixed.server, fedper.server)
+    fedper, _ = federate(FedPerOfTheSmallNetwork(), task, rounds=3)
+    assert same(mixed.server["expert"], fedper.server["extractor"])
     for k, state in mixed.states.items():
-        assert same({part: state[part] for part in ("expert", "header")}, fedper.states[k])
+        assert same({"extractor": state["expert"], "header": state["header"]}, fedper.states[k])
 
 
 def test_unfederated_sends_nothing_and_starts_from_the_same_experts(make_task, federate, same):

@@ -208,6 +208,35 @@ def test_an_axis_that_varies_is_found(tmp_path, store):
     assert [(axis.name, list(axis.values)) for axis in axes] == [("pathological-digits", [2, 5, 10])]
 
 
+def test_each_parameter_of_a_partition_is_an_axis_and_a_shift_is_none(tmp_path, store):
+    partitions = [
+        "label-quantity:0.3:1",
+        "label-quantity:0.3:10",
+        "label-quantity:3:1",
+        "label-quantity:0.3:1+rotated",
+        "label-quantity:0.3:10+rotated",
+        "iid",
+        "iid+rotated",
+    ]
+    for partition in partitions:
+        store(tmp_path, "a", [(5, 5)], partition=partition)
+    found = read_experiment(tmp_path, "exp", {})
+    assert {comparison.name for comparison in found} == {
+        "digits-partition=label-quantity0.3_1",
+        "digits-partition=label-quantity0.3_10",
+        "digits-partition=label-quantity3_1",
+        "digits-partition=label-quantity0.3_1+rotated",
+        "digits-partition=label-quantity0.3_10+rotated",
+        "digits-partition=iid",
+        "digits-partition=iid+rotated",
+    }
+    assert sorted((axis.name, list(axis.values)) for axis in varying(found)) == [
+        ("label-quantity1-digits", [0.3, 3]),
+        ("label-quantity2-digits-1", [1, 10]),
+        ("label-quantity2-digits-2", [1, 10]),
+    ]
+
+
 def test_ranks_over_comparisons_by_hand(tmp_path, store):
     """a is before b twice, b before a once; c is missing in one and left out."""
     for dataset, a, b in (("x", 9, 5), ("y", 8, 4), ("z", 3, 6)):

@@ -1,0 +1,25 @@
+"""natural: clients are the writers, patients or cameras that samples belong to; for data that say which.
+
+With more owners than clients, whole owners are dealt out in a random order, each to the client with the fewest samples
+so far (Graham's list scheduling, 1966): sizes differ by at most the largest owner's samples, and no owner is divided.
+"""
+
+import numpy as np
+
+from benchmark.api import RequestError
+
+
+def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, owners: np.ndarray) -> list[np.ndarray]:
+    """Indices per client; owners [N] says who a sample belongs to."""
+    names, owner_of, sizes = np.unique(owners, return_inverse=True, return_counts=True)
+    if len(names) < clients:
+        raise RequestError(
+            f"natural with {clients} clients leaves clients empty: the samples belong to {len(names)} owners; "
+            f"use at most {len(names)} clients"
+        )
+    held = np.zeros(clients, dtype=np.int64)
+    client_of = np.empty(len(names), dtype=np.int64)
+    for owner in rng.permutation(len(names)):
+        client_of[owner] = held.argmin()
+        held[client_of[owner]] += sizes[owner]
+    return [np.flatnonzero(client_of[owner_of] == client) for client in range(clients)]

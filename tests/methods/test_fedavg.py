@@ -1,0 +1,90 @@
+"""FedAvg is Algorithm 1 of McMahan et al., and needs one architecture."""
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark import registry
+from benchmark.api import Inbox
+from benchmark.channel import nbytes
+from benchmark.method import initial_parts
+from benchmark.plan import unsupported
+from benchmark.schedule import Schedule
+from methods.fedavg import FedAvg
+from methods.standalone import Standalone
+
+
+def test_equals_the_algorithm_box_written_by_hand(make_task, federate, alike, same):
+    """Two rounds of three clients in plain PyTorch. Sizes 4, 4, 8 make the weights of the running mean exact."""
+    task = make_task((4, 4, 8), line_up=alike)
+    federation, _ = federate(FedAvg(), task, rounds=2)
+    parts = initial_parts(FedAvg(), task, None)
+    net = nn.Sequential(parts["extractor"], parts["header"])
+    w = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    for t in range(2):
+        sent = []
+        for k in range(3):
+            net.load_state_dict(w)
+            optimiser = torch.optim.SGD(net.parameters(), lr=0.1, fused=True)
+            for indices in next(Schedule(task, federation.config).epochs(k, t)):
+                x, y = task.batch(indices)
+                optimiser.zero_grad()
+                nn.functional.cross_entropy(net(x), y).backward()
+                optimiser.step()
+            sent.append({name: tensor.clone() for name, tensor in net.state_dict().items()})
+        pair = {name: sent[0][name].lerp(sent[1][name], 1 / 2) for name in w}
+        w = {name: pair[name].lerp(sent[2][name], 1 / 2) for name in w}
+        for name, tensor in w.items():
+            torch.testing.assert_close(tensor, 0.25 * sent[0][name] + 0.25 * sent[1][name] + 0.5 * sent[2][name])
+    net.load_state_dict(w)
+    assert same(federation.server, {name: dict(part.state_dict()) for name, part in parts.items()})
+
+
+def test_the_mean_is_weighted_with_the_participants_samples():
+    """n = 1 and 3: (1 * 2 + 3 * 6) / 4 = 5. Over all clients, as some papers write n, it would be smaller."""
+    messages = {
+        k: {part: {"w": torch.tensor([v])} for part in ("extractor", "header")} for k, v in ((0, 2.0), (4, 6.0))
+    }
+    new = FedAvg().aggregate({}, Inbox(messages, {0: 1, 4: 3}))
+    assert {part: weights["w"].tolist() for part, weights in new.items()} == {"extractor": [5.0], "header": [5.0]}
+
+
+def test_of_one_client_it_is_standalone_but_for_the_first_weights(make_task, federate, alike, same):
+    """A mean of one changes nothing; only the weights before the first round are the server's, not the client's."""
+
+    class FromTheServersWeights(Standalone):
+        def server_init(self, task):
+            return FedAvg().server_init(task)
+
+        def download(self, server, client):
+            return server if client.progress.round == 1 else {}
+
+    task = make_task((9,), line_up=alike)
+    averaged, records = federate(FedAvg(), task, rounds=3)
+    alone, alone_records = federate(FromTheServersWeights(), task, rounds=3)
+    assert same(averaged.states, alone.states)
+    assert [r["post_local"] for r in records] == [r["post_local"] for r in alone_records]
+
+
+def test_after_the_download_all_have_the_mean(make_task, federate, alike, same):
+    """Both numbers of the literature: post_local is of what clients trained, post_download of the mean itself."""
+    task = make_task(line_up=alike)
+    federation, _ = federate(FedAvg(), task, rounds=1)
+    states = list(federation.states.values())
+    assert not same(states[0], states[1])
+    for k, state in federation.states.items():
+        message = federation.method.download(federation.server, task.infos[k])
+        assert same(federation.method.receive(state, message, task.infos[k]), federation.server)
+
+
+@pytest.mark.parametrize("num_classes, expected", [(10, 20_972_464), (100, 21_333_184)])
+def test_bytes_of_a_round_are_the_literatures(make_task, num_classes, expected):
+    """CNN-1 on images of 32 x 32, up and down."""
+    task = make_task((1,), shape=(3, 32, 32), num_classes=num_classes, line_up=registry.line_up("cnn1"))
+    server = FedAvg().server_init(task)
+    assert 2 * sum(nbytes(value) for value in FedAvg().download(server, task.infos[0]).values()) == expected
+
+
+def test_refuses_several_architectures(make_task, alike):
+    assert unsupported(FedAvg(), make_task()) == "it shares the extractor, which differs between linear and convolution"
+    assert unsupported(FedAvg(), make_task(line_up=alike)) is None

@@ -1,0 +1,72 @@
+"""FedPer: the mean of extractors, and headers that stay."""
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark import registry
+from benchmark.channel import nbytes
+from benchmark.method import initial_parts
+from benchmark.plan import unsupported
+from benchmark.schedule import Schedule
+from methods.fedavg import FedAvg
+from methods.fedper import FedPer
+
+
+def test_equals_the_algorithm_box_written_by_hand(make_task, federate, alike, same):
+    """Two rounds of three clients in plain PyTorch: one extractor, three headers that are never averaged."""
+    task = make_task((4, 4, 8), line_up=alike)
+    federation, _ = federate(FedPer(), task, rounds=2)
+    extractor = initial_parts(FedPer(), task, None)["extractor"]
+    headers = [initial_parts(FedPer(), task, k)["header"] for k in range(3)]
+    theta = {name: tensor.clone() for name, tensor in extractor.state_dict().items()}
+    for t in range(2):
+        sent = []
+        for k, header in enumerate(headers):
+            extractor.load_state_dict(theta)
+            net = nn.Sequential(extractor, header)
+            optimiser = torch.optim.SGD(net.parameters(), lr=0.1, fused=True)
+            for indices in next(Schedule(task, federation.config).epochs(k, t)):
+                x, y = task.batch(indices)
+                optimiser.zero_grad()
+                nn.functional.cross_entropy(net(x), y).backward()
+                optimiser.step()
+            sent.append({name: tensor.clone() for name, tensor in extractor.state_dict().items()})
+        pair = {name: sent[0][name].lerp(sent[1][name], 1 / 2) for name in theta}
+        theta = {name: pair[name].lerp(sent[2][name], 1 / 2) for name in theta}
+    assert same(federation.server, {"extractor": theta})
+    for k, header in enumerate(headers):
+        assert same(federation.states[k], {"extractor": sent[k], "header": dict(header.state_dict())})
+
+
+def test_sharing_the_header_too_it_is_fedavg(make_task, federate, alike, same):
+    class SharingTheHeader(FedPer):
+        def shares(self):
+            return (*super().shares(), "header")
+
+    task = make_task(line_up=alike)
+    whole, _ = federate(SharingTheHeader(), task, rounds=3)
+    averaged, _ = federate(FedAvg(), task, rounds=3)
+    assert same(whole.server, averaged.server)
+    assert same(whole.states, averaged.states)
+
+
+def test_headers_start_apart_and_are_not_on_the_server(make_task, federate, alike, same):
+    federation, records = federate(FedPer(), make_task(line_up=alike))
+    assert set(federation.server) == {"extractor"}
+    assert not same(federation.engine.initial_state(0)["header"], federation.engine.initial_state(1)["header"])
+    assert [set(c["bytes_up"]) | set(c["bytes_down"]) for c in records[1]["clients"]] == [{"extractor"}] * 3
+
+
+@pytest.mark.parametrize("num_classes, expected", [(10, 20_932_384), (100, 20_932_384)])
+def test_bytes_of_a_round_are_the_literatures(make_task, num_classes, expected):
+    """CNN-1 on images of 32 x 32, up and down."""
+    task = make_task((1,), shape=(3, 32, 32), num_classes=num_classes, line_up=registry.line_up("cnn1"))
+    server = FedPer().server_init(task)
+    assert 2 * sum(nbytes(value) for value in FedPer().download(server, task.infos[0]).values()) == expected
+
+
+def test_refuses_several_architectures(make_task, alike):
+    reason = unsupported(FedPer(), make_task())
+    assert reason == "it shares the extractor, which differs between linear and convolution"
+    assert unsupported(FedPer(), make_task(line_up=alike)) is None

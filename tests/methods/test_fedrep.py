@@ -1,0 +1,89 @@
+"""FedRep: the header on a still extractor, then the extractor under a still header."""
+
+import copy
+from itertools import chain, islice
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark import registry
+from benchmark.channel import nbytes
+from benchmark.method import Phase, initial_parts
+from benchmark.plan import unsupported
+from benchmark.schedule import Schedule
+from methods.fedper import FedPer
+from methods.fedrep import FedRep
+
+
+@pytest.mark.parametrize("header_epochs, extractor_epochs", [(None, None), (3, 1)])
+def test_equals_the_algorithm_box_written_by_hand(make_task, federate, alike, same, header_epochs, extractor_epochs):
+    """Two rounds of three clients in plain PyTorch, two local epochs; a client's passes go on from part to part."""
+    task = make_task((4, 4, 8), line_up=alike)
+    method = FedRep(header_epochs=header_epochs, extractor_epochs=extractor_epochs)
+    federation, _ = federate(method, task, rounds=2, local_epochs=2)
+    extractor = initial_parts(method, task, None)["extractor"]
+    headers = [initial_parts(method, task, k)["header"] for k in range(3)]
+    theta = copy.deepcopy(extractor.state_dict())
+    for t in range(2):
+        sent = []
+        for k, header in enumerate(headers):
+            extractor.load_state_dict(theta)
+            passes = Schedule(task, federation.config).epochs(k, t)
+            for part, epochs in ((header, header_epochs or 2), (extractor, extractor_epochs or 2)):
+                optimiser = torch.optim.SGD(part.parameters(), lr=0.1, fused=True)
+                for indices in chain.from_iterable(islice(passes, epochs)):
+                    x, y = task.batch(indices)
+                    optimiser.zero_grad()
+                    nn.functional.cross_entropy(header(extractor(x)), y).backward()
+                    optimiser.step()
+            sent.append(copy.deepcopy(extractor.state_dict()))
+        pair = {name: sent[0][name].lerp(sent[1][name], 1 / 2) for name in theta}
+        theta = {name: pair[name].lerp(sent[2][name], 1 / 2) for name in theta}
+    assert same(federation.server, {"extractor": dict(theta)})
+    for k, header in enumerate(headers):
+        assert same(federation.states[k], {"extractor": dict(sent[k]), "header": dict(header.state_dict())})
+
+
+def test_the_header_learns_on_the_extractor_that_came(make_task, federate, alike, same):
+    """A round's header does not depend on how the extractor is trained: it was trained first."""
+    task = make_task(line_up=alike)
+    (short, _), (long, _) = (federate(FedRep(extractor_epochs=n), task, rounds=1) for n in (1, 5))
+    for k in range(3):
+        assert same(short.states[k]["header"], long.states[k]["header"])
+        assert not same(short.states[k]["extractor"], long.states[k]["extractor"])
+
+
+@pytest.mark.parametrize("header, extractor, steps", [(None, None, 8), (1, None, 6), (10, 1, 22), (None, 3, 10)])
+def test_epochs_of_each_part(make_task, federate, alike, header, extractor, steps):
+    """8 samples in batches of 4 are two steps a pass; two local epochs unless a part has a number of its own."""
+    method = FedRep(header_epochs=header, extractor_epochs=extractor)
+    _, records = federate(method, make_task((8,), line_up=alike), rounds=1, local_epochs=2)
+    assert [c["steps"] for c in records[0]["clients"]] == [steps]
+
+
+def test_training_both_together_it_is_fedper(make_task, federate, alike, same):
+    class Together(FedRep):
+        def phases(self):
+            return (Phase(),)
+
+    task = make_task(line_up=alike)
+    together, records = federate(Together(), task, rounds=3, participation=0.7)
+    fedper, fedper_records = federate(FedPer(), task, rounds=3, participation=0.7)
+    assert same(together.server, fedper.server)
+    assert same(together.states, fedper.states)
+    assert [r["post_download"] for r in records] == [r["post_download"] for r in fedper_records]
+
+
+@pytest.mark.parametrize("num_classes, expected", [(10, 20_932_384), (100, 20_932_384)])
+def test_bytes_of_a_round_are_the_literatures(make_task, num_classes, expected):
+    """CNN-1 on images of 32 x 32, up and down."""
+    task = make_task((1,), shape=(3, 32, 32), num_classes=num_classes, line_up=registry.line_up("cnn1"))
+    server = FedRep().server_init(task)
+    assert 2 * sum(nbytes(value) for value in FedRep().download(server, task.infos[0]).values()) == expected
+
+
+def test_refuses_several_architectures(make_task, alike):
+    reason = unsupported(FedRep(), make_task())
+    assert reason == "it shares the extractor, which differs between linear and convolution"
+    assert unsupported(FedRep(), make_task(line_up=alike)) is None
