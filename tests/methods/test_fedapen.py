@@ -105,6 +105,7 @@ def test_lambda_starts_even_and_is_learned_as_the_paper_says():
     first, second = FedAPEN().phases()
     assert FedAPEN().mix == 0.5
     assert (first.trains, first.epochs, first.lr, first.samples) == (("mix",), 10, {"mix": 0.001}, ((0.0, 0.05),))
+    assert first.weight_decay == 0
     assert (second.trains, second.samples) == (("extractor", "header", "shared"), ((0.05, 1.0),))
 
 
@@ -139,6 +140,14 @@ def test_the_networks_never_see_the_adaptability_set(make_task, federate, same):
     plain, other = (federate(method, t, rounds=2)[0] for t in (task, other_labels(task, slice(5))))
     assert same(plain.states, other.states)
     assert plain.states[0]["mix"]["weight"].item() == 0.5
+
+
+def test_weight_decay_is_for_the_networks(make_task, federate, same):
+    """It would pull lambda towards 0, the shared network's side."""
+    plain, decayed = (federate(FedAPEN(), make_task(), rounds=1, weight_decay=decay)[0] for decay in (0.0, 0.5))
+    for k in range(3):
+        assert same(plain.states[k]["mix"], decayed.states[k]["mix"])
+        assert not same(plain.states[k]["header"], decayed.states[k]["header"])
 
 
 def test_lambda_stays_at_home_and_goes_on(make_task, federate, same):
