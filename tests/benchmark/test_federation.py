@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 
+import pytest
 import torch
 
 from benchmark import registry
+from benchmark.api import Progress
+from benchmark.checkpoint import Checkpoint
+from benchmark.config import FederationConfig
 from benchmark.engine.eager import EagerEngine
-from benchmark.method import Method
+from benchmark.federation import Federation
+from benchmark.method import Method, Phase
 
 
 def test_only_participants_send_and_train_but_all_are_evaluated(make_task, federate):
@@ -92,3 +97,99 @@ def test_clients_that_have_not_changed_are_not_evaluated_again(make_task, federa
     counted.clear()
     federate(registry.method("lg-fedavg")[0], make_task((6,) * 4), participation=0.1, rounds=3)
     assert len(counted) == 8 + 5 + 5
+
+
+@dataclass(frozen=True)
+class Diary(Method):
+    """Notes which round each hook is told of."""
+
+    log: list
+
+    def note(self, hook, client, progress):
+        self.log.append((hook, client, tuple(progress)))
+
+    def download(self, server, client):
+        self.note("download", client.id, client.progress)
+        return {"word": torch.zeros(1)}
+
+    def receive(self, state, message, client):
+        self.note("receive", client.id, client.progress)
+        return super().receive(state, message, client)
+
+    def loss(self, client, batch):
+        self.note("loss", client.info.id, client.info.progress)
+        return super().loss(client, batch)
+
+    def upload(self, client, statistics):
+        self.note("upload", client.info.id, client.info.progress)
+        return {"word": torch.zeros(1)}
+
+    def aggregate(self, server, inbox):
+        self.note("aggregate", None, inbox.progress)
+        return server
+
+
+def test_every_hook_is_told_which_round_it_is(make_task):
+    """A round's hooks have its number, from 1 on, of how many; the download after it is the next round's."""
+    method = Diary([])
+    config = FederationConfig(clients=2, rounds=2, batch_size=4)
+    federation = Federation(method, make_task((4, 4)), config, torch.device("cpu"))
+    for t in (0, 1):
+        method.log.clear()
+        federation.round(t)
+        last = max(i for i, (hook, *_) in enumerate(method.log) if hook == "aggregate")
+        during, after = method.log[: last + 1], method.log[last + 1 :]
+        for hook in ("download", "receive", "loss", "upload", "aggregate"):
+            assert {(t + 1, 2)} <= {progress for name, _, progress in during if name == hook}
+        assert {progress for name, _, progress in during if name in ("loss", "upload", "aggregate")} == {(t + 1, 2)}
+        evaluated = [(name, client) for name, client, progress in after if progress == (t + 2, 2)]
+        assert evaluated == [(name, k) for k in (0, 1) for name in ("download", "receive")]
+
+
+@pytest.mark.parametrize("round_, rounds, share", [(1, 4, 0.25), (4, 4, 1.0), (1, 1, 1.0)])
+def test_progress_is_the_share_of_the_rounds(round_, rounds, share):
+    assert Progress(round_, rounds).share == share
+
+
+@dataclass(frozen=True)
+class Anchored(Method):
+    """Keeps what came as weights beside its header, and never trains them."""
+
+    def shares(self):
+        return ("header",)
+
+    def receive(self, state, message, client):
+        return state | message | {"anchor": message["header"]}
+
+    def loss(self, client, batch):
+        away = (client.header.weight - client.anchor["weight"]).square().sum()
+        return super().loss(client, batch) + away
+
+    def phases(self):
+        return (Phase(samples=((0.0, 0.5),)), Phase(steps=1))
+
+
+def test_weights_held_as_a_value_survive_rounds(make_task, federate, same, alike):
+    """The anchor is what the server sent at the beginning of the round, in which the header has moved."""
+    federation, _ = federate(Anchored(), make_task(line_up=alike), rounds=1)
+    sent = federation.server
+    federation.round(1)
+    for k, state in federation.states.items():
+        assert same(state["anchor"], sent["header"])
+        assert not same(state["header"], state["anchor"])
+        assert "anchor" not in federation.client(k).parts
+
+
+def test_weights_held_as_a_value_survive_checkpoints(make_task, federate, same, alike, tmp_path):
+    """One of three takes part, so two go on from what they held rounds ago."""
+    whole, records = federate(Anchored(), make_task(line_up=alike), rounds=4, participation=0.4)
+    first, again = (Federation(Anchored(), make_task(line_up=alike), whole.config, whole.device) for _ in range(2))
+    checkpoint = Checkpoint(tmp_path)
+    for t in range(3):
+        checkpoint.save(first, first.round(t), None)
+    checkpoint.restore(again, checkpoint.manifest())
+    assert same(again.states, first.states)
+    record = again.round(3)
+    assert same(again.states, whole.states)
+    assert same(again.server, whole.server)
+    assert record["train_loss"] == records[3]["train_loss"]
