@@ -42,8 +42,15 @@ class Schedule:
 
 def _stretch(samples: Tensor, start: float, stop: float) -> Tensor:
     """From start to stop, in shares of all; at least one sample."""
-    first = min(round(start * len(samples)), len(samples) - 1)
-    return samples[first : max(round(stop * len(samples)), first + 1)]
+    first = min(_cut(start, len(samples)), len(samples) - 1)
+    return samples[first : max(_cut(stop, len(samples)), first + 1)]
+
+
+def _cut(share: float, n: int) -> int:
+    """How many of n samples lie before a share of them: none before 0, all before 1. Any other share has at least one
+    on either side, so two stretches that meet there never have one in common, unless there is but one.
+    """
+    return round(share * n) if share in (0, 1) else min(max(round(share * n), 1), n - 1)
 
 
 def batch_sizes(num_samples: int, batch_size: int) -> list[int]:

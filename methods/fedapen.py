@@ -19,9 +19,13 @@ One round, for the participants S:
 
 P(x), M(x) are logits, sg stops the gradient, KL holds its first side constant. A client predicts with the mixture.
 
-Departures from the paper: lambda is learned when the new M arrives for the next round, not at the end of the round
-that made it, so the first round learns one too; the mean is weighted with n_k, where the authors' server takes a plain
-one (the same when clients have equally many samples).
+Departures from the paper:
+    - lambda is learned when the new M arrives for the next round, not at the end of the round that made it, so the
+      first round learns one too. It is never decayed, and the networks are in evaluation mode meanwhile.
+    - The paper judges a client with the new M; here that is the accuracy after the next download, and the headline is
+      with its M_k.
+    - The mean is weighted with n_k, where the authors' server takes a plain one (the same when clients have equally
+      many samples).
 """
 
 from dataclasses import dataclass
@@ -56,11 +60,10 @@ class FedAPEN(Method):
 
     def phases(self) -> tuple[Phase, ...]:
         """The mixture on the adaptability set, the networks on the rest."""
-        slice_, networks = self.adaptability, ("extractor", "header", "shared")
-        rates = {"mix": self.mix_lr}
+        slice_, rest, rate = (0.0, self.adaptability), (self.adaptability, 1.0), {"mix": self.mix_lr}
         return (
-            Phase(trains=("mix",), loss=super().loss, lr=rates, epochs=self.mix_epochs, samples=((0.0, slice_),)),
-            Phase(trains=networks, samples=((slice_, 1.0),)),
+            Phase(("mix",), super().loss, lr=rate, weight_decay=0, epochs=self.mix_epochs, samples=(slice_,)),
+            Phase(("extractor", "header", "shared"), samples=(rest,)),
         )
 
     def project(self, client: Client) -> None:

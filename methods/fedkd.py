@@ -89,7 +89,8 @@ class FedKD(Method):
         student = server["student"]
         arrived = inbox.decoded("update", lambda sent: decompressed(sent, like=student)).mean(("update",))
         update = compressed(arrived["update"], self.energy(inbox.progress))
-        synced = torch.zeros_like(server["synced"]).index_fill(0, torch.tensor(inbox.ids), True)
+        ids = torch.tensor(inbox.ids, device=server["synced"].device)
+        synced = torch.zeros_like(server["synced"]).index_fill(0, ids, True)
         return {"student": moved(student, update), "update": update, "synced": synced}
 
 

@@ -23,7 +23,8 @@ paper's server takes. A client predicts with H_k(F_k(x)).
 
 Departures from the paper: no warm-up, the first rounds (50 in the authors' code) that train v alone; the quiz set is a
 share of the samples where their code takes a batch; no clipping of gradients; eta_v is that of their script for this
-variant. v is never decayed. While v is trained the network is in evaluation mode.
+variant. v is never decayed. While v is trained batch normalisation goes by the batch: running means of a few steps
+make deep networks overflow.
 """
 
 from dataclasses import dataclass
@@ -68,13 +69,14 @@ class FedL2G(Method):
 
     def quiz_loss(self, client: Client, study: Batch, quiz: Batch) -> Tensor:
         """Cross-entropy on the quiz batch after a step on the study batch, a function of the guiding vectors."""
-        net = Network(client.extractor, client.header)
+        net = Network(client.extractor, client.header).train()
+        running = {name: buffer.clone() for name, buffer in net.named_buffers()}  # so that the client's stand still
 
         def inner(w: dict[str, Tensor]) -> Tensor:
-            return guided(functional_call(net, w, study.x), client.guide, study.y)
+            return guided(functional_call(net, running | w, study.x), client.guide, study.y)
 
         ahead = step_ahead(net, inner, self.inner_lr)
-        _, scores = functional_call(net, ahead, quiz.x)
+        _, scores = functional_call(net, running | ahead, quiz.x)
         return F.cross_entropy(scores, quiz.y)
 
     def receive(self, state: State, message: Message, client: ClientInfo) -> State:

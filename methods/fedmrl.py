@@ -1,4 +1,4 @@
-"""FedMRL: a small shared network and a private one feed one representation, of which the small header sees the head.
+"""FedMRL: a shared and a private extractor make one representation, and the shared header reads its first numbers.
 
 Yi et al., "Federated Model Heterogeneous Matryoshka Representation Learning", NeurIPS 2024, arXiv 2406.00488.
 

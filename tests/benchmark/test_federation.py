@@ -1,72 +1,17 @@
-"""Bytes on CIFAR-shaped data equal to the table of the literature; the round as a whole."""
+"""The round as a whole."""
 
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 import torch
 
 from benchmark import registry
+from benchmark.api import Progress
+from benchmark.checkpoint import Checkpoint
 from benchmark.config import FederationConfig
 from benchmark.engine.eager import EagerEngine
 from benchmark.federation import Federation
-from benchmark.method import Method
-from benchmark.partition import draw
-from benchmark.task import ClientData, Task
-
-ROW = 500 * 4 + 4
-
-
-def cifar_shaped(num_classes: int, clients: int = 10) -> Task:
-    """Noise in CIFAR's shape, few samples per class, divided as the paper does."""
-    labels = np.repeat(np.arange(num_classes), 200 // num_classes * 3)
-    pathological = registry.partition("pathological", num_classes)
-    division = draw(pathological, dataset="noise", labels=labels, clients=clients, validation=0, seed=0)
-    images = np.random.default_rng(0).integers(0, 256, (len(labels), 32, 32, 3), dtype=np.uint8)
-    return Task(
-        images=torch.from_numpy(images),
-        labels=torch.from_numpy(labels),
-        mean=torch.full((3,), 127.5),
-        std=torch.full((3,), 60.0),
-        num_classes=num_classes,
-        clients=tuple(ClientData(*map(torch.from_numpy, splits)) for splits in division.splits),
-        line_up=registry.line_up("cnn5"),
-        seed=0,
-    )
-
-
-@pytest.fixture(scope="module", params=[10, 100], ids=["cifar10", "cifar100"])
-def task(request):
-    return cifar_shaped(request.param)
-
-
-@pytest.mark.parametrize(
-    "name, ten, hundred",
-    [
-        ("fedmoe", (2_660_192, 2_660_192), (2_660_192, 2_660_192)),
-        ("fml", (2_680_232, 2_680_232), (2_860_592, 2_860_592)),
-        ("lg-fedavg", (20_040, 20_040), (200_400, 200_400)),
-        ("standalone", (0, 0), (0, 0)),
-        ("fedproto", (2 * ROW, 10 * ROW), (10 * ROW, 100 * ROW)),
-    ],
-)
-def test_bytes_per_participant_and_round(task, name, ten, hundred):
-    """(up, down). FedProto's from its second round on: in the first no prototype is known."""
-    federation = Federation(
-        registry.method(name)[0], task, FederationConfig(rounds=2, eval_every=2), torch.device("cpu")
-    )
-    _, record = federation.run()
-    expected = ten if task.num_classes == 10 else hundred
-    for client in record["clients"]:
-        assert (sum(client["bytes_up"].values()), sum(client["bytes_down"].values())) == expected
-    assert record["bytes_up"] + record["bytes_down"] == 10 * sum(expected)
-
-
-def test_the_tables_of_the_literature_are_these_sums():
-    assert 2 * 2_660_192 == 5_320_384
-    assert (2 * 2_680_232, 2 * 2_860_592) == (5_360_464, 5_721_184)
-    assert (2 * 20_040, 2 * 200_400) == (40_080, 400_800)
-    assert (2 * ROW + 10 * ROW, 10 * ROW + 100 * ROW) == (4_000 + 20_000 + 12 * 4, 20_000 + 200_000 + 110 * 4)
+from benchmark.method import Method, Phase
 
 
 def test_only_participants_send_and_train_but_all_are_evaluated(make_task, federate):
@@ -152,3 +97,99 @@ def test_clients_that_have_not_changed_are_not_evaluated_again(make_task, federa
     counted.clear()
     federate(registry.method("lg-fedavg")[0], make_task((6,) * 4), participation=0.1, rounds=3)
     assert len(counted) == 8 + 5 + 5
+
+
+@dataclass(frozen=True)
+class Diary(Method):
+    """Notes which round each hook is told of."""
+
+    log: list
+
+    def note(self, hook, client, progress):
+        self.log.append((hook, client, tuple(progress)))
+
+    def download(self, server, client):
+        self.note("download", client.id, client.progress)
+        return {"word": torch.zeros(1)}
+
+    def receive(self, state, message, client):
+        self.note("receive", client.id, client.progress)
+        return super().receive(state, message, client)
+
+    def loss(self, client, batch):
+        self.note("loss", client.info.id, client.info.progress)
+        return super().loss(client, batch)
+
+    def upload(self, client, statistics):
+        self.note("upload", client.info.id, client.info.progress)
+        return {"word": torch.zeros(1)}
+
+    def aggregate(self, server, inbox):
+        self.note("aggregate", None, inbox.progress)
+        return server
+
+
+def test_every_hook_is_told_which_round_it_is(make_task):
+    """A round's hooks have its number, from 1 on, of how many; the download after it is the next round's."""
+    method = Diary([])
+    config = FederationConfig(clients=2, rounds=2, batch_size=4)
+    federation = Federation(method, make_task((4, 4)), config, torch.device("cpu"))
+    for t in (0, 1):
+        method.log.clear()
+        federation.round(t)
+        last = max(i for i, (hook, *_) in enumerate(method.log) if hook == "aggregate")
+        during, after = method.log[: last + 1], method.log[last + 1 :]
+        for hook in ("download", "receive", "loss", "upload", "aggregate"):
+            assert {(t + 1, 2)} <= {progress for name, _, progress in during if name == hook}
+        assert {progress for name, _, progress in during if name in ("loss", "upload", "aggregate")} == {(t + 1, 2)}
+        evaluated = [(name, client) for name, client, progress in after if progress == (t + 2, 2)]
+        assert evaluated == [(name, k) for k in (0, 1) for name in ("download", "receive")]
+
+
+@pytest.mark.parametrize("round_, rounds, share", [(1, 4, 0.25), (4, 4, 1.0), (1, 1, 1.0)])
+def test_progress_is_the_share_of_the_rounds(round_, rounds, share):
+    assert Progress(round_, rounds).share == share
+
+
+@dataclass(frozen=True)
+class Anchored(Method):
+    """Keeps what came as weights beside its header, and never trains them."""
+
+    def shares(self):
+        return ("header",)
+
+    def receive(self, state, message, client):
+        return state | message | {"anchor": message["header"]}
+
+    def loss(self, client, batch):
+        away = (client.header.weight - client.anchor["weight"]).square().sum()
+        return super().loss(client, batch) + away
+
+    def phases(self):
+        return (Phase(samples=((0.0, 0.5),)), Phase(steps=1))
+
+
+def test_weights_held_as_a_value_survive_rounds(make_task, federate, same, alike):
+    """The anchor is what the server sent at the beginning of the round, in which the header has moved."""
+    federation, _ = federate(Anchored(), make_task(line_up=alike), rounds=1)
+    sent = federation.server
+    federation.round(1)
+    for k, state in federation.states.items():
+        assert same(state["anchor"], sent["header"])
+        assert not same(state["header"], state["anchor"])
+        assert "anchor" not in federation.client(k).parts
+
+
+def test_weights_held_as_a_value_survive_checkpoints(make_task, federate, same, alike, tmp_path):
+    """One of three takes part, so two go on from what they held rounds ago."""
+    whole, records = federate(Anchored(), make_task(line_up=alike), rounds=4, participation=0.4)
+    first, again = (Federation(Anchored(), make_task(line_up=alike), whole.config, whole.device) for _ in range(2))
+    checkpoint = Checkpoint(tmp_path)
+    for t in range(3):
+        checkpoint.save(first, first.round(t), None)
+    checkpoint.restore(again, checkpoint.manifest())
+    assert same(again.states, first.states)
+    record = again.round(3)
+    assert same(again.states, whole.states)
+    assert same(again.server, whole.server)
+    assert record["train_loss"] == records[3]["train_loss"]

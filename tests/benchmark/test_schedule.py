@@ -40,6 +40,54 @@ def test_order_depends_on_seed_client_and_round_only(make_task):
     assert not torch.equal(a, torch.cat(next(schedule(make_task(seed=1)).epochs(0, 3))))
 
 
+def samples_of(task, client, stretch):
+    """What a pass over a stretch shows, ascending."""
+    return sorted(torch.cat(next(schedule(task).epochs(client, 0, stretch))).tolist())
+
+
+@pytest.mark.parametrize("n", [2, 3, 7, 10, 20, 33])
+@pytest.mark.parametrize("a", [0.01, 0.05, 0.5, 0.75, 0.99])
+def test_two_stretches_that_meet_hold_every_sample_once(make_task, n, a):
+    """Also where a share of so few samples rounds to none, or to all. A stretch of one sample shows it twice."""
+    task = make_task((n, n))
+    first, second = (set(samples_of(task, 1, stretch)) for stretch in ((0.0, a), (a, 1.0)))
+    assert first and second
+    assert not first & second
+    assert sorted(first | second) == sorted(task.clients[1].train.tolist())
+
+
+@pytest.mark.parametrize("a, sizes", [(0.05, (2, 38)), (0.1, (4, 36)), (0.5, (20, 20))])
+def test_stretches_are_as_long_as_their_share(make_task, a, sizes):
+    task = make_task((40,))
+    own = task.clients[0].train.tolist()
+    assert samples_of(task, 0, (0.0, a)) == own[: sizes[0]]
+    assert samples_of(task, 0, (a, 1.0)) == own[sizes[0] :]
+
+
+def test_a_stretch_of_nothing_holds_one_sample_and_leaves_the_other_all(make_task):
+    task = make_task((8,))
+    assert samples_of(task, 0, (0.0, 0.0)) == task.clients[0].train[:1].tolist() * 2
+    assert samples_of(task, 0, (0.0, 1.0)) == task.clients[0].train.tolist()
+
+
+def test_a_single_sample_is_in_both_stretches(make_task):
+    task = make_task((1, 5))
+    for stretch in ((0.0, 0.1), (0.1, 1.0)):
+        assert samples_of(task, 0, stretch) == task.clients[0].train.tolist() * 2
+
+
+def test_a_stretch_has_an_order_of_its_own_and_disturbs_no_other(make_task):
+    drawn = schedule(make_task((40,)))
+    whole, half, other = (drawn.epochs(0, 3, stretch) for stretch in ((0.0, 1.0), (0.0, 0.5), (0.5, 1.0)))
+    passes = [torch.cat(next(epochs)) for epochs in (half, other, half, whole)]
+    assert torch.equal(passes[3], torch.cat(next(drawn.epochs(0, 3))))
+    restricted = passes[3][torch.isin(passes[3], passes[0])]
+    assert not torch.equal(passes[0], restricted)
+    assert not torch.equal(passes[0], passes[2])
+    start = drawn.task.clients[0].train[0]
+    assert not torch.equal(passes[0] - start, passes[1] - start - 20)
+
+
 def test_participants_are_drawn_without_replacement(make_task):
     drawn = [schedule(make_task((4,) * 20), participation=0.25).participants(t) for t in range(200)]
     assert all(len(set(p)) == 5 and p == sorted(p) for p in drawn)

@@ -1,12 +1,9 @@
 """FedAvg is Algorithm 1 of McMahan et al., and needs one architecture."""
 
-import pytest
 import torch
 from torch import nn
 
-from benchmark import registry
 from benchmark.api import Inbox
-from benchmark.channel import nbytes
 from benchmark.method import initial_parts
 from benchmark.plan import unsupported
 from benchmark.schedule import Schedule
@@ -75,14 +72,6 @@ def test_after_the_download_all_have_the_mean(make_task, federate, alike, same):
     for k, state in federation.states.items():
         message = federation.method.download(federation.server, task.infos[k])
         assert same(federation.method.receive(state, message, task.infos[k]), federation.server)
-
-
-@pytest.mark.parametrize("num_classes, expected", [(10, 20_972_464), (100, 21_333_184)])
-def test_bytes_of_a_round_are_the_literatures(make_task, num_classes, expected):
-    """CNN-1 on images of 32 x 32, up and down."""
-    task = make_task((1,), shape=(3, 32, 32), num_classes=num_classes, line_up=registry.line_up("cnn1"))
-    server = FedAvg().server_init(task)
-    assert 2 * sum(nbytes(value) for value in FedAvg().download(server, task.infos[0]).values()) == expected
 
 
 def test_refuses_several_architectures(make_task, alike):

@@ -7,8 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark import registry
-from benchmark.channel import nbytes
 from benchmark.method import Phase, initial_parts
 from benchmark.plan import unsupported
 from benchmark.schedule import Schedule
@@ -73,14 +71,6 @@ def test_training_both_together_it_is_fedper(make_task, federate, alike, same):
     assert same(together.server, fedper.server)
     assert same(together.states, fedper.states)
     assert [r["post_download"] for r in records] == [r["post_download"] for r in fedper_records]
-
-
-@pytest.mark.parametrize("num_classes, expected", [(10, 20_932_384), (100, 20_932_384)])
-def test_bytes_of_a_round_are_the_literatures(make_task, num_classes, expected):
-    """CNN-1 on images of 32 x 32, up and down."""
-    task = make_task((1,), shape=(3, 32, 32), num_classes=num_classes, line_up=registry.line_up("cnn1"))
-    server = FedRep().server_init(task)
-    assert 2 * sum(nbytes(value) for value in FedRep().download(server, task.infos[0]).values()) == expected
 
 
 def test_refuses_several_architectures(make_task, alike):

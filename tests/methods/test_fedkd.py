@@ -1,0 +1,316 @@
+"""FedKD on two numbers, its compressed student, and the methods that it becomes."""
+
+import copy
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from benchmark.api import Batch, Client, ClientInfo, Inbox, Phase, Progress
+from benchmark.low_rank import rank
+from benchmark.method import initial_parts
+from benchmark.schedule import Schedule
+from methods.fedkd import FedKD, moved
+from methods.standalone import Standalone
+
+PRIVATE = ("extractor", "header")
+
+
+def logits(*probabilities: float) -> torch.Tensor:
+    return torch.tensor([probabilities]).log()
+
+
+class Fixed(nn.Module):
+    """Whatever comes in, these numbers come out."""
+
+    def __init__(self, out):
+        super().__init__()
+        self.out = nn.Parameter(out)
+
+    def forward(self, x):
+        return self.out.expand(len(x), -1)
+
+
+def client(teacher, student, taught, learned) -> Client:
+    """A client whose two networks say this, with these representations, and a mapping that doubles."""
+    mapping = nn.Linear(2, 2, bias=False)
+    mapping.weight.data = 2 * torch.eye(2)
+    parts = {
+        "extractor": Fixed(taught),
+        "header": Fixed(teacher),
+        "student": nn.Sequential(Fixed(learned), Fixed(student)),
+        "mapping": mapping,
+    }
+    return Client(ClientInfo(0, "fixed", 1), parts, {})
+
+
+FIRST_CLASS = Batch(torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64))
+
+
+@pytest.fixture
+def pair():
+    return client(logits(0.25, 0.75), logits(0.5, 0.5), torch.tensor([[3.0, 1.0]]), torch.tensor([[1.0, 1.0]]))
+
+
+def test_loss_by_hand(pair):
+    """CE(T) = log 4, CE(S) = log 2, together log 8. KL(S || T) = log 2 / sqrt 3, KL(T || S) = log 3^(3/4) / 2.
+    The mapped (2, 2) is (1, 1) away from (3, 1): a distance of 1.
+
+    The KL terms are means over the batch and sums over classes; HtFLlib's are divided by the classes as well.
+    """
+    mutual = log(2 / 3**0.5) + log(3**0.75 / 2)
+    assert FedKD().loss(pair, FIRST_CLASS).item() == pytest.approx(log(8) + (mutual + 1) / log(8))
+
+
+def test_gradients_by_hand(pair):
+    """Each network is moved by its own terms, and no gradient runs through a teacher or the divisor.
+
+    A network's logits: softmax - one-hot, plus (softmax - the other's softmax) / log 8. Public code (HtFLlib) lets
+    both KL terms run back into both networks.
+    """
+    FedKD().loss(pair, FIRST_CLASS).backward()
+    torch.testing.assert_close(
+        pair.header.out.grad, torch.tensor([[0.25 - 1, 0.75]]) + torch.tensor([[-0.25, 0.25]]) / log(8)
+    )
+    torch.testing.assert_close(
+        pair.student[1].out.grad, torch.tensor([[0.5 - 1, 0.5]]) + torch.tensor([[0.25, -0.25]]) / log(8)
+    )
+
+
+def test_the_hidden_distance_moves_both_sides_and_the_mapping(pair):
+    """W h - h_T = (-1, 1), and the gradient of the mean square is that: (1, -1) for h_T, doubled by W for h."""
+    FedKD().loss(pair, FIRST_CLASS).backward()
+    difference = torch.tensor([[-1.0, 1.0]]) / log(8)
+    torch.testing.assert_close(pair.extractor.out.grad, -difference)
+    torch.testing.assert_close(pair.student[0].out.grad, 2 * difference)
+    torch.testing.assert_close(pair.mapping.weight.grad, difference.T @ torch.ones(1, 2))
+
+
+@pytest.mark.parametrize("round_, rounds, energy", [(1, 100, 0.9503), (50, 100, 0.965), (100, 100, 0.98), (1, 1, 0.98)])
+def test_energy_grows_in_a_straight_line(round_, rounds, energy):
+    assert FedKD().energy(Progress(round_, rounds)) == pytest.approx(energy)
+
+
+def test_a_client_predicts_with_the_teacher(pair):
+    assert torch.equal(FedKD().predict(pair, torch.zeros(1, 1)), logits(0.25, 0.75))
+
+
+# What travels.
+
+
+def student_of(matrix: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {"weight": matrix, "bias": torch.zeros(len(matrix))}
+
+
+def holder(now, reference, *progress: int) -> Client:
+    """A client whose student is a linear layer in these weights."""
+    student = nn.Linear(*reversed(now["weight"].shape))
+    student.load_state_dict(now)
+    return Client(ClientInfo(0, "linear", 1, Progress(*progress)), {"student": student}, {"reference": reference})
+
+
+def test_updates_are_compressed_not_weights():
+    """A student in general position that has gone a step of rank 1: the step travels in rank 1, and arrives whole.
+
+    HtFLlib compresses the weights instead, which forgets what a student knows.
+    """
+    draw = torch.Generator().manual_seed(0)
+    start = student_of(torch.randn(8, 9, generator=draw))
+    step = torch.outer(torch.arange(8.0), torch.arange(9.0))
+    message = FedKD().upload(holder({**start, "weight": start["weight"] + step}, start), {})
+    assert {name: tuple(part.shape) for name, part in message["update"].items()} == {
+        "weight.u": (8, 1),
+        "weight.sigma": (1,),
+        "weight.v": (1, 9),
+        "bias": (8,),
+    }
+    server = {"student": start, "update": {}, "synced": torch.zeros(1, dtype=torch.bool)}
+    after = FedKD().aggregate(server, Inbox({0: message}, {0: 5}))
+    torch.testing.assert_close(after["student"]["weight"], start["weight"] + step, rtol=1e-4, atol=1e-4)
+
+
+def test_a_student_that_has_not_moved_stays():
+    """What travels of it is nothing, in factors or not, and the server's student is as it was, to the bit."""
+    start = student_of(torch.eye(10, 50))
+    server = {"student": start, "update": {}, "synced": torch.zeros(1, dtype=torch.bool)}
+    message = FedKD().upload(holder(start, start), {})
+    assert torch.equal(FedKD().aggregate(server, Inbox({0: message}, {0: 5}))["student"]["weight"], start["weight"])
+
+
+def test_an_update_that_needs_its_full_rank_is_not_dropped():
+    """Ten equal singular values: the authors' loop never tries the tenth, leaves the rank at 0 and drops the layer."""
+    start, step = student_of(torch.zeros(10, 50)), student_of(torch.eye(10, 50))
+    message = FedKD().upload(holder(step, start), {})
+    server = {"student": start, "update": {}, "synced": torch.zeros(1, dtype=torch.bool)}
+    assert torch.equal(FedKD().aggregate(server, Inbox({0: message}, {0: 5}))["student"]["weight"], step["weight"])
+
+
+def test_the_round_sets_the_rank():
+    """diag(14, 3, 1.5): 196, 205 and 207.25 of 207.25, so 0.946, 0.989 and 1: rank 1 at 94 %, 2 at 98 %."""
+    start, step = student_of(torch.zeros(3, 60)), student_of(torch.zeros(3, 60))
+    step["weight"][range(3), range(3)] = torch.tensor([14.0, 3.0, 1.5])
+    method = FedKD(energy_start=0.9, energy_end=0.98)
+    for round_, expected in ((1, 1), (4, 2)):
+        sent = method.upload(holder(step, start, round_ + 1, 5), {})["update"]
+        assert len(sent["weight.sigma"]) == expected
+
+
+def test_the_mean_update_is_weighted_and_compressed_again():
+    """(1, 0) from 1 sample and (0, 1) from 3, in ten columns: the mean 0.25 and 0.75 of energy 1 : 9 goes in rank 1."""
+    start = student_of(torch.zeros(2, 10))
+    steps = [student_of(torch.zeros(2, 10)) for _ in range(2)]
+    steps[0]["weight"][0, 0] = steps[1]["weight"][1, 1] = 1.0
+    method = FedKD(energy_start=0.9, energy_end=0.9)
+    inbox = Inbox({k: method.upload(holder(step, start), {}) for k, step in enumerate(steps)}, {0: 1, 1: 3})
+    server = {"student": start, "update": {}, "synced": torch.zeros(2, dtype=torch.bool)}
+    after = method.aggregate(server, inbox)
+    assert len(after["update"]["weight.sigma"]) == 1
+    expected = torch.zeros(2, 10)
+    expected[1, 1] = 0.75
+    torch.testing.assert_close(after["student"]["weight"], expected)
+
+
+def test_students_of_server_and_clients_stay_equal_to_the_bit(make_task, federate, same):
+    """After three rounds of compressed updates, whatever the compression has lost."""
+    federation, records = federate(FedKD(energy_start=0.5, energy_end=0.5), make_task(), rounds=3)
+    assert [set(r["clients"][0]["bytes_down"]) for r in records] == [{"student"}, {"update"}, {"update"}]
+    for k, state in federation.states.items():
+        info = federation.task.infos[k]
+        message = federation.method.download(federation.server, info)
+        assert any(name.endswith(".u") for name in message["update"])
+        received = federation.method.receive(state, message, info)
+        assert same(received["student"], federation.server["student"])
+        assert same(received["reference"], federation.server["student"])
+
+
+def test_who_missed_a_round_gets_the_whole_student(make_task, federate, same):
+    """And by it has the server's, to the bit, where an update would have been one to another student."""
+    federation, records = federate(FedKD(), make_task((6,) * 5), participation=0.4, rounds=6)
+    turns = [set(record["participants"]) for record in records]
+    for before, record in zip([set(), *turns], records, strict=False):
+        for k in record["clients"]:
+            assert set(k["bytes_down"]) == ({"update"} if k["id"] in before else {"student"})
+    assert any(now & before for before, now in pairwise(turns))
+    for k in range(5):
+        info = federation.task.infos[k]
+        received = federation.method.receive(
+            federation.state(k), federation.method.download(federation.server, info), info
+        )
+        assert same(received["student"], federation.server["student"])
+
+
+# What it becomes.
+
+
+def test_without_compression_the_student_is_the_mean_of_the_students(make_task, federate):
+    """With all the energy in every message, as FedAvg would have it; up to rounding, for it is a sum of updates."""
+    task = make_task((4, 4, 8))
+    federation, _ = federate(FedKD(energy_start=1, energy_end=1), task, rounds=2)
+    students = [federation.states[k]["student"] for k in range(3)]
+    for name, mean in federation.server["student"].items():
+        torch.testing.assert_close(
+            mean, 0.25 * students[0][name] + 0.25 * students[1][name] + 0.5 * students[2][name], rtol=1e-4, atol=1e-5
+        )
+
+
+@dataclass(frozen=True)
+class Twins(FedKD):
+    """A student that is the teacher's twin, of no server, under a mapping that changes nothing."""
+
+    def parts(self, model, task):
+        mapping = nn.Linear(model.width, model.width, bias=False)
+        nn.init.eye_(mapping.weight)
+        student = nn.Sequential(copy.deepcopy(model.extractor), copy.deepcopy(model.header))
+        return {"extractor": model.extractor, "header": model.header, "student": student, "mapping": mapping}
+
+    def phases(self):
+        return (Phase(trains=("extractor", "header", "student")),)
+
+    def receive(self, state, message, client):
+        return state | {"reference": state["student"]}
+
+
+def test_with_a_twin_for_a_student_it_is_standalone(make_task, federate, alike):
+    """Two that agree teach each other nothing: every distillation term is 0. Not to the bit, because the gradient of
+    a KL of equal outputs is the rounding of their softmax.
+    """
+    task = make_task(line_up=alike)
+    taught, _ = federate(Twins(), task, rounds=2)
+    alone, _ = federate(Standalone(), task, rounds=2)
+    for k, state in taught.states.items():
+        for part in PRIVATE:
+            for name, w in state[part].items():
+                torch.testing.assert_close(w, alone.states[k][part][name])
+        torch.testing.assert_close(state["student"]["0.1.weight"], alone.states[k]["extractor"]["1.weight"])
+
+
+def test_distillation_changes_both(make_task, federate, same):
+    task = make_task()
+    taught, _ = federate(FedKD(), task, rounds=1)
+    alone, _ = federate(Standalone(), task, rounds=1)
+    assert not any(same(taught.states[k]["header"], alone.states[k]["header"]) for k in range(3))
+
+
+def low_rank(w: torch.Tensor, energy: float) -> torch.Tensor:
+    """What arrives of a matrix."""
+    if w.dim() < 2:
+        return w
+    u, sigma, v = torch.linalg.svd(w, full_matrices=False)
+    r = rank(sigma, energy)
+    smaller = r * (1 + sum(w.shape)) < w.numel()
+    return (u[:, :r] * sigma[:r] @ v[:r]) if smaller else w
+
+
+def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
+    """Two rounds of three clients in plain PyTorch, with the two losses on their own, each for its own networks.
+
+    Not to the bit: here two backward passes stand where the method has one.
+    """
+    task = make_task((4, 4, 8))
+    federation, _ = federate(FedKD(), task, rounds=2)
+    clients = [initial_parts(FedKD(), task, k) for k in range(3)]
+    student = copy.deepcopy(clients[0]["student"].state_dict())
+    for t in range(2):
+        energy, updates = 0.95 + 0.03 * (t + 1) / 2, []
+        for k, client in enumerate(clients):
+            client["student"].load_state_dict(student)
+            teacher = [*client["extractor"].parameters(), *client["header"].parameters()]
+            pupil = [*client["student"].parameters(), *client["mapping"].parameters()]
+            for indices in next(Schedule(task, federation.config).epochs(k, t)):
+                x, y = task.batch(indices)
+                h_t, h_s = client["extractor"](x), client["student"][0](x)
+                y_t, y_s = client["header"](h_t), client["student"][1](h_s)
+                p_t, p_s = y_t.softmax(1), y_s.softmax(1)
+                ce_t, ce_s = F.cross_entropy(y_t, y), F.cross_entropy(y_s, y)
+                weight = 1 / (ce_t + ce_s).detach()
+                to_teacher = (p_s.detach() * (p_s.detach() / p_t).log()).sum() / len(y)
+                to_student = (p_t.detach() * (p_t.detach() / p_s).log()).sum() / len(y)
+                hidden = (client["mapping"](h_s) - h_t).square().mean()
+                of_teacher = torch.autograd.grad(ce_t + weight * (to_teacher + hidden), teacher, retain_graph=True)
+                of_pupil = torch.autograd.grad(ce_s + weight * (to_student + hidden), pupil)
+                with torch.no_grad():
+                    for w, gradient in zip([*teacher, *pupil], [*of_teacher, *of_pupil], strict=True):
+                        w -= 0.1 * gradient
+            now = client["student"].state_dict()
+            updates.append({name: low_rank(now[name] - student[name], energy) for name in student})
+        first, second, third = updates
+        mean = {name: 0.25 * first[name] + 0.25 * second[name] + 0.5 * third[name] for name in student}
+        student = {name: student[name] + low_rank(mean[name], energy) for name in student}
+    for name, w in student.items():
+        torch.testing.assert_close(federation.server["student"][name], w, rtol=1e-4, atol=1e-5)
+    for k, client in enumerate(clients):
+        for part, module in client.items():
+            for name, w in module.state_dict().items():
+                torch.testing.assert_close(federation.states[k][part][name], w, rtol=1e-4, atol=1e-5)
+
+
+def test_moved_is_start_plus_step():
+    step = {"weight.u": torch.tensor([[1.0], [2.0]]), "weight.sigma": torch.tensor([3.0])}
+    step |= {"weight.v": torch.tensor([[1.0, 0.0, 1.0]]), "bias": torch.tensor([5.0, 6.0])}
+    after = moved({"weight": torch.ones(2, 3), "bias": torch.zeros(2)}, step)
+    assert after["weight"].tolist() == [[4, 1, 4], [7, 1, 7]]
+    assert after["bias"].tolist() == [5, 6]
