@@ -132,10 +132,10 @@ def steps_of(make_task, federate):
         task = replace(task, labels=torch.arange(len(task.labels)), num_classes=len(task.labels))
         method = Logged(phases, [])
         federation, (first,) = federate(method, task, rounds=1, **config)
-        method.log.clear()  # the first time each shape is counted on a step that is thrown away
+        federation.method.log.clear()  # the first time each shape is counted on a step that is thrown away
         federation.engine.train(federation.client(0), partial(federation.schedule.epochs, 0, 0), Stopwatch(CPU))
-        assert first["clients"][0]["steps"] == len(method.log)
-        return method.log, first["clients"][0]["flops"]
+        assert first["clients"][0]["steps"] == len(federation.method.log)
+        return federation.method.log, first["clients"][0]["flops"]
 
     return steps
 
@@ -207,7 +207,7 @@ def test_weights_are_put_back_after_every_step(make_task, federate, same):
     """From 0 by 0.1 to 0.1, back to 0.05, from there to 0.15, back, ...; the first step is counted and thrown away."""
     method, task = Clamped([]), make_task((8,))
     federation, _ = federate(method, task, rounds=1, local_epochs=2)
-    assert method.log == pytest.approx([0.1, 0.1, 0.15, 0.15, 0.15])
+    assert federation.method.log == pytest.approx([0.1, 0.1, 0.15, 0.15, 0.15])
     assert federation.states[0]["scale"]["weight"].item() == pytest.approx(0.05)
     alone, _ = federate(Standalone(), task, rounds=1, local_epochs=2)
     assert same({part: federation.states[0][part] for part in ("extractor", "header")}, alone.states[0])
