@@ -97,12 +97,13 @@ def write_across(comparisons: Sequence[Comparison], style: Style, folder: Path) 
         text = "1 is the best. Methods that a bar joins are not told apart (Nemenyi test, 5 %)."
         drawn.append(Drawn("across-ranks", "Average ranks", text))
     if ranks is not None:
-        with sheet(folder / "across-profiles", 1, (5.5, 3.1), "") as (axes,):
+        with sheet(folder / "across-profiles", 1, (5.5, 3.1), "", len(labels)) as (axes,):
             _profiles(axes, comparisons, labels, style)
         text = "Share of runs that are above an accuracy, each comparison weighing the same."
         drawn.append(Drawn("across-profiles", "Performance profiles", text))
     for axis in varying(comparisons):
-        with sheet(folder / f"across-{axis.name}", 1, (5.5, 3.1), _fixed(axis)) as (axes,):
+        methods = len({label for comparison in axis.comparisons for label in comparison.complete})
+        with sheet(folder / f"across-{axis.name}", 1, (5.5, 3.1), _fixed(axis), methods) as (axes,):
             _robustness(axes, axis, style)
         drawn.append(Drawn(f"across-{axis.name}", f"{axis.what}, {axis.dataset}", "Mean over seeds and 95 % interval."))
     return drawn

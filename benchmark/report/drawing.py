@@ -1,6 +1,7 @@
 """How figures look: paper, colours, markers, and the two files of each.
 
-A method has one colour, marker and dash throughout a report, from a palette that colour-blind readers can tell apart.
+A method has one colour, marker and dash throughout a report, from a palette that colour-blind readers can tell apart;
+what has the same hue as another has another shade, marker and dash.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,12 @@ from matplotlib.ticker import NullFormatter
 
 MARKERS = "osD^vPX<>ph*"
 DASHES = ("-", "--", "-.", ":")
+SHADES = (1.0, 0.6, 0.8)
+"""What a lap through the palette's ten hues multiplies them with."""
+ROW = 0.17
+"""Height in inches of a method's line in a legend, or of its own row in a panel."""
+FRAME = 0.9
+"""Height in inches of what is above and below such rows: title, ticks and axis label."""
 PAPER: Any = {  # what rc_context takes; its stub wants the literal names
     "font.size": 9,
     "axes.labelsize": 9,
@@ -55,21 +62,24 @@ class Style:
     def of(self, label: str) -> dict:
         """Colour, marker and dash of a method."""
         i = self.order.index(label)
-        palette = sns.color_palette("colorblind", 10) if len(self.order) <= 10 else sns.husl_palette(len(self.order))
-        return {"color": palette[i], "marker": MARKERS[i % len(MARKERS)], "linestyle": DASHES[i % len(DASHES)]}
+        lap, hue = divmod(i, 10)
+        shade = SHADES[lap % len(SHADES)]
+        colour = tuple(shade * channel for channel in sns.color_palette("colorblind", 10)[hue])
+        return {"color": colour, "marker": MARKERS[i % len(MARKERS)], "linestyle": DASHES[i % len(DASHES)]}
 
 
 @contextmanager
-def sheet(path: Path, panels: int, size: tuple[float, float], title: str) -> Iterator[list[Axes]]:
+def sheet(path: Path, panels: int, size: tuple[float, float], title: str, methods: int = 0) -> Iterator[list[Axes]]:
     """A figure's panels from left to right within the block; after it <path>.png and <path>.pdf.
 
-    size in inches; a long title is broken over two lines.
+    size in inches, higher where so many methods one below the other need more; a long title is broken over two lines.
     """
+    width, height = size
     words = title.split(", ")
     middle = len(words) // 2 if len(title) > 80 else 0
     lines = [", ".join(words[:middle]) + ",", ", ".join(words[middle:])] if middle else [title]
     with mpl.rc_context(PAPER):
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=(width, max(height, FRAME + ROW * methods)), layout="constrained")
         axes = figure.subplots(1, panels, squeeze=False)[0]
         figure.suptitle("\n".join(lines), x=0.01, ha="left", color="0.3", fontsize=8)
         yield list(axes)

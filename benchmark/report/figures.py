@@ -1,5 +1,6 @@
 """A comparison as figures, for a page (PNG) and for a paper (PDF)."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,10 @@ COST_WORDS = {
 
 
 class Plot(NamedTuple):
-    """A kind of figure: how it is drawn into how many panels of which size (inches), and whether there is anything."""
+    """A kind of figure: how it is drawn into how many panels of which size (inches), and whether there is anything.
+
+    lists: whether it has a line for each method, in a legend or as a row
+    """
 
     title: str
     caption: str
@@ -28,6 +32,7 @@ class Plot(NamedTuple):
     panels: int = 1
     size: tuple[float, float] = (5.5, 3.1)
     applies: Callable[[Comparison], bool] = lambda comparison: bool(comparison.complete)
+    lists: bool = True
 
 
 def write_figures(comparison: Comparison, kinds: Sequence[str], style: Style, folder: Path) -> list[Drawn]:
@@ -36,7 +41,8 @@ def write_figures(comparison: Comparison, kinds: Sequence[str], style: Style, fo
     for suffix, plot in PLOTS.items():
         if suffix in kinds and plot.applies(comparison):
             stem = f"{comparison.name}-{suffix}"
-            with sheet(folder / stem, plot.panels, plot.size, comparison.title) as panels:
+            methods = len(comparison.complete) if plot.lists else 0
+            with sheet(folder / stem, plot.panels, plot.size, comparison.title, methods) as panels:
                 plot.draw(panels, comparison, style)
             drawn.append(Drawn(stem, plot.title, plot.caption))
     return drawn
@@ -138,9 +144,16 @@ def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> Non
             least = min(total for total in totals if total > 0)
             logarithmic(axes, "symlog", linthresh=least / 3)
             axes.set_xlim(left=-least / 30)
+            axes.set_xticks([0, *_decades(least / 3, max(totals))])  # nothing nearer to 0: the axis is linear there
         axes.set_xlabel({"bytes": "Sent [MB]", "flops": "Computed [TFLOP]"}[cost])
     panels[0].set_ylabel("Mean accuracy of clients [%]")
     panels[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Powers of ten from low to high, every so many of them that there are seven at most; high where there is none."""
+    exponents = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
+    return [10.0**exponent for exponent in exponents[:: 1 + len(exponents) // 8]] or [float(f"{high:.2g}")]
 
 
 def _partition(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
@@ -233,7 +246,9 @@ PLOTS: Mapping[str, Plot] = {
         (6.5, 2.8),
         lambda comparison: any(comparison.mean(label) is not None for label in comparison.complete),
     ),
-    "partition": Plot("Partition", "Samples of each class at each client.", _partition, 1, (5.0, 3.4), lambda _: True),
+    "partition": Plot(
+        "Partition", "Samples of each class at each client.", _partition, 1, (5.0, 3.4), lambda _: True, lists=False
+    ),
     "weights": Plot(
         "What the gates say",
         "Mean weight over each client's test samples, first seed.",
@@ -241,6 +256,7 @@ PLOTS: Mapping[str, Plot] = {
         2,
         (6.5, 3.0),
         lambda comparison: any(True for _ in _inspected(comparison)),
+        lists=False,
     ),
     "embedding": Plot(
         "Representations",
@@ -249,5 +265,6 @@ PLOTS: Mapping[str, Plot] = {
         2,
         (6.5, 3.0),
         lambda comparison: any(len(run.representations.get("points", ())) > 3 for run in _inspected(comparison)),
+        lists=False,
     ),
 }

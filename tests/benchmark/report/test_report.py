@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from benchmark import cli
 from benchmark.arguments import budgets_of
@@ -18,6 +19,8 @@ from benchmark.record import RunFolder
 from benchmark.report import write
 from benchmark.report.across import common, ranking_table, varying
 from benchmark.report.differences import difference_table
+from benchmark.report.drawing import Style
+from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.formats import as_latex, as_markdown, commands, write_table
 from benchmark.report.frame import names_of, read_experiment
 from benchmark.report.notes import footnotes
@@ -404,6 +407,35 @@ def test_gates_and_representations_are_drawn(tmp_path, monkeypatch, write_data, 
         assert arrays["names"].tolist() == ["shared expert", "private expert"]
         assert len(arrays["points"]) == len(arrays["label"]) == 2 * 12  # twelve test samples, two experts
     assert cli.main(["verify"]) == 0
+
+
+def test_sixty_methods_look_different():
+    style = Style([str(i) for i in range(60)])
+    assert len({tuple(style.of(label).values()) for label in style.order}) == 60
+    assert len({style.of(label)["color"] for label in style.order}) == 30
+
+
+def test_twenty_methods_have_room_in_every_figure(tmp_path, store, monkeypatch):
+    for i in range(20):
+        store(tmp_path, f"method-{i}", [(4, i % 10), (7, 7)])
+    figures = {}
+
+    def laid_out(figure, path, **options):
+        figure.draw_without_rendering()
+        figures[Path(path).stem.removeprefix("digits-")] = figure
+
+    monkeypatch.setattr(Figure, "savefig", laid_out)
+    found = comparison(tmp_path)
+    write_figures(found, list(PLOTS), Style([run.label for run in found.runs]), tmp_path)
+    listing = figures.keys() - {"partition"}
+    assert listing == {"rounds", "bytes", "flops", "costs", "clients", "fronts"}
+    for name in listing:
+        panels = figures[name].axes
+        assert all(axes.get_position().height > 0.6 for axes in panels), name
+        for legend in (axes.get_legend() for axes in panels if axes.get_legend()):
+            page, box = figures[name].bbox, legend.get_window_extent()
+            assert len(legend.get_texts()) == 20
+            assert page.y0 <= box.y0 and box.y1 <= page.y1 and box.x1 <= page.x1, name
 
 
 @pytest.mark.parametrize("words", [["--budget", "10"], ["--budget", "0MB"], ["--budget", "-1GB"], ["--target", "0"]])
