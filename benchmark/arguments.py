@@ -68,7 +68,7 @@ def request_of(
         participation=[_number("participation", text, float) for text in axes["participation"]],
         seeds=[_number("seeds", text, int) for text in axes["seeds"]],
         federation={name: values[name] for name in FEDERATION if name in values},
-        experiment=file_name("--experiment", experiment or preset or "default"),
+        experiment=file_name("--experiment", (preset or "default") if experiment is None else experiment),
         command=["python", "-m", "benchmark", *argv],
         **others,
     )

@@ -16,7 +16,7 @@ import click
 
 from benchmark import __version__
 from benchmark.arguments import AXES, FEDERATION, budgets_of, experiments_of, request_of, targets_of
-from benchmark.errors import RequestError, StorageError
+from benchmark.errors import RequestError, StorageError, unknown
 from benchmark.files import check_writable
 
 PYTHON = ("python", "-m", "benchmark")
@@ -56,7 +56,19 @@ def _folder(name: str, text: str) -> Callable:
     )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+class Commands(click.Group):
+    """A group that answers a command that nobody has with the nearest one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command and its arguments. Raises RequestError."""
+        if args and args[0] not in self.commands:
+            raise unknown("command", args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="benchmark")
 def cli() -> None:
     """Benchmark of model-heterogeneous personalised federated learning.

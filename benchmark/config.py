@@ -92,6 +92,10 @@ def federation_config(values: dict[str, Any]) -> FederationConfig:
 def request_error(error: ValidationError, spell: Any = str) -> RequestError:
     """The first complaint of a validation as one line; `spell` turns a field's name into what the user typed."""
     first = error.errors()[0]
-    name = spell(str(first["loc"][0])) if first["loc"] else "value"
-    message = first["msg"].removeprefix("Input ").partition(", unable to parse")[0]
+    name = spell(str(first["loc"][0]) if first["loc"] else "value")
+    if first["type"] == "missing":
+        return RequestError(f"{name} has no default; give it a value")
+    message = (
+        first["msg"].removeprefix("Input ").partition(", unable to")[0].replace("a valid boolean", "true or false")
+    )
     return RequestError(f"{name} {message}, not {first['input']!r}")

@@ -125,6 +125,8 @@ def own_dataset(name: str, source: object) -> tuple[Arrays, float | None]:
         )
     try:
         arrays = _loaded(source)
+        if not isinstance(arrays, Arrays):
+            raise RequestError(f"the SOURCE of {name} gives a {type(arrays).__name__}, not Arrays of benchmark.api")
         return checked(name, **arrays.arrays, classes=np.array(arrays.classes)), source.target
     except RequestError:
         raise
@@ -178,7 +180,7 @@ def checked(
     def column(key: str, y: np.ndarray) -> np.ndarray:
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
         if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
-            raise wrong(f"{key} is {y.dtype} {list(y.shape)}")
+            raise wrong(f"{key} is {y.dtype} {list(y.shape)}, not integers [n]")
         return y.astype(np.int64)
 
     images, labels, owners = {}, {}, {}

@@ -19,6 +19,7 @@ class Diverged(ArithmeticError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> RequestError:
     """The error for a name that nobody has, with the nearest one that somebody has."""
     known = sorted(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+    spelt = {other.lower(): other for other in known}
+    near = get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)
+    hint = f"did you mean {spelt[near[0]]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
     return RequestError(f"unknown {kind} {name!r}; {hint}")

@@ -50,7 +50,8 @@ def source_file(text: str) -> Path:
     """The .py file that a path or a dotted name stands for. Raises RequestError."""
     if is_path(text):
         if Path(text).suffix != ".py" or not Path(text).is_file():
-            raise RequestError(f"there is no file {text}; give the path of a .py file or the dotted name of a module")
+            wrong = f"{text} is no .py file" if Path(text).exists() else f"there is no file {text}"
+            raise RequestError(f"{wrong}; give the path of a .py file or the dotted name of a module")
         return Path(text).resolve()
     if not all(part.isidentifier() for part in text.split(".")) or "." not in text:
         raise RequestError(f"{text!r} names no module; give the path of a .py file or a name such as my_package.mine")
@@ -70,6 +71,6 @@ def _importing(text: str) -> Iterator[None]:
         yield
     except RequestError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that parses its arguments ends the program
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise RequestError(f"{text} can't be imported: {reason}") from error

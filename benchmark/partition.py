@@ -78,7 +78,8 @@ def draw(
     rng = numpy_generator("partition", dataset=dataset, partition=division.plain, clients=clients, seed=seed)
     if clients > len(labels):
         raise RequestError(
-            f"{name} with {clients} clients on {dataset} leaves clients empty: it has {len(labels)} samples"
+            f"{name} with {clients} clients on {dataset} leaves clients empty: it has {len(labels)} samples; "
+            "use fewer clients"
         )
     supplied = {}
     if "owners" in inspect.signature(division.partitioner).parameters:

@@ -1,7 +1,7 @@
 """What is to be run: from a request to the runs of its grid, everything checked before anything runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import product
@@ -17,8 +17,8 @@ from benchmark.data import Arrays
 from benchmark.environment import find_device
 from benchmark.errors import RequestError
 from benchmark.files import check_writable
-from benchmark.method import Method, initial_parts
-from benchmark.models.line_up import LineUp
+from benchmark.method import Method, Phase, initial_parts
+from benchmark.models.line_up import LineUp, Options
 from benchmark.partition import Division, Partition, Shift, draw, shifted
 from benchmark.record import RunFolder
 from benchmark.task import ClientData, Task
@@ -128,8 +128,10 @@ def plan(request: Request) -> list[Run]:
     check_writable(request.results / request.experiment)
 
     runs: list[Run] = []
+    names: list[str] = []
     for text in request.datasets:
         dataset = Dataset.of(*registry.dataset(text, request.data))
+        _distinct("datasets", names := [*names, dataset.name])  # two paths can have one name
         _distinct("partition", [registry.partition(name, len(dataset.classes)).name for name in request.partition])
         drawn = cache(_partition)
         for partition, line_up, federation, seed in product(request.partition, line_ups, federations, request.seeds):
@@ -155,21 +157,38 @@ def plan(request: Request) -> list[Run]:
 
 
 def unsupported(method: Method, task: Task) -> str | None:
-    """Why a method can't work with a task, or None: its own reason, or a shared part without a common shape."""
+    """Why a method can't work with a task, or None: its own reason, or a shared part without a common shape.
+
+    Raises RequestError where it could with none: it shares or trains what no client holds.
+    """
     if reason := method.unsupported(task):
         return reason
     first: dict[str, tuple[str, dict[str, tuple[int, ...]]]] = {}  # shared part -> where it was first seen, its shapes
-    for architecture, client in task.by_architecture.items() if method.shares() else ():
+    for number, (architecture, client) in enumerate(task.by_architecture.items()):
+        if number and not method.shares():
+            break
         with torch.device("meta"):
             parts = initial_parts(method, task, client)
+        _check_names(method, parts)
         for name in method.shares():
-            if name not in parts:
-                return f"it shares {name!r}, and a client holds {', '.join(parts)}"
             shapes = {key: tuple(tensor.shape) for key, tensor in parts[name].state_dict().items()}
             where, expected = first.setdefault(name, (architecture, shapes))
             if shapes != expected:
                 return f"it shares the {name}, which differs between {where} and {architecture}"
     return None
+
+
+def _check_names(method: Method, parts: Mapping[str, object]) -> None:
+    """Raises RequestError where a method shares or trains what a client with these parts does not hold."""
+    phases = method.phases()
+    if not isinstance(phases, Sequence) or not all(isinstance(phase, Phase) for phase in phases):
+        raise RequestError("phases() gives no tuple of Phases; write (Phase(...),) for a single one")
+    for verb, names in [("shares", method.shares()), *(("trains", phase.trains or ()) for phase in phases)]:
+        if isinstance(names, str):
+            raise RequestError(f"it {verb} {names!r}, which is no tuple of names; write ({names!r},)")
+        for name in names:
+            if name not in parts:
+                raise RequestError(f"it {verb} {name!r}, and a client holds {', '.join(parts)}")
 
 
 def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]) -> None:
@@ -183,13 +202,23 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
     for method, spec in methods:
         try:
             reason = unsupported(method, task)
+        except RequestError as error:
+            raise RequestError(f"{spec.label}: {error}") from error
         except Exception as error:  # code of anybody's
             raise RequestError(f"{spec.label} fails before it runs: {type(error).__name__}: {error}") from error
         if reason:
             raise RequestError(
-                f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}; "
-                "choose another line-up, see `list models`"
+                f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}; {_instead(method, problem)}"
             )
+
+
+def _instead(method: Method, problem: Problem) -> str:
+    """What to ask for where a method can't use the line-up of a problem."""
+    line_up = problem.line_up
+    adapted = line_up.adapted(Options("linear", line_up.small.width))
+    if line_up.adapter == "none" and not unsupported(method, replace(problem, line_up=adapted).task()):
+        return f"+adapter=linear after its name gives all the width {adapted.small.width}"
+    return "choose another line-up, see `list models`"
 
 
 def _partition(dataset: Dataset, text: str, clients: int, validation: float, seed: int) -> tuple[Division, Partition]:

@@ -81,6 +81,8 @@ def _settings(kind: str, name: str, settings: Sequence[str], cls: type) -> dict[
         key, equals, value = setting.partition("=")
         if not equals or not value:
             text = "+".join([name, *settings])
+            if key in known:
+                raise RequestError(f"{key} in {text!r} has no value; write {name}+{key}=value")
             raise RequestError(f"{setting!r} in {text!r} is no {kind}; write {name}+key=value")
         if key not in known:
             raise unknown(f"{kind} of {name}", key, known)
@@ -106,8 +108,15 @@ def method_class(module: ModuleType) -> type["Method"]:
 
     found = [c for _, c in inspect.getmembers(module, inspect.isclass) if issubclass(c, Method)]
     own = [c for c in found if c.__module__ == module.__name__]
-    if len(own) != 1 or not dataclasses.is_dataclass(own[0]):
-        raise RequestError(f"{module.__file__} must define one Method, a frozen dataclass; it defines {len(own)}")
+    if len(own) != 1:
+        called = f": {', '.join(c.__name__ for c in own)}" if own else ""
+        raise RequestError(
+            f"{module.__file__} must define one Method, a frozen dataclass; it defines {len(own)}{called}"
+        )
+    if "__dataclass_params__" not in vars(own[0]):  # the base class has them, and does not know the fields
+        raise RequestError(
+            f"{own[0].__name__} in {module.__file__} is no dataclass; write @dataclass(frozen=True) above it"
+        )
     return own[0]
 
 
@@ -149,9 +158,8 @@ def _stored_dataset(text: str, folder: Path) -> tuple[str, "Arrays"] | None:
     if path.is_dir():
         return file_name("data set", path.resolve().name), read_image_folder(path)
     if path.suffix == ".npz" or (is_path(text) and path.suffix != ".py"):
-        raise RequestError(
-            f"there is no file or folder {text}; a data set is a name, an .npz file, an image folder or a module"
-        )
+        wrong = f"{text} is no data set" if path.exists() else f"there is no file or folder {text}"
+        raise RequestError(f"{wrong}; a data set is a name, an .npz file, an image folder or a module")
     kept = folder / f"{text}.npz"
     return (text, read_npz(kept)) if not is_path(text) and kept.is_file() else None
 
@@ -187,7 +195,7 @@ def _typed(text: str, parameter: inspect.Parameter, value: str) -> Any:
     try:
         return TypeAdapter(parameter.annotation).validate_strings(value)
     except ValidationError as error:
-        raise RequestError(f"{text}: {parameter.name} {request_error(error)}") from error
+        raise RequestError(f"{text}: {request_error(error, lambda _: parameter.name)}") from error
 
 
 def _miscounted(name: str, text: str, parameters: Sequence[inspect.Parameter]) -> RequestError:

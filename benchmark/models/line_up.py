@@ -139,6 +139,11 @@ def defined(module: object, called: str) -> list[LineUp]:
             raise RequestError(
                 f"{called}: {line_up.name!r} has a + or a comma in it, which stand between names; rename it"
             )
+        networks = line_up.networks if isinstance(line_up.networks, Sequence) else (line_up.networks,)
+        if not all(isinstance(network, Architecture) for network in (*networks, line_up.small)):
+            raise RequestError(f"{called}: {line_up.name} needs an Architecture as small, and as each of its networks")
+        if networks is not line_up.networks:
+            raise RequestError(f"{called}: networks of {line_up.name} is no tuple; write (network,) for a single one")
         if not line_up.networks or len({a.name for a in line_up.networks}) < len(set(line_up.networks)):
             raise RequestError(f"{called}: {line_up.name} needs networks, and two that differ need two names")
     return found

@@ -155,7 +155,7 @@ def test_a_method_that_fails_is_a_row_and_the_grid_goes_on(here, capsys):
 
 
 OWN = '''from dataclasses import dataclass
-from benchmark.api import Method
+from benchmark.api import Method, Phase
 
 @dataclass(frozen=True)
 class Own(Method):
@@ -165,6 +165,10 @@ class Own(Method):
 
 @pytest.mark.parametrize("body, message", [
     ("    def shares(self):\n        return ('body',)\n", "it shares 'body', and a client holds extractor, header"),
+    ("    def shares(self):\n        return ('header')\n", "it shares 'header', which is no tuple of names; write"),
+    ("    def phases(self):\n        return (Phase(trains=('body',)),)\n", "own: it trains 'body', and a client holds"),
+    ("    def phases(self):\n        return (Phase(trains='header'),)\n", "it trains 'header', which is no tuple"),
+    ("    def phases(self):\n        return Phase()\n", "own: phases() gives no tuple of Phases; write (Phase(...),)"),
     ("    def unsupported(self, task):\n        return task.nothing\n", "own fails before it runs: AttributeError"),
 ])  # fmt: skip
 def test_a_method_that_can_t_work_says_so_before_anything_runs(here, capsys, body, message):
@@ -342,6 +346,9 @@ BAD = {
     "empty name": (["--methods", "fml,"], "--methods 'fml,' has an empty name in it"),
     "results": (["--results", "mine/tiny.npz/below"], "can't be written"),
     "reports": (["--reports", "mine/tiny.npz/below"], "can't be written"),
+    "two of one name": (["--datasets", "mine/tiny.npz,mine/../mine/tiny.npz"], "datasets: tiny stands twice"),
+    "no data": (["--datasets", "mine/x.npy"], "mine/x.npy is no data set; a data set is a name, an .npz file"),
+    "no experiment": (["--experiment", ""], "--experiment '' can't name a folder"),
     "experiment": (["--experiment", "a/b"], "--experiment 'a/b' can't name a folder"),
     "device": (["--device", "cuda:9"], "there is no device 'cuda:9' here; there are: auto, cpu"),
     "option": (["--epochs", "3"], "No such option '--epochs'"),
@@ -352,11 +359,11 @@ BAD = {
     "experts": (["--methods", "fedmoe", "--models", "vision4-native"], "fedmoe can't use the line-up vision4-native"),
     "headers": (
         ["--methods", "lg-fedavg", "--models", "vision4-native"],
-        "shares the header, which differs between resnet18",
+        "differs between resnet18 and mobilenet_v2; +adapter=linear after its name gives all the width 512",
     ),
     "one network": (
         ["--methods", "standalone,fedavg", "--models", "cnn5"],
-        "fedavg can't use the line-up cnn5: it shares the extractor, which differs between cnn-1 and cnn-2",
+        "it shares the extractor, which differs between cnn-1 and cnn-2; choose another line-up, see `list models`",
     ),
     "no such file": (["--datasets", "mine/tony.npz"], "there is no file or folder mine/tony.npz"),
     "damaged file": (["--datasets", "mine/bad.npz"], "mine/bad.npz can't be read: it is damaged or no .npz file"),
@@ -372,6 +379,7 @@ BAD = {
 @pytest.mark.parametrize("words, message", BAD.values(), ids=BAD.keys())
 def test_a_wrong_request_is_one_line_and_touches_nothing(done, capsys, monkeypatch, words, message):
     (done / "mine" / "bad.npz").write_bytes(b"PK not really")
+    np.save(done / "mine" / "x.npy", np.zeros(1))
     np.savez(done / "mine" / "keys.npz", x_train=np.zeros(1))
     np.savez(done / "mine" / "object.npz", **dict.fromkeys(["x_train", "y_train", "x_test", "y_test"], np.array([{}])))
     small = {f"x_{s}": np.zeros((40, 8, 8), np.uint8) for s in ("train", "test")}
@@ -396,7 +404,7 @@ def test_a_wrong_request_is_one_line_and_touches_nothing(done, capsys, monkeypat
         (["report", "--target", "0"], "--target is above 0 and at most 100 percent, not 0"),
         (["report", "--target", "tiny=high"], "--target should be numbers, not 'high'"),
         (["list", "colours"], "'colours' is not one of 'methods', 'datasets'"),
-        (["rum"], "No such command 'rum'"),
+        (["rum"], "unknown command 'rum'; did you mean 'run'?"),
     ],
 )
 def test_other_wrong_requests(done, capsys, words, message):

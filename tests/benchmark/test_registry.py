@@ -61,6 +61,9 @@ def test_one_s_own_method_from_a_path(tmp_path):
         ("xyzzy", "unknown method 'xyzzy'; there are: fd, fedapen"),
         ("fedmoe+gatewidth=3", "unknown hyper-parameter of fedmoe 'gatewidth'; did you mean 'gate_width'?"),
         ("fedmoe+static", "'static' in 'fedmoe+static' is no hyper-parameter; write fedmoe+key=value"),
+        ("FEDMOE", "unknown method 'FEDMOE'; did you mean 'fedmoe'?"),
+        ("fedmoe+gate", "gate in 'fedmoe+gate' has no value; write fedmoe+gate=value"),
+        ("fedmoe+federate=maybe", "federate of fedmoe should be true or false, not 'maybe'"),
         ("fedmoe+gate_width=0", "gate_width of fedmoe should be greater than or equal to 1, not '0'"),
         ("fedmoe+gate_width=many", "gate_width of fedmoe should be a valid integer, not 'many'"),
         ("fedmoe+gate=dynamic", "gate of fedmoe should be 'learned' or 'static', not 'dynamic'"),
@@ -69,6 +72,8 @@ def test_one_s_own_method_from_a_path(tmp_path):
         ("standalone+x=1", "unknown hyper-parameter of standalone 'x'"),
         ("nowhere/method.py", "there is no file nowhere/method.py"),
         ("nowhere/method", "there is no file nowhere/method; give the path of a .py file"),
+        ("tests", "unknown method 'tests'"),
+        ("./tests", "./tests is no .py file"),
         ("nowhere.method", "nowhere.method can't be imported: ModuleNotFoundError: No module named 'nowhere'"),
         ("benchmark.nowhere", "there is no module benchmark.nowhere in benchmark"),
         ("benchmark..method", "'benchmark..method' names no module"),
@@ -87,7 +92,13 @@ def test_a_wrong_method_says_what_would_be_right(text, message):
     "content, message",
     [
         ("x = 1", "must define one Method"),
-        (MINE + MINE.replace("Mine", "Other"), "it defines 2"),
+        (MINE + MINE.replace("Mine", "Other"), "it defines 2: Mine, Other"),
+        (
+            MINE.replace("@dataclass(frozen=True)\n", ""),
+            "Mine in .* is no dataclass; write @dataclass\\(frozen=True\\)",
+        ),
+        (MINE.replace("float = 0.5", "float"), "strength of bad has no default; give it a value"),
+        ("raise SystemExit(3)", "can't be imported: SystemExit: 3"),
         ("import nothing_at_all", "can't be imported"),
     ],
 )
@@ -307,6 +318,9 @@ def test_one_of_several_line_ups_in_a_module(package, tmp_path):
         (ONE.replace('"flats"', '"a/b"'), "line-up 'a/b' can't name a folder"),
         (ONE.replace("flat{width}", "flat"), "flats needs networks, and two that differ need two names"),
         (ONE.replace("NETWORKS, N", "(), N"), "flats needs networks"),
+        (ONE.replace("NETWORKS[0], m", "None, m"), "flats needs an Architecture as small"),
+        (ONE.replace("NETWORKS, N", "flat, N"), "flats needs an Architecture as small, and as each of its networks"),
+        (ONE.replace("NETWORKS, N", "NETWORKS[0], N"), "networks of flats is no tuple"),
     ],
 )
 def test_a_file_that_is_no_line_up(tmp_path, content, message):
