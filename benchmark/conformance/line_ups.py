@@ -36,11 +36,13 @@ def shapes(line_up: LineUp) -> None:
 
 
 def widths(line_up: LineUp) -> None:
-    """The small network can be built with the width of every other."""
-    for width in sorted({architecture.width for architecture in line_up.architectures}):
-        with where(f"{line_up.small.name} of width {width}"):
+    """Below any adapter, networks have the width they say, and the small one that of every other, or any."""
+    others = {line_up.small.width + 1, *(architecture.width for architecture in line_up.architectures)}
+    native = dict.fromkeys((network, network.width) for network in line_up.networks)
+    for network, width in (*native, *((line_up.small, width) for width in sorted(others))):
+        with where(f"{network.name} of width {width}"):
             shape = _shape(line_up, CHANNELS[0])
-            _has_shape("the extractor", line_up.small.extractor(shape, width)(torch.zeros(2, *shape)), (2, width))
+            _has_shape("the extractor", network.extractor(shape, width)(torch.zeros(2, *shape)), (2, width))
 
 
 def gradients(line_up: LineUp) -> None:

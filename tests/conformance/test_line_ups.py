@@ -1,5 +1,7 @@
 """Each check of a line-up catches what it is for; those of the catalogue pass (the large ones take minutes)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,7 @@ class Colours(Net):
 
 
 SOUND = Architecture("sound", Net, 6)
+SIX = Architecture("six", OneWidth, 6)
 
 
 def line_up(*architectures, small=SOUND):
@@ -77,6 +80,16 @@ BROKEN = {
         "widths",
         "small of width 7: the extractor gives [2, 6], not [2, 7]",
         line_up(SOUND, Architecture("wide", Net, 7), small=Architecture("small", OneWidth, 6)),
+    ),
+    "a small one that is all there is": (
+        "widths",
+        "six of width 7: the extractor gives [2, 6], not [2, 7]",
+        line_up(SIX, small=SIX),
+    ),
+    "a width that its adapter hides": (
+        "widths",
+        "wide of width 7: the extractor gives [2, 6], not [2, 7]",
+        replace(line_up(SOUND, Architecture("wide", OneWidth, 7)), adapter="pool"),
     ),
     "an idle layer": ("gradients", "no gradient reaches extractor.idle.weight", line_up(Architecture("idle", Idle, 6))),
     "weights of its own drawing": (
