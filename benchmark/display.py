@@ -116,8 +116,8 @@ class Bar:
             self.progress.update(self.task, note=status)
             self.progress.stop_task(self.task)
         (ended,) = (task for task in self.progress.tasks if task.id == self.task)
-        self.progress.console.print(self.progress.make_tasks_table([ended]))
         self.progress.remove_task(self.task)
+        self.progress.console.print(self.progress.make_tasks_table([ended]))
 
 
 class Lines:
