@@ -331,7 +331,21 @@ def test_bars_of_several_runs_at_a_time():
     assert "2/3  75.0 %" in last
 
 
-def test_the_example_for_slurm_is_bash():
-    script = ROOT / "examples" / "slurm.sh"
-    assert subprocess.run(["bash", "-n", script], capture_output=True).returncode == 0
-    assert os.access(script, os.X_OK)
+def test_the_example_for_slurm(tmp_path):
+    """It submits itself as an array and then the report; in the array it does a shard."""
+    for name, says in [("sbatch", 'echo "$@" >> submitted; echo "77;cluster"'), ("python", 'echo "$@"')]:
+        (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / name).chmod(0o755)
+    script = str(ROOT / "examples" / "slurm.sh")
+    words = [script, "my", "20", "--seeds", "0,1", "--methods", "a b"]
+    there = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(words, cwd=tmp_path, env=there, check=True, capture_output=True)
+    assert (tmp_path / "submitted").read_text().splitlines() == [
+        f"--parsable --job-name=my --array=1-20 {script} my 20 --seeds 0,1 --methods a b",
+        "--job-name=my-report --dependency=afterany:77 --wrap=python -m benchmark report --experiment my",
+    ]
+    there |= {"SLURM_ARRAY_TASK_ID": "7"}
+    done = subprocess.run(words, cwd=tmp_path, env=there, check=True, capture_output=True, text=True)
+    shard = "-m benchmark run --experiment my --shard 7/20 --no-report --seeds 0,1 --methods a b"
+    assert done.stdout == shard + "\n"
+    assert subprocess.run([script, "my"], capture_output=True).returncode == 2
