@@ -1,5 +1,6 @@
 """The conformance suite's toy problem, data in files, and stored runs, for tests."""
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -181,3 +182,28 @@ def store(
 @pytest.fixture(name="store")
 def _store() -> Callable[..., RunFolder]:
     return store
+
+
+TIMES = {"seconds", "client_seconds", "server_seconds", "eval_seconds", "started", "finished"}
+PLACES = {"environment", "resumed", "command", "peak_memory_bytes", "files", "digest"}
+
+
+def timeless(value: object) -> object:
+    """Without what may differ between two runs of one specification."""
+    if isinstance(value, dict):
+        return {name: timeless(v) for name, v in value.items() if name not in TIMES | PLACES}
+    return [timeless(v) for v in value] if isinstance(value, list) else value
+
+
+def contents(results: Path) -> dict[str, list]:
+    """All files below a folder, as far as they are to be equal."""
+    found = {}
+    for path in sorted(p for p in results.rglob("*") if p.is_file()):
+        lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+        found[str(path.relative_to(results))] = [timeless(json.loads(line)) for line in lines]
+    return found
+
+
+@pytest.fixture(name="contents", scope="session")
+def _contents() -> Callable[[Path], dict[str, list]]:
+    return contents
