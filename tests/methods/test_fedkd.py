@@ -12,48 +12,27 @@ from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Phase, Progress
 from benchmark.low_rank import rank
-from benchmark.method import initial_parts
-from benchmark.schedule import Schedule
 from methods.fedkd import FedKD, moved
 from methods.standalone import Standalone
 
 PRIVATE = ("extractor", "header")
 
 
-def logits(*probabilities: float) -> torch.Tensor:
-    return torch.tensor([probabilities]).log()
-
-
-class Fixed(nn.Module):
-    """Whatever comes in, these numbers come out."""
-
-    def __init__(self, out):
-        super().__init__()
-        self.out = nn.Parameter(out)
-
-    def forward(self, x):
-        return self.out.expand(len(x), -1)
-
-
-def client(teacher, student, taught, learned) -> Client:
-    """A client whose two networks say this, with these representations, and a mapping that doubles."""
-    mapping = nn.Linear(2, 2, bias=False)
-    mapping.weight.data = 2 * torch.eye(2)
-    parts = {
-        "extractor": Fixed(taught),
-        "header": Fixed(teacher),
-        "student": nn.Sequential(Fixed(learned), Fixed(student)),
-        "mapping": mapping,
-    }
-    return Client(ClientInfo(0, "fixed", 1), parts, {})
-
-
 FIRST_CLASS = Batch(torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64))
 
 
 @pytest.fixture
-def pair():
-    return client(logits(0.25, 0.75), logits(0.5, 0.5), torch.tensor([[3.0, 1.0]]), torch.tensor([[1.0, 1.0]]))
+def pair(fixed, logits) -> Client:
+    """A client whose teacher says one thing and its student another, and a mapping that doubles."""
+    mapping = nn.Linear(2, 2, bias=False)
+    mapping.weight.data = 2 * torch.eye(2)
+    parts = {
+        "extractor": fixed([[3.0, 1.0]]),
+        "header": fixed(logits(0.25, 0.75)),
+        "student": nn.Sequential(fixed([[1.0, 1.0]]), fixed(logits(0.5, 0.5))),
+        "mapping": mapping,
+    }
+    return Client(ClientInfo(0, "fixed", 1), parts, {})
 
 
 def test_loss_by_hand(pair):
@@ -95,7 +74,7 @@ def test_energy_grows_in_a_straight_line(round_, rounds, energy):
     assert FedKD().energy(Progress(round_, rounds)) == pytest.approx(energy)
 
 
-def test_a_client_predicts_with_the_teacher(pair):
+def test_a_client_predicts_with_the_teacher(pair, logits):
     assert torch.equal(FedKD().predict(pair, torch.zeros(1, 1)), logits(0.25, 0.75))
 
 
@@ -265,14 +244,13 @@ def low_rank(w: torch.Tensor, energy: float) -> torch.Tensor:
     return (u[:, :r] * sigma[:r] @ v[:r]) if smaller else w
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
+def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, weighted_mean, state_of):
     """Two rounds of three clients in plain PyTorch, with the two losses on their own, each for its own networks.
 
     Not to the bit: here two backward passes stand where the method has one.
     """
-    task = make_task((4, 4, 8))
-    federation, _ = federate(FedKD(), task, rounds=2)
-    clients = [initial_parts(FedKD(), task, k) for k in range(3)]
+    federation, _ = federate(FedKD(), make_task((4, 4, 8)), rounds=2)
+    clients = clients_of(federation)
     student = copy.deepcopy(clients[0]["student"].state_dict())
     for t in range(2):
         energy, updates = 0.95 + 0.03 * (t + 1) / 2, []
@@ -280,8 +258,7 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
             client["student"].load_state_dict(student)
             teacher = [*client["extractor"].parameters(), *client["header"].parameters()]
             pupil = [*client["student"].parameters(), *client["mapping"].parameters()]
-            for indices in next(Schedule(task, federation.config).epochs(k, t)):
-                x, y = task.batch(indices)
+            for x, y in next(passes(federation, k, t)):
                 h_t, h_s = client["extractor"](x), client["student"][0](x)
                 y_t, y_s = client["header"](h_t), client["student"][1](h_s)
                 p_t, p_s = y_t.softmax(1), y_s.softmax(1)
@@ -297,15 +274,12 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
                         w -= 0.1 * gradient
             now = client["student"].state_dict()
             updates.append({name: low_rank(now[name] - student[name], energy) for name in student})
-        first, second, third = updates
-        mean = {name: 0.25 * first[name] + 0.25 * second[name] + 0.5 * third[name] for name in student}
+        mean = weighted_mean(updates, (4, 4, 8))
         student = {name: student[name] + low_rank(mean[name], energy) for name in student}
-    for name, w in student.items():
-        torch.testing.assert_close(federation.server["student"][name], w, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(federation.server["student"], student, rtol=1e-4, atol=1e-5)
     for k, client in enumerate(clients):
-        for part, module in client.items():
-            for name, w in module.state_dict().items():
-                torch.testing.assert_close(federation.states[k][part][name], w, rtol=1e-4, atol=1e-5)
+        found = {part: federation.states[k][part] for part in client}
+        torch.testing.assert_close(found, state_of(client), rtol=1e-4, atol=1e-5)
 
 
 def test_moved_is_start_plus_step():
