@@ -73,24 +73,24 @@ def test_targets_are_probabilities_so_the_loss_is_never_negative(rows):
 
 
 @pytest.fixture
-def federation_of_three(make_task, rows):
+def server(make_task, rows):
     """The server's state after a round of three clients and three classes; class 0 is everybody's, class 2 nobody's."""
     tables = {
         0: rows([[0.5, 0.25, 0.25], [0.25, 0.75, 0.0], [0.0] * 3], [True, True, False]),
         1: rows([[1.0, 0.0, 0.0], [0.0] * 3, [0.0] * 3], [True, False, False]),
         2: rows([[0.0, 0.5, 0.5], [0.0] * 3, [0.0] * 3], [True, False, False]),
     }
-    server = FD().server_init(make_task())
-    return FD().aggregate(server, Inbox({k: {"outputs": t} for k, t in tables.items()}, {0: 1, 1: 5, 2: 9}))
+    return FD().aggregate(
+        FD().server_init(make_task()), Inbox({k: {"outputs": t} for k, t in tables.items()}, {0: 1, 1: 5, 2: 9})
+    )
 
 
 def told(server, k):
     return FD().download(server, ClientInfo(k, "linear", 1))["outputs"]
 
 
-def test_a_client_gets_the_mean_of_the_others_without_its_own(federation_of_three):
+def test_a_client_gets_the_mean_of_the_others_without_its_own(server):
     """Class 0: three owners, each gets the mean of the other two. Class 1: client 0 alone has it."""
-    server = federation_of_three
     means = [[0.5, 0.25, 0.25], [0.25, 0.375, 0.375], [0.75, 0.125, 0.125]]
     assert [told(server, k).values[0].tolist() for k in range(3)] == means
     assert [told(server, k).present.tolist() for k in range(3)] == [
@@ -101,9 +101,9 @@ def test_a_client_gets_the_mean_of_the_others_without_its_own(federation_of_thre
     assert [told(server, k).values[1].tolist() for k in (1, 2)] == [[0.25, 0.75, 0.0]] * 2
 
 
-def test_what_a_client_has_sent_stays_until_it_sends_again(federation_of_three, rows):
+def test_what_a_client_has_sent_stays_until_it_sends_again(server, rows):
     new = rows([[0.0, 1.0, 0.0], [0.0] * 3, [0.0, 0.0, 1.0]], [True, False, True])
-    server = FD().aggregate(federation_of_three, Inbox({1: {"outputs": new}}, {1: 5}))
+    server = FD().aggregate(server, Inbox({1: {"outputs": new}}, {1: 5}))
     assert told(server, 0).values.tolist() == [[0.0, 0.75, 0.25], [0.0] * 3, [0.0, 0.0, 1.0]]
     assert told(server, 2).values.tolist() == [[0.25, 0.625, 0.125], [0.25, 0.75, 0.0], [0.0, 0.0, 1.0]]
     assert told(server, 1).present.tolist() == [True, True, False]
