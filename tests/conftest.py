@@ -1,4 +1,4 @@
-"""The conformance suite's toy problem, data in files, and stored runs, for tests."""
+"""The conformance suite's toy problem, messages of a few numbers, data in files, and stored runs, for tests."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.channel import Rows
 from benchmark.config import FederationConfig, MethodSpec, RunSpec
 from benchmark.conformance.toy import ALIKE, MIXED, federate, make_task, same
 from benchmark.federation import Federation
@@ -42,6 +43,26 @@ def _alike() -> LineUp:
 @pytest.fixture(name="mixed")
 def _mixed() -> LineUp:
     return MIXED
+
+
+def rows(values: Sequence[Sequence[float]], present: Sequence[bool]) -> Rows:
+    """A table of one row a class."""
+    return Rows(torch.tensor(values), torch.tensor(present))
+
+
+@pytest.fixture(name="rows")
+def _rows() -> Callable[..., Rows]:
+    return rows
+
+
+def logits(*probabilities: float) -> torch.Tensor:
+    """One sample's, [1, n], of which the softmax is this."""
+    return torch.tensor([probabilities]).log()
+
+
+@pytest.fixture(name="logits")
+def _logits() -> Callable[..., torch.Tensor]:
+    return logits
 
 
 @pytest.fixture
