@@ -8,7 +8,7 @@ demo: .venv/.run
 	$(BIN)/python -m benchmark run
 
 test: .venv/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -74,6 +74,15 @@ def request_of(
     )
 
 
+def shard_of(text: str | None) -> tuple[int, int]:
+    """(i, n) of i/n; all there is where nothing was typed."""
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text or "1/1")
+    i, n = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= i <= n:
+        raise RequestError(f"--shard is i/n with i from 1 to n, such as 2/8, not {text!r}")
+    return i, n
+
+
 def _commas(name: str, value: Any) -> list[str]:
     items = [str(item) for item in value] if isinstance(value, list) else [item.strip() for item in value.split(",")]
     if not all(items):

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from benchmark import __version__
-from benchmark.arguments import AXES, FEDERATION, budgets_of, experiments_of, request_of, targets_of
+from benchmark.arguments import AXES, FEDERATION, budgets_of, experiments_of, request_of, shard_of, targets_of
 from benchmark.errors import RequestError, StorageError, unknown
 from benchmark.files import check_writable
 
@@ -37,6 +37,9 @@ def main(argv: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command, without --force, goes on after the last completed round", err=True)
         return 130
+
+
+_COUNT = click.IntRange(min=1)
 
 
 def _options(function: Callable) -> Callable:
@@ -84,7 +87,10 @@ def cli() -> None:
 @cli.command()
 @click.option("--preset", metavar="NAME", help="A named set of defaults; see `list presets`.")
 @_options
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1; several for --jobs.")
+@click.option("--jobs", type=_COUNT, metavar="N", help="Do N runs at a time, each in its own process.  [one, in this]")
+@click.option("--threads", type=_COUNT, metavar="N", help="Threads of each process.  [cores / jobs, or torch's choice]")
+@click.option("--shard", metavar="I/N", help="Of the grid only every N-th run, beginning with the I-th.")
 @_folder("data", "Where data sets are kept as <name>.npz.")
 @_folder("results", "Where results are kept.")
 @_folder("reports", "Where reports are written.")
@@ -98,6 +104,9 @@ def run(
     argv: tuple[str, ...],
     preset: str | None,
     device: str,
+    jobs: int | None,
+    threads: int | None,
+    shard: str | None,
     data: Path,
     results: Path,
     reports: Path,
@@ -112,12 +121,17 @@ def run(
     from benchmark.display import display, show_outcomes
     from benchmark.outcomes import document, rows
     from benchmark.plan import plan
-    from benchmark.runner import execute_all
+
+    if jobs is None:
+        from benchmark.runner import execute_all
+    else:
+        from benchmark.executor.local import execute_all
 
     if preset is None and given["datasets"] is None:
         preset = "demo"
-    places = {"data": data, "results": results, "device": device}
-    request = request_of(preset, given, experiment, argv, force=force, inspect=inspect, **places)
+    how = {"data": data, "results": results, "device": device, "jobs": jobs, "threads": threads}
+    how |= {"shard": shard_of(shard), "force": force, "inspect": inspect}
+    request = request_of(preset, given, experiment, argv, **how)
     if not no_report:
         check_writable(reports / request.experiment)
     runs = plan(request)
@@ -125,8 +139,10 @@ def run(
         outcomes = execute_all(runs, request, shown)
     if as_json:
         click.echo(json.dumps(document(request.experiment, outcomes), indent=1))
-    else:
+    elif outcomes:
         show_outcomes(rows(outcomes))
+    else:
+        click.echo(f"the grid has no run for shard {shard}")
     failed = [o for o in outcomes if o.status != "done"]
     for o in failed:
         click.echo(f"{o.status}: {o.spec.method.label} on {o.spec.dataset}: {o.reason}", err=True)

@@ -1,7 +1,8 @@
 """What a person sees while runs go on (on standard error) and at their end (on standard output)."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import ceil
 from types import TracebackType
 from typing import Any, Protocol
@@ -17,19 +18,8 @@ WAITING = "another process works on the last {}; waiting for it, and taking over
 SETTINGS = ("data set", "partition", "models", "N", "participation", "seed")
 
 
-class Display(Protocol):
-    """Shows a run's rounds one by one; used as a context manager around all runs."""
-
-    def __enter__(self) -> "Display":
-        """Begin."""
-        ...
-
-    def __exit__(self, *error: Any) -> None:
-        """End."""
-        ...
-
-    def start(self, title: str, rounds: int) -> None:
-        """A run begins."""
+class Shown(Protocol):
+    """One run that is shown."""
 
     def go_on(self, rounds_done: int) -> None:
         """So many of its rounds are there already."""
@@ -39,6 +29,22 @@ class Display(Protocol):
 
     def finish(self, status: str) -> None:
         """The run is over."""
+
+
+class Display(Protocol):
+    """Shows runs, one or several at a time; used as a context manager around all of them."""
+
+    def __enter__(self) -> "Display":
+        """Begin."""
+        ...
+
+    def __exit__(self, *error: Any) -> None:
+        """End."""
+        ...
+
+    def start(self, title: str, rounds: int) -> Shown:
+        """A run begins: where its rounds are to be told."""
+        ...
 
     def wait(self, runs: int) -> None:
         """Nothing is left but runs that another process works on."""
@@ -51,7 +57,7 @@ def display(quiet: bool = False) -> Display:
 
 
 class Bars:
-    """One progress bar per run: round, accuracy, time left."""
+    """One progress bar per run: round, accuracy, time left. A run that is over moves up, out of the way."""
 
     def __init__(self, console: Console) -> None:
         """Nothing runs yet."""
@@ -63,7 +69,7 @@ class Bars:
             TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
         )
-        self._task, self._waiting = TaskID(0), 0
+        self._waiting = 0
 
     def __enter__(self) -> "Bars":
         """Show the bars."""
@@ -76,31 +82,42 @@ class Bars:
         """Leave them as they are."""
         self._progress.stop()
 
-    def start(self, title: str, rounds: int) -> None:
+    def start(self, title: str, rounds: int) -> "Bar":
         """Add a bar."""
-        self._task = self._progress.add_task(title, total=rounds, note="")
-
-    def go_on(self, rounds_done: int) -> None:
-        """Move it to there; the time left is reckoned from there."""
-        self._progress.reset(self._task, completed=rounds_done)
-
-    def round(self, number: int, accuracy: float | None) -> None:
-        """Move it on."""
-        self._progress.update(self._task, completed=number)
-        if accuracy is not None:
-            self._progress.update(self._task, note=f"{accuracy:5.1f} %")
-
-    def finish(self, status: str) -> None:
-        """Say how it ended, if not well."""
-        if status != "done":
-            self._progress.update(self._task, note=status)
-            self._progress.stop_task(self._task)
+        return Bar(self._progress, self._progress.add_task(title, total=rounds, note=""))
 
     def wait(self, runs: int) -> None:
         """Say so, once."""
         if self._waiting != runs:
             self._waiting = runs
             self._progress.console.print(WAITING.format(runs))
+
+
+@dataclass
+class Bar:
+    """The bar of one run."""
+
+    progress: Progress
+    task: TaskID
+
+    def go_on(self, rounds_done: int) -> None:
+        """Move it to there; the time left is reckoned from there."""
+        self.progress.reset(self.task, completed=rounds_done)
+
+    def round(self, number: int, accuracy: float | None) -> None:
+        """Move it on."""
+        self.progress.update(self.task, completed=number)
+        if accuracy is not None:
+            self.progress.update(self.task, note=f"{accuracy:5.1f} %")
+
+    def finish(self, status: str) -> None:
+        """Say how it ended, if not well, and print it above the bars that still move."""
+        if status != "done":
+            self.progress.update(self.task, note=status)
+            self.progress.stop_task(self.task)
+        (ended,) = (task for task in self.progress.tasks if task.id == self.task)
+        self.progress.remove_task(self.task)
+        self.progress.console.print(self.progress.make_tasks_table([ended]))
 
 
 class Lines:
@@ -117,30 +134,9 @@ class Lines:
     def __exit__(self, *error: Any) -> None:
         """Nothing to undo."""
 
-    def start(self, title: str, rounds: int) -> None:
+    def start(self, title: str, rounds: int) -> "Told":
         """Remember what runs."""
-        self._title, self._rounds, self._begun, self._accuracy = title, rounds, time.monotonic(), ""
-        self._done = 0
-
-    def go_on(self, rounds_done: int) -> None:
-        """Say so."""
-        if rounds_done:
-            self._done = rounds_done
-            self._say(f"{self._title}: goes on after round {rounds_done}/{self._rounds}")
-
-    def round(self, number: int, accuracy: float | None) -> None:
-        """Every tenth of the run, say where it is."""
-        if accuracy is not None:
-            self._accuracy = f", accuracy {accuracy:.1f} %"
-        every = ceil(self._rounds / LINES_PER_RUN)
-        if number % every == 0 or number == self._rounds:
-            left = (time.monotonic() - self._begun) / (number - self._done) * (self._rounds - number)
-            self._say(f"{self._title}: round {number}/{self._rounds}{self._accuracy}, {left:.0f} s left")
-
-    def finish(self, status: str) -> None:
-        """Say how it ended, if not well."""
-        if status != "done":
-            self._say(f"{self._title}: {status}")
+        return Told(self._say, title, rounds)
 
     def wait(self, runs: int) -> None:
         """Say so, once."""
@@ -150,6 +146,39 @@ class Lines:
 
     def _say(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@dataclass
+class Told:
+    """One run of which lines tell."""
+
+    say: Callable[[str], None]
+    title: str
+    rounds: int
+    done: int = 0
+    """Rounds that were there at the start."""
+    accuracy: str = ""
+    begun: float = field(default_factory=time.monotonic)
+
+    def go_on(self, rounds_done: int) -> None:
+        """Say so."""
+        if rounds_done:
+            self.done = rounds_done
+            self.say(f"{self.title}: goes on after round {rounds_done}/{self.rounds}")
+
+    def round(self, number: int, accuracy: float | None) -> None:
+        """Every tenth of the run, say where it is."""
+        if accuracy is not None:
+            self.accuracy = f", accuracy {accuracy:.1f} %"
+        every = ceil(self.rounds / LINES_PER_RUN)
+        if number % every == 0 or number == self.rounds:
+            left = (time.monotonic() - self.begun) / (number - self.done) * (self.rounds - number)
+            self.say(f"{self.title}: round {number}/{self.rounds}{self.accuracy}, {left:.0f} s left")
+
+    def finish(self, status: str) -> None:
+        """Say how it ended, if not well."""
+        if status != "done":
+            self.say(f"{self.title}: {status}")
 
 
 def show_checks(checks: Sequence[Any]) -> None:

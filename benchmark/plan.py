@@ -41,12 +41,24 @@ class Request:
     data: Path
     results: Path
     device: str
+    """One, or several with commas between them, which processes get in turn."""
     command: Sequence[str]
     force: bool = False
     """Run again what had ended before this request."""
     inspect: bool = False
     """Store what methods show of their predictions."""
+    jobs: int | None = None
+    """Processes that do runs, each one at a time; None: this process does them."""
+    threads: int | None = None
+    """That each process computes with; None: an equal share of the cores, or what torch chooses in this process."""
+    shard: tuple[int, int] = (1, 1)
+    """(i, n): of the grid every n-th run, beginning with the i-th."""
     begun: str = field(default_factory=lambda: now())
+
+    @property
+    def devices(self) -> list[str]:
+        """The devices by name."""
+        return self.device.split(",")
 
 
 @dataclass(frozen=True)
@@ -111,8 +123,14 @@ class Dataset:
 
 
 def plan(request: Request) -> list[Run]:
-    """Every run of the grid, in order. Raises RequestError for the first thing that can't be, before anything runs."""
-    find_device(request.device)
+    """Every run of the grid, or of the shard of it, in order.
+
+    Raises RequestError for the first thing that can't be, before anything runs.
+    """
+    for device in request.devices:
+        find_device(device)
+    if len(request.devices) > (request.jobs or 1):
+        raise RequestError(f"--device names {len(request.devices)} devices; --jobs must be at least as many")
     methods = [registry.method(text) for text in request.methods]
     _distinct("method", [spec.label for _, spec in methods])
     for axis in ("datasets", "clients", "participation", "seeds"):
@@ -153,7 +171,8 @@ def plan(request: Request) -> list[Run]:
                 if folder.exists and not request.force:
                     folder.read()  # one that is damaged is told of now, not when its turn comes
                 runs.append(Run(run, method, problem, folder))
-    return runs
+    first, every = request.shard
+    return runs[first - 1 :: every]
 
 
 def unsupported(method: Method, task: Task) -> str | None:

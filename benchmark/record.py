@@ -85,18 +85,19 @@ class RunFolder:
         write_whole(self.path / "rounds.jsonl", lambda file: None)
         remove(self._debris())
 
-    def go_on(self, run: Record, rounds: int) -> list[Round]:
-        """Take up a run after so many rounds; these rounds. A line beyond them was cut off, or is run again.
+    def go_on(self, run: Record, rounds: int | None = None) -> list[Round]:
+        """Take up a run after so many rounds, or after all that are whole; these rounds.
 
-        Raises RequestError where they are not all there.
+        A line beyond them was cut off, or is run again. Raises RequestError where they are not all there.
         """
         path = self.path / "rounds.jsonl"
         try:
-            lines = path.read_bytes().splitlines(keepends=True)[:rounds]
+            lines = path.read_bytes().splitlines(keepends=True)
         except OSError as error:
             raise RequestError(f"{path} is missing") from error
+        lines = [line for line in lines if line.endswith(b"\n")][:rounds]
         kept = [_round(path, line) for line in lines]
-        if len(kept) < rounds:
+        if len(kept) < (rounds or 0):
             raise RequestError(f"{path} has {len(kept)} rounds of {rounds}")
         write_whole(path, lambda file: file.writelines(lines))
         self.write(run)

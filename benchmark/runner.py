@@ -1,9 +1,10 @@
 """From runs to results: what is not there yet is run, what was interrupted goes on, what fails is recorded."""
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from benchmark.checkpoint import Checkpoint, Manifest, fingerprint
 from benchmark.config import RunSpec
 from benchmark.cost import PeakMemory, matrix_product_rate
-from benchmark.display import Display
+from benchmark.display import Display, Shown
 from benchmark.environment import environment, find_device
 from benchmark.errors import Diverged, RequestError, StorageError
 from benchmark.federation import Federation
@@ -42,31 +43,60 @@ class Outcome:
 
 
 def execute_all(runs: Sequence[Run], request: Request, display: Display) -> list[Outcome]:
-    """Every run of the grid, in order; a failure is recorded and the next run begins.
+    """Every run of the grid, in order, in this process; a failure is recorded and the next run begins.
 
     Another process with the same grid shares it: a run that it works on is left to it, and taken over when it dies.
     Raises StorageError where results can't be kept.
     """
+    use_threads(request.threads)
     outcomes: dict[Path, Outcome] = {}
     while left := [(i, run) for i, run in enumerate(runs, start=1) if run.folder.path not in outcomes]:
         for i, run in left:
-            with nullcontext(True) if _there(run, request) and run.folder.tidy else run.folder.claim() as mine:
-                if mine:
-                    display.start(f"{i}/{len(runs)} {run.spec.dataset} {run.spec.method.label}", run.rounds)
-                    outcome = outcomes[run.folder.path] = _there(run, request) or execute(run, request, display)
-                    run.folder.tidy_up()
-                    display.finish(outcome.status if outcome.reason is None else outcome.reason)
+            start = partial(display.start, title(run, i, len(runs)), run.rounds)
+            if outcome := attempt(run, request, start):
+                outcomes[run.folder.path] = outcome
         if waiting := len(runs) - len(outcomes):
             display.wait(waiting)
             sleep(PATIENCE)
     return [outcomes[run.folder.path] for run in runs]
 
 
-def execute(run: Run, request: Request, display: Display) -> Outcome:
+def use_threads(number: int | None) -> None:
+    """Compute with so many threads from now on; None: as many as torch chooses."""
+    if number is not None:
+        torch.set_num_threads(number)
+
+
+def title(run: Run, number: int, of: int) -> str:
+    """What a display calls the run that has this number in its grid."""
+    return f"{number}/{of} {run.spec.dataset} {run.spec.method.label}"
+
+
+def attempt(run: Run, request: Request, start: Callable[[], Shown]) -> Outcome | None:
+    """One run, unless it is there: its outcome, or None while another process works on it.
+
+    start is called once the run is this process's own, and gives where it is shown. Raises StorageError.
+    """
+    with nullcontext(True) if is_settled(run, request) else run.folder.claim() as mine:
+        if not mine:
+            return None
+        shown = start()
+        outcome = _there(run, request) or execute(run, request, shown)
+        run.folder.tidy_up()
+        shown.finish(outcome.status if outcome.reason is None else outcome.reason)
+        return outcome
+
+
+def is_settled(run: Run, request: Request) -> bool:
+    """Whether there is nothing left to do for a run, so that its outcome can be read without a claim."""
+    return _there(run, request) is not None and run.folder.tidy
+
+
+def execute(run: Run, request: Request, shown: Shown) -> Outcome:
     """Run it, or what is left of it, and record it; a failure is recorded too."""
     device = find_device(request.device)
     checkpoint, memory = Checkpoint(run.folder.path), PeakMemory(device)
-    facts, rounds, peak = _facts(run, request, device), list[Mapping[str, Any]](), 0
+    facts, rounds, peak = _facts(run, request, device, _speed(device)), list[Mapping[str, Any]](), 0
     ended: dict[str, Any] = {"status": "done", "reason": None, "traceback": None, "weights_hash": None}
     try:
         facts, rounds, manifest = _begin(run, request, facts, checkpoint)
@@ -74,14 +104,14 @@ def execute(run: Run, request: Request, display: Display) -> Outcome:
         if manifest:
             checkpoint.restore(federation, manifest)
             peak = manifest["peak_memory_bytes"] or 0
-        display.go_on(len(rounds))
+        shown.go_on(len(rounds))
         for record in federation.run(len(rounds)):
             rounds.append(record)
             run.folder.append(record)
             peak = max(peak, memory.bytes or 0)
             checkpoint.save(federation, record, peak)
             scores = accuracies([record])
-            display.round(record["round"], float(scores.mean()) if len(scores) else None)
+            shown.round(record["round"], float(scores.mean()) if len(scores) else None)
         ended["weights_hash"] = fingerprint(federation)
         if request.inspect:
             _keep_representations(run.folder, federation)
@@ -91,14 +121,44 @@ def execute(run: Run, request: Request, display: Display) -> Outcome:
         ended |= {"status": "diverged", "reason": str(error)}
     except Exception as error:
         ended |= {"status": "failed", "reason": _reason(error), "traceback": traceback.format_exc()}
+    return _finish(run, facts | ended, rounds, device, max(peak, memory.bytes or 0))
+
+
+def record_death(run: Run, request: Request, reason: str) -> Outcome | None:
+    """Record that a run failed with the process that did it, of which nothing is left but what it had stored.
+
+    What it had ended before stays as it was. None where another process has taken it over already. Raises StorageError.
+    """
+    with run.folder.claim() as mine:
+        if not mine:
+            return None
+        if found := _there(run, request):
+            return found
+        device = find_device(request.device)
+        facts: Mapping[str, Any]
+        try:
+            facts = run.folder.read()
+            if facts["status"] in FINAL:
+                return Outcome(run.spec, run.folder.path, "failed", reason, None)
+            rounds = run.folder.go_on(facts)
+        except RequestError:  # it died before it had stored anything, or left what can't be read
+            facts, rounds = _facts(run, request, device, speed=None), []
+            run.folder.start(facts)
+        manifest = Checkpoint(run.folder.path).manifest()
+        peak = (manifest["peak_memory_bytes"] if manifest else None) or 0
+        ended = {"status": "failed", "reason": reason, "traceback": None, "weights_hash": None}
+        return _finish(run, {**facts, **ended}, rounds, device, peak)
+
+
+def _finish(
+    run: Run, facts: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]], device: torch.device, peak: int
+) -> Outcome:
+    """Write how a run ended, with its summary; peak memory in bytes, 0 where it is not known."""
     summary = summarise(rounds)
     busy = summary["client_seconds"] + summary["server_seconds"]
-    summary |= {
-        "gpu_seconds": busy if device.type == "cuda" else None,
-        "peak_memory_bytes": max(peak, memory.bytes or 0) or None,
-    }
-    run.folder.finish(facts | ended | {"finished": now(), "summary": summary})
-    return Outcome(run.spec, run.folder.path, ended["status"], ended["reason"], summary)
+    summary |= {"gpu_seconds": busy if device.type == "cuda" else None, "peak_memory_bytes": peak or None}
+    run.folder.finish({**facts, "finished": now(), "summary": summary})
+    return Outcome(run.spec, run.folder.path, facts["status"], facts["reason"], summary)
 
 
 def _there(run: Run, request: Request) -> Outcome | None:
@@ -138,8 +198,8 @@ def _begin(
     return facts, [], None
 
 
-def _facts(run: Run, request: Request, device: torch.device) -> dict[str, Any]:
-    """run.json of a run that begins now."""
+def _facts(run: Run, request: Request, device: torch.device, speed: float | None) -> dict[str, Any]:
+    """run.json of a run that begins now, on a device of this speed in FLOPs per second."""
     problem = run.problem
     return {
         "status": "running",
@@ -156,7 +216,7 @@ def _facts(run: Run, request: Request, device: torch.device) -> dict[str, Any]:
         },
         "partition": {"hash": problem.partition.hash, "counts": problem.partition.counts},
         "architectures": [problem.line_up.of(k).name for k in range(run.spec.federation.clients)],
-        "environment": environment(device) | {"matrix_product_flops_per_second": _speed(device)},
+        "environment": environment(device) | {"matrix_product_flops_per_second": speed},
         "command": list(request.command),
         "inspected": request.inspect,
         "started": now(),

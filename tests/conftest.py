@@ -1,5 +1,6 @@
-"""The conformance suite's toy problem, data in files, and stored runs, for tests."""
+"""The conformance suite's toy problem, messages of a few numbers, data in files, and stored runs, for tests."""
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.channel import Rows
 from benchmark.config import FederationConfig, MethodSpec, RunSpec
 from benchmark.conformance.toy import ALIKE, MIXED, federate, make_task, same
 from benchmark.federation import Federation
@@ -41,6 +43,26 @@ def _alike() -> LineUp:
 @pytest.fixture(name="mixed")
 def _mixed() -> LineUp:
     return MIXED
+
+
+def rows(values: Sequence[Sequence[float]], present: Sequence[bool]) -> Rows:
+    """A table of one row a class."""
+    return Rows(torch.tensor(values), torch.tensor(present))
+
+
+@pytest.fixture(name="rows")
+def _rows() -> Callable[..., Rows]:
+    return rows
+
+
+def logits(*probabilities: float) -> torch.Tensor:
+    """One sample's, [1, n], of which the softmax is this."""
+    return torch.tensor([probabilities]).log()
+
+
+@pytest.fixture(name="logits")
+def _logits() -> Callable[..., torch.Tensor]:
+    return logits
 
 
 @pytest.fixture
@@ -181,3 +203,28 @@ def store(
 @pytest.fixture(name="store")
 def _store() -> Callable[..., RunFolder]:
     return store
+
+
+TIMES = {"seconds", "client_seconds", "server_seconds", "eval_seconds", "started", "finished"}
+PLACES = {"environment", "resumed", "command", "peak_memory_bytes", "files", "digest"}
+
+
+def timeless(value: object) -> object:
+    """Without what may differ between two runs of one specification."""
+    if isinstance(value, dict):
+        return {name: timeless(v) for name, v in value.items() if name not in TIMES | PLACES}
+    return [timeless(v) for v in value] if isinstance(value, list) else value
+
+
+def contents(results: Path) -> dict[str, list]:
+    """All files below a folder, as far as they are to be equal."""
+    found = {}
+    for path in sorted(p for p in results.rglob("*") if p.is_file()):
+        lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+        found[str(path.relative_to(results))] = [timeless(json.loads(line)) for line in lines]
+    return found
+
+
+@pytest.fixture(name="contents", scope="session")
+def _contents() -> Callable[[Path], dict[str, list]]:
+    return contents

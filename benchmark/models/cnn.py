@@ -8,6 +8,7 @@ Pooling stands before ReLU here: max and ReLU commute, so it is the same functio
 """
 
 from functools import partial
+from itertools import chain, pairwise
 
 from torch import nn
 
@@ -16,49 +17,21 @@ from benchmark.models.line_up import Architecture, LineUp, Shape
 REPRESENTATION = 500
 
 
-def extractor(input_shape: Shape, width: int, conv2: int, fc1: int) -> nn.Module:
-    """Everything before FC3: [B, c, h, w] -> [B, width]."""
+def extractor(input_shape: Shape, width: int, filters: tuple[int, int], hidden: tuple[int, ...] = ()) -> nn.Module:
+    """Two convolutions and fully connected layers: [B, c, h, w] -> [B, width]; hidden: widths before the last."""
     channels, *sides = input_shape
     height, breadth = (((side - 4) // 2 - 4) // 2 for side in sides)
-    return nn.Sequential(
-        nn.Conv2d(channels, 16, 5),
-        nn.MaxPool2d(2),
-        nn.ReLU(),
-        nn.Conv2d(16, conv2, 5),
-        nn.MaxPool2d(2),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(conv2 * height * breadth, fc1),
-        nn.ReLU(),
-        nn.Linear(fc1, width),
-        nn.ReLU(),
-    )
+    convolutions = [(nn.Conv2d(*pair, 5), nn.MaxPool2d(2), nn.ReLU()) for pair in pairwise((channels, *filters))]
+    widths = (filters[1] * height * breadth, *hidden, width)
+    linears = [(nn.Linear(*pair), nn.ReLU()) for pair in pairwise(widths)]
+    return nn.Sequential(*chain.from_iterable(convolutions), nn.Flatten(), *chain.from_iterable(linears))
 
 
-def fedavg_cnn(input_shape: Shape, width: int) -> nn.Module:
-    """The CNN of FedAvg (McMahan et al., 2017) as HtFLlib has it, without padding: [B, c, h, w] -> [B, width].
-
-    It is the same sequence of layers with 32 and 64 channels and one fully connected layer, 512 wide by nature.
-    """
-    channels, *sides = input_shape
-    height, breadth = (((side - 4) // 2 - 4) // 2 for side in sides)
-    return nn.Sequential(
-        nn.Conv2d(channels, 32, 5),
-        nn.MaxPool2d(2),
-        nn.ReLU(),
-        nn.Conv2d(32, 64, 5),
-        nn.MaxPool2d(2),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(64 * height * breadth, width),
-        nn.ReLU(),
-    )
-
-
-FEDAVG_CNN = Architecture("fedavg_cnn", fedavg_cnn, 512)
+FEDAVG_CNN = Architecture("fedavg_cnn", partial(extractor, filters=(32, 64)), 512)
+"""The CNN of FedAvg (McMahan et al., 2017) as HtFLlib has it, without padding and with one fully connected layer."""
 
 CNNS = tuple(
-    Architecture(f"cnn-{i}", partial(extractor, conv2=conv2, fc1=fc1), REPRESENTATION)
+    Architecture(f"cnn-{i}", partial(extractor, filters=(16, conv2), hidden=(fc1,)), REPRESENTATION)
     for i, (conv2, fc1) in enumerate([(32, 2000), (16, 2000), (32, 1000), (32, 800), (32, 500)], start=1)
 )
 

@@ -6,16 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.channel import Rows
 from benchmark.functional import class_means, class_sums, fit, nearest, pull
 from benchmark.seeds import torch_seeded
 
 
-def rows(values, present):
-    return Rows(torch.tensor(values), torch.tensor(present))
-
-
-KNOWN = rows([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]], [True, True, False])
+@pytest.fixture
+def known(rows):
+    return rows([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]], [True, True, False])
 
 
 def line(weight: float) -> nn.Linear:
@@ -42,21 +39,21 @@ def test_class_means_are_of_all_batches_and_of_the_clients_own_classes():
     assert means.present.tolist() == [True, False, True]
 
 
-def test_pull_by_hand():
+def test_pull_by_hand(known):
     """(1, 0) to (0, 0) is 1/2; (3, 2) to (3, 4) is 4/2; class 2 has no row, though the mean is over three."""
     r = torch.tensor([[1.0, 0.0], [3.0, 2.0], [9.0, 9.0]])
-    assert pull(r, torch.tensor([0, 1, 2]), KNOWN).item() == pytest.approx(2.5 / 3)
+    assert pull(r, torch.tensor([0, 1, 2]), known).item() == pytest.approx(2.5 / 3)
 
 
-def test_pull_moves_no_sample_of_a_class_without_a_row():
+def test_pull_moves_no_sample_of_a_class_without_a_row(known):
     r = torch.tensor([[1.0, 0.0], [9.0, 9.0]], requires_grad=True)
-    pull(r, torch.tensor([0, 2]), KNOWN).backward()
+    pull(r, torch.tensor([0, 2]), known).backward()
     assert r.grad.tolist() == [[0.5, 0.0], [0.0, 0.0]]  # of x^2 / 2 / 2 at 1
 
 
-def test_nearest_by_hand():
+def test_nearest_by_hand(known):
     """(0, 0) is 0 and 5 away; (3, 0) is 3 and 4 away; a class without a row is infinitely far, not at the origin."""
-    scores = nearest(torch.tensor([[0.0, 0.0], [3.0, 0.0]]), KNOWN)
+    scores = nearest(torch.tensor([[0.0, 0.0], [3.0, 0.0]]), known)
     assert scores.tolist() == [[0.0, -5.0, -torch.inf], [-3.0, -4.0, -torch.inf]]
 
 

@@ -10,11 +10,7 @@ from torch.func import functional_call
 from benchmark.functional import divergence, step_ahead
 
 
-def logits(*probabilities: float) -> torch.Tensor:
-    return torch.tensor([probabilities]).log()
-
-
-def test_divergence_by_hand():
+def test_divergence_by_hand(logits):
     """KL((1/4, 3/4) || (1/2, 1/2)) = 1/4 log 1/2 + 3/4 log 3/2; the other way round 1/2 log 2 + 1/2 log 2/3."""
     a, b = logits(0.25, 0.75), logits(0.5, 0.5)
     assert divergence(a, b).item() == pytest.approx(0.25 * log(1 / 2) + 0.75 * log(3 / 2))
@@ -22,7 +18,7 @@ def test_divergence_by_hand():
     assert divergence(a, a).item() == 0
 
 
-def test_divergence_is_of_distributions():
+def test_divergence_is_of_distributions(logits):
     """Adding a number to all logits changes nothing."""
     assert divergence(logits(0.25, 0.75) + 3, logits(0.5, 0.5) - 7).item() == pytest.approx(
         divergence(logits(0.25, 0.75), logits(0.5, 0.5)).item(), rel=1e-5
@@ -36,7 +32,7 @@ def test_divergence_is_a_mean_over_the_batch_and_a_sum_over_classes():
     torch.testing.assert_close(divergence(a, b), (p * (p / q).log()).sum() / 5)
 
 
-def test_gradient_of_the_divergence_by_hand():
+def test_gradient_of_the_divergence_by_hand(logits):
     """For the student's logits it is (student - teacher) / B, for the teacher's there is none."""
     teacher, student = logits(0.25, 0.75).repeat(2, 1).requires_grad_(), logits(0.5, 0.5).repeat(2, 1).requires_grad_()
     divergence(teacher, student).backward()

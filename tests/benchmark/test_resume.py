@@ -28,28 +28,10 @@ ALONE = os.environ | {"OMP_NUM_THREADS": "1"}  # as many threads as the tests ha
 KILLS = int(os.environ.get("MHPFL_KILLS", "0"))
 TINY = ["run", "--datasets", "tiny.npz", "--rounds", "3", "--clients", "4", "--partition", "iid", "--batch-size", "8"]
 TINY += ["--participation", "0.5", "--no-report"]
-TIMES = {"seconds", "client_seconds", "server_seconds", "eval_seconds", "started", "finished"}
-PLACES = {"environment", "resumed", "command", "peak_memory_bytes", "files", "digest"}
-
-
-def timeless(value):
-    """Without what may differ between two runs of one specification."""
-    if isinstance(value, dict):
-        return {name: timeless(v) for name, v in value.items() if name not in TIMES | PLACES}
-    return [timeless(v) for v in value] if isinstance(value, list) else value
-
-
-def contents(results):
-    """All files below a folder, as far as they are to be equal."""
-    found = {}
-    for path in sorted(p for p in results.rglob("*") if p.is_file()):
-        lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
-        found[str(path.relative_to(results))] = [timeless(json.loads(line)) for line in lines]
-    return found
 
 
 @pytest.fixture(scope="module")
-def never_interrupted(tmp_path_factory, write_data):
+def never_interrupted(tmp_path_factory, write_data, contents):
     """What a small grid leaves."""
     folder = tmp_path_factory.mktemp("whole")
     write_data(folder)
@@ -93,7 +75,7 @@ class Life:
         return acts
 
 
-def test_cut_off_at_any_write_it_goes_on(here, monkeypatch):
+def test_cut_off_at_any_write_it_goes_on(here, monkeypatch, contents):
     """At every other one from the first to the last, or at every single one where MHPFL_KILLS asks for more."""
     small = ("--methods", "fedproto", "--clients", "2", "--rounds", "2")
     assert grid(*small) == 0
@@ -112,7 +94,7 @@ def test_cut_off_at_any_write_it_goes_on(here, monkeypatch):
     assert until > 20
 
 
-def test_an_interrupted_run_does_not_repeat_its_rounds(never_interrupted, here, monkeypatch, capsys):
+def test_an_interrupted_run_does_not_repeat_its_rounds(never_interrupted, here, monkeypatch, capsys, contents):
     rounds = []
     original = Federation.round
 
@@ -137,7 +119,7 @@ def test_an_interrupted_run_does_not_repeat_its_rounds(never_interrupted, here, 
 
 
 @pytest.mark.parametrize("damaged", ["checkpoint.json", "checkpoint.server.2.safetensors", "rounds.jsonl"])
-def test_a_damaged_checkpoint_begins_anew(never_interrupted, here, monkeypatch, damaged):
+def test_a_damaged_checkpoint_begins_anew(never_interrupted, here, monkeypatch, damaged, contents):
     with monkeypatch.context() as patch:
         original = Federation.round
         patch.setattr(Federation, "round", lambda self, t: original(self, t) if t < 2 else interrupt())
@@ -167,7 +149,9 @@ def test_another_specification_is_another_run(here):
     ],
     ids=["memory", "torch's memory", "exception"],
 )
-def test_a_run_that_fails_is_recorded_and_goes_on_when_it_can(never_interrupted, here, monkeypatch, error, reason):
+def test_a_run_that_fails_is_recorded_and_goes_on_when_it_can(
+    never_interrupted, here, monkeypatch, error, reason, contents
+):
     original = Federation.round
 
     def fails(self, t):
@@ -189,7 +173,7 @@ def test_a_run_that_fails_is_recorded_and_goes_on_when_it_can(never_interrupted,
     assert contents(here / "results") == never_interrupted
 
 
-def test_a_run_that_diverged_would_do_so_again(here, capsys):
+def test_a_run_that_diverged_would_do_so_again(here, capsys, contents):
     assert grid("--lr", "1e30") == 1
     before = contents(here / "results")
     assert grid("--lr", "1e30") == 1
@@ -199,7 +183,7 @@ def test_a_run_that_diverged_would_do_so_again(here, capsys):
     assert verify(here / "results")[0] == []
 
 
-def test_without_room_nothing_is_lost(never_interrupted, here, monkeypatch, capsys):
+def test_without_room_nothing_is_lost(never_interrupted, here, monkeypatch, capsys, contents):
     original, written = RunFolder.append, []
 
     def full(self, line):
@@ -220,7 +204,7 @@ def test_without_room_nothing_is_lost(never_interrupted, here, monkeypatch, caps
     assert contents(here / "results") == never_interrupted
 
 
-def test_a_run_that_another_process_works_on_is_left_to_it(never_interrupted, here, monkeypatch, capsys):
+def test_a_run_that_another_process_works_on_is_left_to_it(never_interrupted, here, monkeypatch, capsys, contents):
     """It holds the claim while this process does the other run; then it dies, and its run is taken over."""
     specification = next(p for p in never_interrupted if "fedproto" in p and p.endswith("run.json"))
     folder = here / "results" / Path(specification).parent
@@ -247,7 +231,7 @@ with claim(Path(sys.argv[1])) as mine:
     assert contents(here / "results") == never_interrupted
 
 
-def test_two_processes_share_a_grid(never_interrupted, here):
+def test_two_processes_share_a_grid(never_interrupted, here, contents):
     command = [sys.executable, "-m", "benchmark", *TINY, "--methods", "fedproto,fedmoe", "--models", "cnn1"]
     command += ["--results", here / "results", "--force"]
     command[command.index("tiny.npz")] = here / "tiny.npz"
@@ -271,7 +255,7 @@ def killed_at(command, seconds):
         return False
 
 
-def test_killed_with_sigkill_and_started_again(tmp_path, write_data):
+def test_killed_with_sigkill_and_started_again(tmp_path, write_data, contents):
     """At random moments; between two kills there is time to start and for some rounds."""
     write_data(tmp_path)
     moments = random.Random(int(os.environ.get("MHPFL_KILL_SEED", "0")))
@@ -304,7 +288,7 @@ def can_mount():
 
 
 @pytest.mark.skipif(not can_mount(), reason="a file system of 64 MB needs unshare and mount, and the right to use them")
-def test_on_a_file_system_that_fills_up(tmp_path, write_data):
+def test_on_a_file_system_that_fills_up(tmp_path, write_data, contents):
     """Its checkpoint does not fit beside a file of 50 MB; once that is gone the run goes on."""
     small = tmp_path / "small"
     small.mkdir()
@@ -351,7 +335,7 @@ def test_force_replaces_what_can_not_be_read(here, capsys):
     assert verify(here / "results") == ([], 2)
 
 
-def test_force_goes_on_with_what_is_unfinished(never_interrupted, here, monkeypatch, capsys):
+def test_force_goes_on_with_what_is_unfinished(never_interrupted, here, monkeypatch, capsys, contents):
     with monkeypatch.context() as patch:
         original = Federation.round
         patch.setattr(Federation, "round", lambda self, t: original(self, t) if t < 2 else interrupt())

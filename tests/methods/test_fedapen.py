@@ -1,7 +1,9 @@
-"""FedAPEN on two numbers, its learned mixture, and the methods that it becomes."""
+"""FedAPEN on two numbers, and the methods that it becomes."""
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
 from math import log, sqrt
 
 import pytest
@@ -10,68 +12,64 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Phase
-from benchmark.method import initial_parts
-from benchmark.schedule import Schedule
 from methods.fedapen import FedAPEN
 from methods.fml import FML
 from methods.standalone import Standalone
 
 
-def logits(*probabilities: float) -> torch.Tensor:
-    return torch.tensor([probabilities]).log()
+@pytest.fixture
+def client(fixed):
+    """A client whose two networks say what is asked."""
 
+    def saying(private, shared, mix: float) -> Client:
+        parts = {
+            "extractor": nn.Identity(),
+            "header": fixed(private),
+            "shared": fixed(shared),
+            "mix": nn.ParameterDict({"weight": torch.tensor(mix)}),
+        }
+        return Client(ClientInfo(0, "fixed", 1), parts, {})
 
-class Fixed(nn.Module):
-    """Whatever comes in, these numbers come out."""
-
-    def __init__(self, out):
-        super().__init__()
-        self.out = nn.Parameter(out)
-
-    def forward(self, x):
-        return self.out.expand(len(x), -1)
-
-
-def client(private, shared, mix: float) -> Client:
-    """A client whose two networks say this."""
-    parts = {
-        "extractor": nn.Identity(),
-        "header": Fixed(private),
-        "shared": Fixed(shared),
-        "mix": nn.ParameterDict({"weight": torch.tensor(mix)}),
-    }
-    return Client(ClientInfo(0, "fixed", 1), parts, {})
+    return saying
 
 
 EVEN, UNEVEN = (0.5, 0.5), (0.25, 0.75)
+
+
+@pytest.fixture
+def uneven_pair(client, logits):
+    """The private network says even odds, the shared one uneven ones."""
+    return partial(client, logits(*EVEN), logits(*UNEVEN))
+
+
 FIRST_CLASS = Batch(torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64))
 
 
-def test_logits_are_mixed_not_probabilities():
+def test_logits_are_mixed_not_probabilities(uneven_pair):
     """Half of each: odds of the square root of 1 x 1/3. Mixed probabilities would be 3/8 and 5/8."""
-    mixture = FedAPEN().predict(client(logits(*EVEN), logits(*UNEVEN), 0.5), torch.zeros(1, 1)).softmax(1)
+    mixture = FedAPEN().predict(uneven_pair(0.5), torch.zeros(1, 1)).softmax(1)
     assert mixture[0].tolist() == pytest.approx([1 / (1 + sqrt(3)), sqrt(3) / (1 + sqrt(3))])
 
 
-def test_lambda_is_the_weight_of_the_private_network():
-    k = client(logits(*EVEN), logits(*UNEVEN), 1.0)
+def test_lambda_is_the_weight_of_the_private_network(uneven_pair):
+    k = uneven_pair(1.0)
     assert FedAPEN().predict(k, torch.zeros(1, 1)).softmax(1)[0].tolist() == pytest.approx(EVEN)
 
 
-def test_loss_by_hand():
+def test_loss_by_hand(uneven_pair):
     """CE(P) = log 2, CE(M) = log 4, KL(M || P) = log 3^(3/4) / 2, KL(P || M) = log 2 / sqrt 3; and the mixture's
     cross-entropy, log (1 + sqrt 3), once for each network.
     """
-    loss = FedAPEN().loss(client(logits(*EVEN), logits(*UNEVEN), 0.5), FIRST_CLASS)
+    loss = FedAPEN().loss(uneven_pair(0.5), FIRST_CLASS)
     expected = log(2) + log(4) + log(3**0.75 / 2) + log(2 / sqrt(3)) + 2 * log(1 + sqrt(3))
     assert loss.item() == pytest.approx(expected)
 
 
-def test_gradients_by_hand():
+def test_gradients_by_hand(uneven_pair):
     """A network's logits: softmax - one-hot, softmax - the other's softmax, and its share of the mixture's
     softmax - one-hot. With lambda 1/4 the odds of the mixture are 1 x 3^(-3/4).
     """
-    k = client(logits(*EVEN), logits(*UNEVEN), 0.25)
+    k = uneven_pair(0.25)
     FedAPEN().loss(k, FIRST_CLASS).backward()
     q = 3**-0.75 / (1 + 3**-0.75)  # of the first class
     private, shared = (0.5 - 1) + (0.5 - 0.25) + 0.25 * (q - 1), (0.25 - 1) + (0.25 - 0.5) + 0.75 * (q - 1)
@@ -79,7 +77,7 @@ def test_gradients_by_hand():
     torch.testing.assert_close(k.shared.out.grad, torch.tensor([[shared, -shared]]))
 
 
-def test_gradient_of_lambda_by_hand():
+def test_gradient_of_lambda_by_hand(client):
     """P says (log 3, 0), M (0, 0), lambda is 0: the mixture says 1/2 for the first class, so (1/2 - 1) log 3."""
     k = client(torch.tensor([[log(3), 0.0]]), torch.zeros(1, 2), 0.0)
     first, _ = FedAPEN().phases()
@@ -88,89 +86,11 @@ def test_gradient_of_lambda_by_hand():
 
 
 @pytest.mark.parametrize("outside, inside", [(1.7, 1.0), (-0.2, 0.0), (0.3, 0.3)])
-def test_lambda_is_clamped(outside, inside):
-    k = client(logits(*EVEN), logits(*UNEVEN), outside)
+def test_lambda_is_clamped(outside, inside, uneven_pair):
+    k = uneven_pair(outside)
     with torch.no_grad():
         FedAPEN().project(k)
     assert k.mix["weight"].item() == pytest.approx(inside)
-
-
-def test_however_fast_lambda_is_learned_it_stays_a_share(make_task, federate):
-    federation, _ = federate(FedAPEN(mix_lr=1e6), make_task())
-    assert {state["mix"]["weight"].item() for state in federation.states.values()} <= {0.0, 1.0}
-
-
-def test_lambda_starts_even_and_is_learned_as_the_paper_says():
-    """Ten passes over 5 % with the rate 0.001; the networks learn on the other 95 %."""
-    first, second = FedAPEN().phases()
-    assert FedAPEN().mix == 0.5
-    assert (first.trains, first.epochs, first.lr, first.samples) == (("mix",), 10, {"mix": 0.001}, ((0.0, 0.05),))
-    assert first.weight_decay == 0
-    assert (second.trains, second.samples) == (("extractor", "header", "shared"), ((0.05, 1.0),))
-
-
-def other_labels(task, which: slice):
-    """The same task, these of each client's training samples relabelled."""
-    labels = task.labels.clone()
-    for data in task.clients:
-        labels[data.train[which]] = (labels[data.train[which]] + 1) % task.num_classes
-    return replace(task, labels=labels)
-
-
-def networks(state):
-    return {part: state[part] for part in ("extractor", "header", "shared")}
-
-
-def test_lambda_is_learned_on_the_adaptability_set_alone(make_task, federate, same):
-    """Other labels on the rest leave it as it is, in a first round; other labels on the set do not."""
-    task, method = make_task((20, 20, 20)), FedAPEN(adaptability=0.25, mix_lr=0.1)
-    plain, rest, own = (
-        federate(method, t, rounds=1)[0]
-        for t in (task, other_labels(task, slice(5, None)), other_labels(task, slice(5)))
-    )
-    for k in range(3):
-        assert same(plain.states[k]["mix"], rest.states[k]["mix"])
-        assert not same(networks(plain.states[k]), networks(rest.states[k]))
-        assert not same(plain.states[k]["mix"], own.states[k]["mix"])
-
-
-def test_the_networks_never_see_the_adaptability_set(make_task, federate, same):
-    """With a lambda that stands still, other labels on the set change nothing."""
-    task, method = make_task((20, 20, 20)), FedAPEN(adaptability=0.25, mix_lr=1e-30)
-    plain, other = (federate(method, t, rounds=2)[0] for t in (task, other_labels(task, slice(5))))
-    assert same(plain.states, other.states)
-    assert plain.states[0]["mix"]["weight"].item() == 0.5
-
-
-def test_weight_decay_is_for_the_networks(make_task, federate, same):
-    """It would pull lambda towards 0, the shared network's side."""
-    plain, decayed = (federate(FedAPEN(), make_task(), rounds=1, weight_decay=decay)[0] for decay in (0.0, 0.5))
-    for k in range(3):
-        assert same(plain.states[k]["mix"], decayed.states[k]["mix"])
-        assert not same(plain.states[k]["header"], decayed.states[k]["header"])
-
-
-def test_lambda_stays_at_home_and_goes_on(make_task, federate, same):
-    federation, records = federate(FedAPEN(), make_task(), rounds=1)
-    assert set(records[0]["clients"][0]["bytes_up"]) == set(federation.server) == {"shared"}
-    before = [federation.states[k]["mix"]["weight"].item() for k in range(3)]
-    federation.round(1)
-    after = [federation.states[k]["mix"]["weight"].item() for k in range(3)]
-    assert all(b != 0.5 and b != a and abs(a - b) < 0.1 for b, a in zip(before, after, strict=True))
-
-
-def test_after_a_download_the_mixture_is_with_the_new_shared_network(make_task, federate):
-    task = make_task()
-    federation, records = federate(FedAPEN(), task)
-    for k, data in enumerate(task.clients):
-        own = federation.engine.load(k, federation.states[k] | {"shared": federation.server["shared"]})
-        for part in own.parts.values():
-            part.eval()
-        x, y = task.batch(data.test)
-        share = federation.states[k]["mix"]["weight"].item()
-        with torch.no_grad():
-            scores = share * own.header(own.extractor(x)) + (1 - share) * own.shared(x)
-        assert records[-1]["post_download"]["correct"][k] == int((scores.argmax(1) == y).sum())
 
 
 # What it becomes.
@@ -234,7 +154,7 @@ def test_with_a_twin_it_is_standalone_at_one_and_a_half_times_the_rate(make_task
                 torch.testing.assert_close(state[part][name], w, rtol=1e-4, atol=1e-5)
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
+def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, weighted_mean, state_of):
     """Two rounds of three clients in plain PyTorch, with the two losses on their own, each for its own network.
 
     Not to the bit: here two backward passes stand where the method has one.
@@ -242,17 +162,15 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
     task, slice_ = make_task((8, 8, 16)), 0.25
     method = FedAPEN(adaptability=slice_, mix_epochs=3, mix_lr=0.5)
     federation, _ = federate(method, task, rounds=2)
-    clients = [initial_parts(method, task, k) for k in range(3)]
+    clients = clients_of(federation)
     shared, mixes = copy.deepcopy(clients[0]["shared"].state_dict()), [torch.tensor(0.5) for _ in range(3)]
     for t in range(2):
-        drawn = Schedule(task, federation.config)
         for k, client in enumerate(clients):
             client["shared"].load_state_dict(shared)
             for part in client.values():
                 part.eval()
-            passes = drawn.epochs(k, t, (0.0, slice_))
-            for indices in (indices for _ in range(3) for indices in next(passes)):
-                x, y = task.batch(indices)
+            drawn = passes(federation, k, t, (0.0, slice_))
+            for x, y in chain.from_iterable(islice(drawn, 3)):
                 with torch.no_grad():
                     p, m = client["header"](client["extractor"](x)), client["shared"](x)
                     q = (mixes[k] * p + (1 - mixes[k]) * m).softmax(1)
@@ -262,8 +180,7 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
             small = list(client["shared"].parameters())
             for part in client.values():
                 part.train()
-            for indices in next(drawn.epochs(k, t, (slice_, 1.0))):
-                x, y = task.batch(indices)
+            for x, y in next(passes(federation, k, t, (slice_, 1.0))):
                 p, m, share = client["header"](client["extractor"](x)), client["shared"](x), mixes[k]
                 s_p, s_m = p.softmax(1), m.softmax(1)
                 of_private = F.cross_entropy(p, y) + (s_m.detach() * (s_m.detach() / s_p).log()).sum() / len(y)
@@ -274,12 +191,9 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
                 with torch.no_grad():
                     for w, gradient in zip([*own, *small], [*gradients[0], *gradients[1]], strict=True):
                         w -= 0.1 * gradient
-        first, second, third = (client["shared"].state_dict() for client in clients)
-        shared = {name: 0.25 * first[name] + 0.25 * second[name] + 0.5 * third[name] for name in shared}
-    for name, w in shared.items():
-        torch.testing.assert_close(federation.server["shared"][name], w, rtol=1e-4, atol=1e-5)
+        shared = weighted_mean([client["shared"].state_dict() for client in clients], (8, 8, 16))
+    torch.testing.assert_close(federation.server["shared"], shared, rtol=1e-4, atol=1e-5)
     for k, client in enumerate(clients):
         torch.testing.assert_close(federation.states[k]["mix"]["weight"], mixes[k], rtol=1e-4, atol=1e-5)
         for part in ("extractor", "header", "shared"):
-            for name, w in client[part].state_dict().items():
-                torch.testing.assert_close(federation.states[k][part][name], w, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(federation.states[k][part], state_of(client)[part], rtol=1e-4, atol=1e-5)

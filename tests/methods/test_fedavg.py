@@ -1,40 +1,39 @@
 """FedAvg is Algorithm 1 of McMahan et al., and needs one architecture."""
 
+import copy
+
 import torch
 from torch import nn
 
 from benchmark.api import Inbox
 from benchmark.method import initial_parts
 from benchmark.plan import unsupported
-from benchmark.schedule import Schedule
 from methods.fedavg import FedAvg
 from methods.standalone import Standalone
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, alike, same):
+def test_equals_the_algorithm_box_written_by_hand(
+    make_task, federate, alike, same, passes, step, weighted_mean, state_of
+):
     """Two rounds of three clients in plain PyTorch. Sizes 4, 4, 8 make the weights of the running mean exact."""
     task = make_task((4, 4, 8), line_up=alike)
     federation, _ = federate(FedAvg(), task, rounds=2)
     parts = initial_parts(FedAvg(), task, None)
     net = nn.Sequential(parts["extractor"], parts["header"])
-    w = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    w = copy.deepcopy(net.state_dict())
     for t in range(2):
         sent = []
         for k in range(3):
             net.load_state_dict(w)
             optimiser = torch.optim.SGD(net.parameters(), lr=0.1, fused=True)
-            for indices in next(Schedule(task, federation.config).epochs(k, t)):
-                x, y = task.batch(indices)
-                optimiser.zero_grad()
-                nn.functional.cross_entropy(net(x), y).backward()
-                optimiser.step()
-            sent.append({name: tensor.clone() for name, tensor in net.state_dict().items()})
-        pair = {name: sent[0][name].lerp(sent[1][name], 1 / 2) for name in w}
-        w = {name: pair[name].lerp(sent[2][name], 1 / 2) for name in w}
+            for x, y in next(passes(federation, k, t)):
+                step(optimiser, nn.functional.cross_entropy(net(x), y))
+            sent.append(copy.deepcopy(net.state_dict()))
+        w = weighted_mean(sent, (4, 4, 8))
         for name, tensor in w.items():
             torch.testing.assert_close(tensor, 0.25 * sent[0][name] + 0.25 * sent[1][name] + 0.5 * sent[2][name])
     net.load_state_dict(w)
-    assert same(federation.server, {name: dict(part.state_dict()) for name, part in parts.items()})
+    assert same(federation.server, state_of(parts))
 
 
 def test_the_mean_is_weighted_with_the_participants_samples():

@@ -10,7 +10,6 @@ from torch import nn
 from benchmark import registry
 from benchmark.api import Batch, Client, ClientInfo, Inbox
 from benchmark.method import initial_parts
-from benchmark.schedule import Schedule
 from benchmark.seeds import torch_seeded
 from methods import fedgen
 from methods.fedgen import FedGen, Generator
@@ -112,10 +111,9 @@ def test_loss_by_hand(labels, score):
     assert loss.item() == pytest.approx(log(2) + 0.6 * log(1 + exp(score)))
 
 
-def test_uploads_how_many_samples_of_each_class_it_has():
+def test_uploads_how_many_samples_of_each_class_it_has(uploaded):
     method, k = FedGen(), client(constant(2.0), [0.5, 0.5])
-    sums = [method.statistics(k, Batch(torch.zeros(len(y), 1), torch.tensor(y))) for y in ([1, 1], [1])]
-    message = method.upload(k, {"counts": sums[0]["counts"] + sums[1]["counts"]})
+    message = uploaded(method, k, [Batch(torch.zeros(len(y), 1), torch.tensor(y)) for y in ([1, 1], [1])])
     assert set(message) == {"header", "counts"}
     assert message["counts"].tolist() == [0, 3]
     assert message["counts"].element_size() == 4
@@ -145,11 +143,7 @@ def test_the_generator_is_told_the_label():
     assert generator(torch.tensor([0, 1])).tolist() == [[0.0], [6.0]]
 
 
-def private(federation, parts=("extractor", "header")):
-    return {k: {part: state[part] for part in parts} for k, state in federation.states.items()}
-
-
-def test_with_weight_zero_it_is_lg_fedavg(make_task, federate, same):
+def test_with_weight_zero_it_is_lg_fedavg(make_task, federate, same, private):
     """What it draws in training changes nothing, for these networks draw nothing, and batches have seeds of their own.
 
     Under augmentation, dropout or stochastic depth the two see other draws of the same seed.
@@ -157,18 +151,18 @@ def test_with_weight_zero_it_is_lg_fedavg(make_task, federate, same):
     task = make_task()
     generated, records = federate(FedGen(generated_weight=0, **BRIEF), task, rounds=3)
     averaged, others = federate(LGFedAvg(), task, rounds=3)
-    assert same(private(generated), averaged.states)
+    assert same(private(generated.states), averaged.states)
     assert same(generated.server["header"], averaged.server["header"])
     for moment in ("post_local", "post_download"):
         assert [r[moment] for r in records] == [r[moment] for r in others]
 
 
-def test_generated_samples_train_the_header_and_reach_no_extractor(make_task, federate, same):
+def test_generated_samples_train_the_header_and_reach_no_extractor(make_task, federate, same, private):
     """On one batch; over several steps the extractor feels the header that they have moved."""
     task = make_task((4, 4, 4))
     generated, _ = federate(FedGen(generated_weight=3.0, **BRIEF), task, rounds=1)
     averaged, _ = federate(LGFedAvg(), task, rounds=1)
-    assert same(private(generated, ["extractor"]), private(averaged, ["extractor"]))
+    assert same(private(generated.states, ["extractor"]), private(averaged.states, ["extractor"]))
     assert all(
         not same(generated.states[k]["header"][key], averaged.states[k]["header"][key])
         for k in range(3)
@@ -204,7 +198,9 @@ def test_it_needs_one_header(make_task):
     assert "resnet18 512, mobilenet_v2 1280" in reason
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, same):
+def test_equals_the_algorithm_box_written_by_hand(
+    make_task, federate, same, private, clients_of, passes, step, weighted_mean, state_of
+):
     """Two rounds of three clients in plain PyTorch: no harness but the initial weights, order of samples and seeds.
 
     Sizes 4, 4, 8 make the weights of the running mean exact.
@@ -212,24 +208,21 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate, same):
     task = make_task((4, 4, 8))
     method = FedGen(generated_weight=0.7, noise=5, hidden=8, server_steps=3, server_batch_size=4, server_lr=0.2)
     federation, _ = federate(method, task, rounds=2)
-    clients = [initial_parts(method, task, k) for k in range(3)]
+    clients = clients_of(federation)
     shared = initial_parts(LGFedAvg(), task, None)["header"].state_dict()
     g, p = Generator(3, 5, 8, 6), torch.full((3,), 1 / 3)
     g.load_state_dict(federation._first_server["generator"])
     for t in range(2):
         for k, client in enumerate(clients):
             client["header"].load_state_dict(shared)
-            net = nn.Sequential(client["extractor"], client["header"]).to(memory_format=torch.channels_last).train()
+            net = nn.Sequential(client["extractor"], client["header"]).train()
             optimiser = torch.optim.SGD(net.parameters(), lr=0.1, fused=True)
             with torch_seeded("training", seed=task.seed, client=k, round=t):
-                for indices in next(Schedule(task, federation.config).epochs(k, t)):
-                    x, y = task.batch(indices)
+                for x, y in next(passes(federation, k, t)):
                     labels = torch.multinomial(p, len(y), replacement=True)
                     with torch.no_grad():
                         z = g.layers(torch.cat([torch.eye(3)[labels], torch.randn(len(y), 5)], 1))
-                    optimiser.zero_grad()
-                    (F.cross_entropy(net(x), y) + 0.7 * F.cross_entropy(net[1](z), labels)).backward()
-                    optimiser.step()
+                    step(optimiser, F.cross_entropy(net(x), y) + 0.7 * F.cross_entropy(net[1](z), labels))
         headers = [client["header"].state_dict() for client in clients]
         p = torch.bincount(task.batch(torch.cat([data.train for data in task.clients]))[1], minlength=3) / 16
         optimiser = torch.optim.SGD(g.parameters(), lr=0.2)
@@ -238,12 +231,9 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate, same):
             labels = torch.multinomial(p, 12, replacement=True)
             for y in labels[torch.randperm(12)].split(4):
                 z = g.layers(torch.cat([torch.eye(3)[y], torch.randn(4, 5)], 1))
-                optimiser.zero_grad()
-                F.cross_entropy(sum(F.linear(z, **h) for h in headers) / 3, y).backward()
-                optimiser.step()
-        shared = {key: headers[0][key].lerp(headers[1][key], 1 / 2).lerp(headers[2][key], 1 / 2) for key in shared}
+                step(optimiser, F.cross_entropy(sum(F.linear(z, **h) for h in headers) / 3, y))
+        shared = weighted_mean(headers, (4, 4, 8))
     assert same(federation.server["labels"], p)
     assert same(federation.server["header"], shared)
     assert same(federation.server["generator"], dict(g.state_dict()))
-    for k, client in enumerate(clients):
-        assert same(private(federation)[k], {part: dict(client[part].state_dict()) for part in ("extractor", "header")})
+    assert same(private(federation.states), private({k: state_of(client) for k, client in enumerate(clients)}))

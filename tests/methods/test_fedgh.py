@@ -9,16 +9,11 @@ import torch
 from torch import nn
 
 from benchmark import registry
-from benchmark.api import Batch, Client, ClientInfo, Inbox, Rows
+from benchmark.api import Client, ClientInfo, Inbox
 from benchmark.method import initial_parts
-from benchmark.schedule import Schedule
 from benchmark.seeds import torch_seeded
 from methods.fedgh import FedGH
 from methods.lg_fedavg import LGFedAvg
-
-
-def rows(values, present):
-    return Rows(torch.tensor(values), torch.tensor(present))
 
 
 def aggregate(method, *tables):
@@ -29,36 +24,32 @@ def aggregate(method, *tables):
     return header["weight"].flatten().tolist() + header["bias"].tolist()
 
 
-TWO = rows([[2.0], [0.0]], [True, False])
-"""The mean representation of class 0 is 2; there is none of class 1."""
+@pytest.fixture
+def two(rows):
+    """The mean representation of class 0 is 2; there is none of class 1."""
+    return rows([[2.0], [0.0]], [True, False])
 
 
-def test_one_step_by_hand():
+def test_one_step_by_hand(two):
     """Even outputs: the slopes are (1/2 - 1) x 2 and 1/2 x 2 for the weights, -1/2 and 1/2 for the biases."""
-    assert aggregate(FedGH(server_lr=0.1), TWO) == pytest.approx([0.1, -0.1, 0.05, -0.05])
+    assert aggregate(FedGH(server_lr=0.1), two) == pytest.approx([0.1, -0.1, 0.05, -0.05])
 
 
 SECOND = 1 / (1 + exp(0.5))
 """What two steps leave: after the first the logits of 2 are 0.25 and -0.25, so the output for class 1 is this."""
 
 
-@pytest.mark.parametrize("epochs, tables", [(2, [TWO]), (1, [TWO, TWO])], ids=["two epochs", "two clients"])
-def test_every_representation_is_a_step_of_its_own(epochs, tables):
+@pytest.mark.parametrize("epochs, clients", [(2, 1), (1, 2)], ids=["two epochs", "two clients"])
+def test_every_representation_is_a_step_of_its_own(two, epochs, clients):
     """Two clients with the same class make two steps; their rows are neither averaged nor put into one batch."""
-    got = aggregate(FedGH(server_lr=0.1, server_epochs=epochs), *tables)
+    got = aggregate(FedGH(server_lr=0.1, server_epochs=epochs), *[two] * clients)
     weight, bias = 0.1 + 0.1 * SECOND * 2, 0.05 + 0.1 * SECOND
     assert got == pytest.approx([weight, -weight, bias, -bias])
 
 
-def test_uploads_the_mean_representations_of_its_own_classes():
+def test_uploads_the_mean_representations_of_its_own_classes(two_batches, uploaded):
     parts = {"extractor": nn.Identity(), "header": nn.Linear(2, 3)}
-    method, k = FedGH(), Client(ClientInfo(0, "identity", 3), parts, {})
-    batches = [
-        Batch(torch.tensor([[1.0, 3.0], [5.0, 5.0]]), torch.tensor([0, 2])),
-        Batch(torch.tensor([[3.0, 5.0]]), torch.tensor([0])),
-    ]
-    sums = [method.statistics(k, batch) for batch in batches]
-    message = method.upload(k, {name: sums[0][name] + sums[1][name] for name in sums[0]})
+    message = uploaded(FedGH(), Client(ClientInfo(0, "identity", 3), parts, {}), two_batches)
     assert set(message) == {"representations"}
     assert message["representations"].present.tolist() == [True, False, True]
     assert message["representations"].values.tolist() == [[2.0, 4.0], [0.0, 0.0], [5.0, 5.0]]
@@ -142,20 +133,19 @@ def test_the_first_global_header_is_no_clients(make_task, federate, same):
         assert not same(FedGH().server_init(task)["header"], federation.engine.initial_state(k)["header"])
 
 
-def test_no_client_starts_from_what_another_has_learnt(make_task, federate, alike, same):
+def test_no_client_starts_from_what_another_has_learnt(
+    make_task, federate, alike, same, clients_of, passes, step, state_of
+):
     """In round 0 of the authors' heterogeneous script a client gets what its architecture's last client had trained."""
     task = make_task(line_up=alike)
     federation, _ = federate(FedGH(), task, rounds=1)
-    parts = initial_parts(FedGH(), task, 2)
+    parts = clients_of(federation)[2]
     parts["header"].load_state_dict(FedGH().server_init(task)["header"])
     net = nn.Sequential(*parts.values())
     optimiser = torch.optim.SGD(net.parameters(), lr=0.1, fused=True)
-    for indices in next(Schedule(task, federation.config).epochs(2, 0)):
-        x, y = task.batch(indices)
-        optimiser.zero_grad()
-        nn.functional.cross_entropy(net(x), y).backward()
-        optimiser.step()
-    assert same(federation.states[2], {part: dict(module.state_dict()) for part, module in parts.items()})
+    for x, y in next(passes(federation, 2, 0)):
+        step(optimiser, nn.functional.cross_entropy(net(x), y))
+    assert same(federation.states[2], state_of(parts))
 
 
 def test_it_needs_one_width(make_task):
@@ -163,7 +153,7 @@ def test_it_needs_one_width(make_task):
     assert "resnet18 512, mobilenet_v2 1280" in reason
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
+def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, step, state_of):
     """Two rounds of three clients in plain PyTorch: no harness but the initial weights, order of samples and seed.
 
     Not to the bit, for a class mean is summed in another order. Representations are of the trained network in
@@ -171,7 +161,7 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
     """
     task = make_task((4, 6, 8))
     federation, _ = federate(FedGH(server_lr=0.3, server_epochs=2), task, rounds=2)
-    clients = [initial_parts(FedGH(), task, k) for k in range(3)]
+    clients = clients_of(federation)
     shared = initial_parts(FedGH(), task, None)["header"]
     for t in range(2):
         pairs = []
@@ -179,11 +169,8 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
             client["header"].load_state_dict(shared.state_dict())
             net = nn.Sequential(client["extractor"], client["header"])
             optimiser = torch.optim.SGD(net.train().parameters(), lr=0.1)
-            for indices in next(Schedule(task, federation.config).epochs(k, t)):
-                x, y = task.batch(indices)
-                optimiser.zero_grad()
-                nn.functional.cross_entropy(net(x), y).backward()
-                optimiser.step()
+            for x, y in next(passes(federation, k, t)):
+                step(optimiser, nn.functional.cross_entropy(net(x), y))
             x, y = task.batch(task.clients[k].train)
             with torch.no_grad():
                 r = net.eval()[0](x)
@@ -192,12 +179,8 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
         with torch_seeded("server", seed=task.seed, round=t):
             nn.Linear(6, 3)  # the server's module draws initial weights before it loads its own
             order = torch.cat([torch.randperm(len(pairs)) for _ in range(2)])
-        for i in order.tolist():
-            optimiser.zero_grad()
-            nn.functional.cross_entropy(shared(pairs[i][0]), pairs[i][1]).backward()
-            optimiser.step()
+        for r, j in (pairs[i] for i in order.tolist()):
+            step(optimiser, nn.functional.cross_entropy(shared(r), j))
     torch.testing.assert_close(federation.server["header"], dict(shared.state_dict()))
     for k, client in enumerate(clients):
-        torch.testing.assert_close(
-            federation.states[k], {part: dict(module.state_dict()) for part, module in client.items()}
-        )
+        torch.testing.assert_close(federation.states[k], state_of(client))

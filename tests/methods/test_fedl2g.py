@@ -11,8 +11,6 @@ from torch.autograd.functional import jvp
 from torch.func import functional_call
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Method, Phase, Rows
-from benchmark.method import initial_parts
-from benchmark.schedule import Schedule
 from methods.fedl2g import FedL2G
 from methods.standalone import Standalone
 
@@ -157,13 +155,13 @@ def test_running_means_of_a_few_steps_do_no_harm(make_task, federate):
     assert (held.extractor[2].running_mean == -1e30).all()
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
+def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, step, state_of, private):
     """Two rounds of three clients in plain PyTorch. Close: the guiding step is the closed form, not double backward."""
     task = make_task((16, 12, 20))
     method = FedL2G(quiz=0.25, inner_lr=0.3, guide_lr=20.0)
     federation, _ = federate(method, task, rounds=2)
-    clients = [initial_parts(method, task, k) for k in range(3)]
-    schedule, quiz, study = Schedule(task, federation.config), (0.0, 0.25), (0.25, 1.0)
+    clients = clients_of(federation)
+    quiz, study = (0.0, 0.25), (0.25, 1.0)
     v = first = federation.method.download(federation._first_server, task.infos[0])["guide"]["weight"]
     for t in range(2):
         steps = []
@@ -171,20 +169,16 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
             parts["guide"].weight.data = v.clone()
             net = nn.Sequential(parts["extractor"], parts["header"]).train()
             optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
-            passes = schedule.epochs(k, t, study)
-            for x, y in map(task.batch, next(passes)):
+            drawn = passes(federation, k, t, study)
+            for x, y in next(drawn):
                 representation = net[0](x)
                 distance = (representation - v[y]).square().mean()
-                optimiser.zero_grad()
-                (cross_entropy(net[1](representation), y) + distance).backward()
-                optimiser.step()
-            batches = [next(passes)[0], next(schedule.epochs(k, t, quiz))[0]]
-            steps.append(gradient(parts, *(Batch(*task.batch(indices)) for indices in batches), eta=0.3))
+                step(optimiser, cross_entropy(net[1](representation), y) + distance)
+            batches = next(drawn)[0], next(passes(federation, k, t, quiz))[0]
+            steps.append(gradient(parts, *(Batch(x, y) for x, y in batches), eta=0.3))
         senders = sum((step != 0).any(1, keepdim=True).int() for step in steps)
         v = v - 20.0 * sum(steps) / senders.clamp_min(1)
     torch.testing.assert_close(federation.server["guide"]["weight"], v)
     assert (v - first).abs().max() > 0.01
-    for k, parts in enumerate(clients):
-        for name in ("extractor", "header"):
-            for key, tensor in parts[name].state_dict().items():
-                torch.testing.assert_close(federation.states[k][name][key], tensor)
+    expected = private({k: state_of(parts) for k, parts in enumerate(clients)})
+    torch.testing.assert_close(private(federation.states), expected)

@@ -8,8 +8,6 @@ import torch
 from torch import nn
 
 from benchmark.api import Client, ClientInfo, SwitchNorm2d
-from benchmark.method import initial_parts
-from benchmark.schedule import Schedule
 from methods.fedmoe import FedMoE, Gate
 from methods.fedper import FedPer
 from methods.standalone import Standalone
@@ -35,39 +33,25 @@ def test_gate_has_the_linear_parameters_of_the_literature():
     assert sum(p.numel() for p in linear) == 196_802
 
 
-def test_mixture_by_hand():
+def test_mixture_by_hand(fixed):
     """0.25 x (2, 0) + 0.75 x (4, 8) = (3.5, 6), and the header doubles it."""
-
-    class Constant(nn.Module):
-        def __init__(self, *values):
-            super().__init__()
-            self.values = torch.tensor([values])
-
-        def forward(self, x):
-            return self.values
-
     header = nn.Linear(2, 2, bias=False)
     header.weight.data = 2 * torch.eye(2)
     parts = {
-        "gate": Constant(0.25, 0.75),
-        "expert": Constant(2.0, 0.0),
-        "extractor": Constant(4.0, 8.0),
+        "gate": fixed([[0.25, 0.75]]),
+        "expert": fixed([[2.0, 0.0]]),
+        "extractor": fixed([[4.0, 8.0]]),
         "header": header,
     }
-    client = Client(ClientInfo(0, "constant", 1), parts, {})
+    client = Client(ClientInfo(0, "fixed", 1), parts, {})
     assert FedMoE().predict(client, torch.zeros(1, 1)).tolist() == [[7.0, 12.0]]
 
 
-def private(state):
-    return {part: state[part] for part in ("extractor", "header")}
-
-
-def test_with_the_gate_on_the_private_expert_it_is_standalone(make_task, federate, same):
+def test_with_the_gate_on_the_private_expert_it_is_standalone(make_task, federate, same, private):
     task = make_task()
     mixed, mixed_records = federate(FedMoE(gate="static", expert_weight=0), task, rounds=3)
     alone, alone_records = federate(Standalone(), task, rounds=3)
-    for k, state in mixed.states.items():
-        assert same(private(state), alone.states[k])
+    assert same(private(mixed.states), alone.states)
     assert [r["post_local"] for r in mixed_records] == [r["post_local"] for r in alone_records]
 
 
@@ -131,31 +115,25 @@ def test_weight_of_the_static_gate_is_a_fraction(weight):
         registry.method(f"fedmoe+gate=static+expert_weight={weight}")
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, same):
+def test_equals_the_algorithm_box_written_by_hand(
+    make_task, federate, same, clients_of, passes, step, weighted_mean, state_of
+):
     """Two rounds of three clients in plain PyTorch: no harness but the initial weights and the order of samples."""
-    task = make_task((4, 4, 8))
-    federation, _ = federate(FedMoE(gate_lr=0.03), task, rounds=2)
-    clients = [initial_parts(FedMoE(), task, k) for k in range(3)]
+    federation, _ = federate(FedMoE(gate_lr=0.03), make_task((4, 4, 8)), rounds=2)
+    clients = clients_of(federation)
     theta = copy.deepcopy(clients[0]["expert"].state_dict())
     for t in range(2):
         for k, client in enumerate(clients):
             client["expert"].load_state_dict(theta)
-            for part in client.values():
-                part.to(memory_format=torch.channels_last)
             rates = [
                 {"params": part.parameters(), "lr": 0.03 if name == "gate" else 0.1} for name, part in client.items()
             ]
             optimiser = torch.optim.SGD(rates, fused=True)
-            for indices in next(Schedule(task, federation.config).epochs(k, t)):
-                x, y = task.batch(indices)
+            for x, y in next(passes(federation, k, t)):
                 a = client["gate"](x)
                 r = a[:, [0]] * client["expert"](x) + a[:, [1]] * client["extractor"](x)
-                loss = nn.functional.cross_entropy(client["header"](r), y)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-        first, second, third = (client["expert"].state_dict() for client in clients)
-        theta = {name: first[name].lerp(second[name], 1 / 2).lerp(third[name], 1 / 2) for name in theta}
+                step(optimiser, nn.functional.cross_entropy(client["header"](r), y))
+        theta = weighted_mean([client["expert"].state_dict() for client in clients], (4, 4, 8))
     assert same(federation.server, {"expert": theta})
     for k, client in enumerate(clients):
-        assert same(federation.states[k], {name: dict(part.state_dict()) for name, part in client.items()})
+        assert same(federation.states[k], state_of(client))

@@ -13,22 +13,10 @@ from benchmark import registry
 from benchmark.api import Batch, Client, ClientInfo, Method, Phase
 from benchmark.method import initial_parts
 from benchmark.models.line_up import Architecture, LineUp
-from benchmark.schedule import Schedule
 from methods.fedmrl import FedMRL
 from methods.standalone import Standalone
 
 SHARED = ("small_extractor", "small_header")
-
-
-class Fixed(nn.Module):
-    """Whatever comes in, these numbers come out."""
-
-    def __init__(self, *out):
-        super().__init__()
-        self.out = torch.tensor([out])
-
-    def forward(self, x):
-        return self.out
 
 
 def linear(*rows) -> nn.Linear:
@@ -38,11 +26,11 @@ def linear(*rows) -> nn.Linear:
 
 
 @pytest.fixture
-def client():
+def client(fixed):
     """G(x) = 5, F(x) = (3, 7), so r = P (5, 3, 7) = (5 + 7, 3 - 7) = (12, -4), of which the small header sees 12."""
     parts = {
-        "small_extractor": Fixed(5.0),
-        "extractor": Fixed(3.0, 7.0),
+        "small_extractor": fixed([[5.0]]),
+        "extractor": fixed([[3.0, 7.0]]),
         "projector": linear((1.0, 0.0, 1.0), (0.0, 1.0, -1.0)),
         "small_header": linear((0.5,), (0.25,)),
         "header": linear((0.0, 0.5), (0.0, 1.0)),
@@ -190,13 +178,12 @@ class Wired(FedMRL):
         return (Phase(trains=("extractor", "header") if self.passes == "private" else SHARED),)
 
 
-def test_with_a_projector_that_passes_the_private_side_it_is_standalone(make_task, federate, same):
+def test_with_a_projector_that_passes_the_private_side_it_is_standalone(make_task, federate, same, private):
     """To the bit: the other side is multiplied by 0, and a header of zeros sends nothing back."""
     task = make_task()
     wired, _ = federate(Wired(small_width=4), task, rounds=3)
     alone, _ = federate(Standalone(), task, rounds=3)
-    for k, state in wired.states.items():
-        assert same({part: state[part] for part in ("extractor", "header")}, alone.states[k])
+    assert same(private(wired.states), alone.states)
 
 
 @dataclass(frozen=True)
@@ -222,30 +209,25 @@ def test_with_a_projector_that_passes_the_shared_side_it_is_fedavg_of_the_small_
         assert same({part: state[part] for part in SHARED}, averaged.states[k])
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, same):
+def test_equals_the_algorithm_box_written_by_hand(
+    make_task, federate, same, clients_of, passes, step, weighted_mean, state_of
+):
     """Two rounds of three clients in plain PyTorch: no harness but the initial weights and the order of samples."""
-    task, d1 = make_task((4, 4, 8)), 4
-    method = FedMRL(small_width=d1)
-    federation, _ = federate(method, task, rounds=2)
-    clients = [initial_parts(method, task, k) for k in range(3)]
+    d1 = 4
+    federation, _ = federate(FedMRL(small_width=d1), make_task((4, 4, 8)), rounds=2)
+    clients = clients_of(federation)
     small = {part: copy.deepcopy(clients[0][part].state_dict()) for part in SHARED}
     for t in range(2):
         for k, client in enumerate(clients):
             for part in SHARED:
                 client[part].load_state_dict(small[part])
-            for part in client.values():
-                part.to(memory_format=torch.channels_last)
             optimiser = torch.optim.SGD([w for part in client.values() for w in part.parameters()], lr=0.1, fused=True)
-            for indices in next(Schedule(task, federation.config).epochs(k, t)):
-                x, y = task.batch(indices)
+            for x, y in next(passes(federation, k, t)):
                 r = client["projector"](torch.cat([client["small_extractor"](x), client["extractor"](x)], 1))
                 loss = F.cross_entropy(client["small_header"](r[:, :d1]), y) + F.cross_entropy(client["header"](r), y)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
+                step(optimiser, loss)
         for part in SHARED:
-            first, second, third = (client[part].state_dict() for client in clients)
-            small[part] = {n: first[n].lerp(second[n], 1 / 2).lerp(third[n], 1 / 2) for n in small[part]}
+            small[part] = weighted_mean([client[part].state_dict() for client in clients], (4, 4, 8))
     assert same(federation.server, small)
     for k, client in enumerate(clients):
-        assert same(federation.states[k], {name: dict(part.state_dict()) for name, part in client.items()})
+        assert same(federation.states[k], state_of(client))

@@ -1,39 +1,36 @@
 """FedPer: the mean of extractors, and headers that stay."""
 
+import copy
+
 import torch
 from torch import nn
 
 from benchmark.method import initial_parts
 from benchmark.plan import unsupported
-from benchmark.schedule import Schedule
 from methods.fedavg import FedAvg
 from methods.fedper import FedPer
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, alike, same):
+def test_equals_the_algorithm_box_written_by_hand(make_task, federate, alike, same, passes, step, weighted_mean):
     """Two rounds of three clients in plain PyTorch: one extractor, three headers that are never averaged."""
     task = make_task((4, 4, 8), line_up=alike)
     federation, _ = federate(FedPer(), task, rounds=2)
     extractor = initial_parts(FedPer(), task, None)["extractor"]
     headers = [initial_parts(FedPer(), task, k)["header"] for k in range(3)]
-    theta = {name: tensor.clone() for name, tensor in extractor.state_dict().items()}
+    theta = copy.deepcopy(extractor.state_dict())
     for t in range(2):
         sent = []
         for k, header in enumerate(headers):
             extractor.load_state_dict(theta)
             net = nn.Sequential(extractor, header)
             optimiser = torch.optim.SGD(net.parameters(), lr=0.1, fused=True)
-            for indices in next(Schedule(task, federation.config).epochs(k, t)):
-                x, y = task.batch(indices)
-                optimiser.zero_grad()
-                nn.functional.cross_entropy(net(x), y).backward()
-                optimiser.step()
-            sent.append({name: tensor.clone() for name, tensor in extractor.state_dict().items()})
-        pair = {name: sent[0][name].lerp(sent[1][name], 1 / 2) for name in theta}
-        theta = {name: pair[name].lerp(sent[2][name], 1 / 2) for name in theta}
+            for x, y in next(passes(federation, k, t)):
+                step(optimiser, nn.functional.cross_entropy(net(x), y))
+            sent.append(copy.deepcopy(extractor.state_dict()))
+        theta = weighted_mean(sent, (4, 4, 8))
     assert same(federation.server, {"extractor": theta})
     for k, header in enumerate(headers):
-        assert same(federation.states[k], {"extractor": sent[k], "header": dict(header.state_dict())})
+        assert same(federation.states[k], {"extractor": dict(sent[k]), "header": dict(header.state_dict())})
 
 
 def test_sharing_the_header_too_it_is_fedavg(make_task, federate, alike, same):

@@ -9,13 +9,14 @@ from torch import nn
 
 from benchmark.method import Phase, initial_parts
 from benchmark.plan import unsupported
-from benchmark.schedule import Schedule
 from methods.fedper import FedPer
 from methods.fedrep import FedRep
 
 
 @pytest.mark.parametrize("header_epochs, extractor_epochs", [(None, None), (3, 1)])
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, alike, same, header_epochs, extractor_epochs):
+def test_equals_the_algorithm_box_written_by_hand(
+    make_task, federate, alike, same, header_epochs, extractor_epochs, passes, step, weighted_mean
+):
     """Two rounds of three clients in plain PyTorch, two local epochs; a client's passes go on from part to part."""
     task = make_task((4, 4, 8), line_up=alike)
     method = FedRep(header_epochs=header_epochs, extractor_epochs=extractor_epochs)
@@ -27,18 +28,14 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate, alike, sa
         sent = []
         for k, header in enumerate(headers):
             extractor.load_state_dict(theta)
-            passes = Schedule(task, federation.config).epochs(k, t)
+            drawn = passes(federation, k, t)
             for part, epochs in ((header, header_epochs or 2), (extractor, extractor_epochs or 2)):
                 optimiser = torch.optim.SGD(part.parameters(), lr=0.1, fused=True)
-                for indices in chain.from_iterable(islice(passes, epochs)):
-                    x, y = task.batch(indices)
-                    optimiser.zero_grad()
-                    nn.functional.cross_entropy(header(extractor(x)), y).backward()
-                    optimiser.step()
+                for x, y in chain.from_iterable(islice(drawn, epochs)):
+                    step(optimiser, nn.functional.cross_entropy(header(extractor(x)), y))
             sent.append(copy.deepcopy(extractor.state_dict()))
-        pair = {name: sent[0][name].lerp(sent[1][name], 1 / 2) for name in theta}
-        theta = {name: pair[name].lerp(sent[2][name], 1 / 2) for name in theta}
-    assert same(federation.server, {"extractor": dict(theta)})
+        theta = weighted_mean(sent, (4, 4, 8))
+    assert same(federation.server, {"extractor": theta})
     for k, header in enumerate(headers):
         assert same(federation.states[k], {"extractor": dict(sent[k]), "header": dict(header.state_dict())})
 

@@ -7,16 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.api import Client, ClientInfo, Inbox, Progress, Rows
-from benchmark.method import initial_parts
-from benchmark.schedule import Schedule
+from benchmark.api import Client, ClientInfo, Inbox, Progress
 from methods.fedssa import FedSSA, table
 from methods.lg_fedavg import LGFedAvg
 from methods.standalone import Standalone
-
-
-def rows(values, present):
-    return Rows(torch.tensor(values), torch.tensor(present))
 
 
 def info(t: int, k: int = 0) -> ClientInfo:
@@ -34,7 +28,7 @@ STATE = {"header": {"weight": torch.tensor([[2.0, 4.0], [6.0, 8.0]]), "bias": to
 
 
 @pytest.mark.parametrize("t, mu", [(0, 0.5), (1, 0.5 / sqrt(2)), (2, 0.0), (7, 0.0)])
-def test_fusion_by_hand(t, mu):
+def test_fusion_by_hand(t, mu, rows):
     """Row 0 has come and is (1, 2 | 3): (1 + mu 2, 2 + mu 4 | 3 + mu 10). Row 1 has not come and stays."""
     message = {"rows": rows([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]], [True, False])}
     header = FedSSA().receive(STATE, message, info(t))["header"]
@@ -44,7 +38,7 @@ def test_fusion_by_hand(t, mu):
     assert header["bias"][1].item() == 20.0
 
 
-def test_fusion_leaves_what_was_held_alone():
+def test_fusion_leaves_what_was_held_alone(rows):
     """In the official script for one architecture rows are scaled in place in a dict that all clients share."""
     held, message = copy.deepcopy(STATE), {"rows": rows([[1.0, 2.0, 3.0]] * 2, [True, True])}
     first = FedSSA().receive(held, message, info(0))
@@ -63,7 +57,7 @@ def test_sends_the_rows_of_the_classes_that_it_has():
     assert message["rows"].values[2].tolist() == [*header.weight[2].tolist(), header.bias[2].item()]
 
 
-def test_the_mean_is_over_owners_alone_and_other_rows_stay():
+def test_the_mean_is_over_owners_alone_and_other_rows_stay(rows):
     """Class 0: (1 + 4) / 2, whatever the sizes; class 1: the one that has it; class 2: nobody's, so it stays."""
     messages = {
         1: {"rows": rows([[1.0], [9.0], [9.0]], [True, False, False])},
@@ -77,7 +71,7 @@ def test_the_mean_is_over_owners_alone_and_other_rows_stay():
     assert new["owns"].tolist() == [[False, False, True], [True, False, False], [True, True, False]]
 
 
-def test_a_client_gets_known_rows_of_classes_that_it_has_sent():
+def test_a_client_gets_known_rows_of_classes_that_it_has_sent(rows):
     owns = torch.tensor([[True, False, True], [False, False, False]])
     server = {"rows": rows([[1.0], [2.0], [0.0]], [True, True, False]), "owns": owns}
     assert FedSSA().download(server, info(1, k=0))["rows"].present.tolist() == [True, False, False]
@@ -128,7 +122,7 @@ def test_with_all_classes_everywhere_and_mu_zero_it_is_lg_fedavg(make_task, fede
     assert [r["post_download"] for r in records] == [r["post_download"] for r in shared_records]
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
+def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, step, state_of, private):
     """Four rounds of three clients in plain PyTorch, row by row. Close: the harness adds rows in another order.
 
     Clients of one architecture hold networks of their own here; in the official script for several architectures the
@@ -136,7 +130,7 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
     """
     task = make_task((8, 6, 7, 9), labels=[(0, 1), (0, 1, 2), (2,), (1, 2)])
     federation, _ = federate(FedSSA(), task, rounds=4)
-    clients = [initial_parts(FedSSA(), task, k) for k in range(4)]
+    clients = clients_of(federation)
     classes = [sorted(set(task.labels[data.train].tolist())) for data in task.clients]
     known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
     for t, mu in enumerate((0.5, 0.5 / sqrt(2), 0.0, 0.0)):
@@ -148,18 +142,13 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
                     header.bias[j] = known[j][1] + mu * header.bias[j]
             net = nn.Sequential(client["extractor"], header)
             optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
-            for indices in next(Schedule(task, federation.config).epochs(k, t)):
-                x, y = task.batch(indices)
-                optimiser.zero_grad()
-                nn.functional.cross_entropy(net(x), y).backward()
-                optimiser.step()
+            for x, y in next(passes(federation, k, t)):
+                step(optimiser, nn.functional.cross_entropy(net(x), y))
         for j in range(3):
             owners = [client["header"] for client, own in zip(clients, classes, strict=True) if j in own]
             weights, biases = [h.weight[j].detach() for h in owners], [h.bias[j].detach() for h in owners]
             known[j] = (torch.stack(weights).mean(0), torch.stack(biases).mean(0))
     for j, (weight, bias) in known.items():
         torch.testing.assert_close(federation.server["rows"].values[j], torch.cat([weight, bias[None]]))
-    for k, client in enumerate(clients):
-        for name, part in client.items():
-            for key, tensor in part.state_dict().items():
-                torch.testing.assert_close(federation.states[k][name][key], tensor)
+    expected = {k: state_of(client) for k, client in enumerate(clients)}
+    torch.testing.assert_close(private(federation.states), expected)

@@ -8,9 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark import registry
-from benchmark.api import Batch, Client, ClientInfo, Inbox, Rows
-from benchmark.method import initial_parts
-from benchmark.schedule import Schedule
+from benchmark.api import Batch, Inbox, Rows
 from methods import fedtgp
 from methods.fedproto import FedProto
 from methods.fedtgp import FedTGP, gap, trainer_of
@@ -19,32 +17,19 @@ from methods.standalone import Standalone
 BRIEF = FedTGP(server_epochs=2)
 
 
-def rows(values, present):
-    return Rows(torch.tensor(values), torch.tensor(present))
-
-
-def client(prototypes: Rows) -> Client:
-    header = nn.Linear(2, 3)
-    nn.init.zeros_(header.weight)
-    nn.init.zeros_(header.bias)
-    return Client(
-        ClientInfo(0, "identity", 3), {"extractor": nn.Identity(), "header": header}, {"prototypes": prototypes}
-    )
-
-
-def test_loss_by_hand():
+def test_loss_by_hand(rows, even_client):
     """Even logits: log 3. The squared distance (4, 0) to (3, 4) is 1 + 16, over d = 2."""
     known = rows([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]], [True, True, True])
-    loss = FedTGP(prototype_weight=0.6).loss(client(known), Batch(torch.tensor([[4.0, 0.0]]), torch.tensor([1])))
+    loss = FedTGP(prototype_weight=0.6).loss(even_client(known), Batch(torch.tensor([[4.0, 0.0]]), torch.tensor([1])))
     assert loss.item() == pytest.approx(log(3) + 0.6 * 17 / 2)
 
 
-def test_gap_by_hand():
+def test_gap_by_hand(rows):
     """To the nearest other: 3, 3 and 4. The largest is 4; the smallest is 3, the largest of all distances 5."""
     assert gap(rows([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]], [True] * 3)).item() == pytest.approx(4)
 
 
-def test_gap_overlooks_classes_that_nobody_sent():
+def test_gap_overlooks_classes_that_nobody_sent(rows):
     """Their rows are zeros: 14.1 away from both points, which are 5 apart."""
     points = rows([[10.0, 10.0], [0.0, 0.0], [13.0, 14.0]], [True, False, True])
     assert gap(points).item() == pytest.approx(5)
@@ -65,61 +50,65 @@ def inbox(*tables):
     return Inbox(messages, dict.fromkeys(messages, 1))
 
 
-def contrast(monkeypatch, method, server, *tables):
+@pytest.fixture
+def contrast(monkeypatch):
     """What the server minimises before its first step, on all that came."""
     losses = []
     monkeypatch.setattr(fedtgp, "fit", lambda module, loss, data, **how: losses.append(loss(*data).item()))
-    method.aggregate(server, inbox(*tables))
-    return losses[0]
+
+    def first_loss(method, *tables):
+        method.aggregate(SERVER, inbox(*tables))
+        return losses[0]
+
+    return first_loss
 
 
 SERVER = identity_server([0.0, 0.0], [3.0, 4.0])
-ONE = rows([[0.0, 4.0], [0.0, 0.0]], [True, False])
-"""Of class 0 alone: 4 away from its prototype in SERVER, 3 from the other."""
 
 
-def test_contrast_by_hand(monkeypatch):
+@pytest.fixture
+def one(rows):
+    """Of class 0 alone: 4 away from its prototype in SERVER, 3 from the other."""
+    return rows([[0.0, 4.0], [0.0, 0.0]], [True, False])
+
+
+def test_contrast_by_hand(contrast, rows):
     """Class 0's mean is (0, 4), class 1's (0, 10): m = 6, and scores are -(4 + 6), -3 and -10, -(sqrt 45 + 6)."""
     two = rows([[0.0, 4.0], [0.0, 10.0]], [True, True])
     first = log(1 + exp(4 + 6 - 3))
     second = log(1 + exp(sqrt(45) + 6 - 10))
-    assert contrast(monkeypatch, FedTGP(), SERVER, two) == pytest.approx((first + second) / 2)
+    assert contrast(FedTGP(), two) == pytest.approx((first + second) / 2)
 
 
-def test_the_margin_is_between_means_of_the_participants(monkeypatch):
+def test_the_margin_is_between_means_of_the_participants(contrast, rows, one):
     """Two clients with class 0 at (0, 4) and (0, 8), one with class 1 at (0, 7): the means are 1 apart."""
-    tables = ONE, rows([[0.0, 8.0], [0.0, 7.0]], [True, True])
+    tables = one, rows([[0.0, 8.0], [0.0, 7.0]], [True, True])
     scores = 4 + 1 - 3, 8 + 1 - 5, sqrt(18) + 1 - 7
     expected = sum(log(1 + exp(score)) for score in scores) / 3
-    assert contrast(monkeypatch, FedTGP(), SERVER, *tables) == pytest.approx(expected)
+    assert contrast(FedTGP(), *tables) == pytest.approx(expected)
 
 
-def test_tau_is_the_largest_margin(monkeypatch):
+def test_tau_is_the_largest_margin(contrast, rows):
     """0.5, though the means are 6 apart."""
     two = rows([[0.0, 4.0], [0.0, 10.0]], [True, True])
     expected = (log(1 + exp(4.5 - 3)) + log(1 + exp(sqrt(45) + 0.5 - 10))) / 2
-    assert contrast(monkeypatch, FedTGP(margin=0.5), SERVER, two) == pytest.approx(expected)
+    assert contrast(FedTGP(margin=0.5), two) == pytest.approx(expected)
 
 
-def test_with_one_class_alone_the_margin_is_tau(monkeypatch):
-    assert contrast(monkeypatch, FedTGP(margin=2.0), SERVER, ONE) == pytest.approx(log(1 + exp(4 + 2 - 3)))
+def test_with_one_class_alone_the_margin_is_tau(contrast, one):
+    assert contrast(FedTGP(margin=2.0), one) == pytest.approx(log(1 + exp(4 + 2 - 3)))
 
 
-def test_training_is_defined_where_a_prototype_sits_on_a_clients():
+def test_training_is_defined_where_a_prototype_sits_on_a_clients(rows):
     """The distance has no slope there; the square root in the authors' code gives NaN."""
     on_top = rows([[0.0, 0.0], [3.0, 4.0]], [True, True])
     server = FedTGP(server_epochs=3).aggregate(SERVER, inbox(on_top))
     assert torch.isfinite(server["prototypes"].values).all()
 
 
-def test_uploads_class_means_of_its_own_classes():
-    method, k = FedTGP(), client(rows([[0.0, 0.0]] * 3, [False] * 3))
-    batches = [
-        Batch(torch.tensor([[1.0, 3.0], [5.0, 5.0]]), torch.tensor([0, 2])),
-        Batch(torch.tensor([[3.0, 5.0]]), torch.tensor([0])),
-    ]
-    sums = [method.statistics(k, batch) for batch in batches]
-    message = method.upload(k, {name: sums[0][name] + sums[1][name] for name in sums[0]})
+def test_uploads_class_means_of_its_own_classes(rows, even_client, two_batches, uploaded):
+    nothing_known = rows([[0.0, 0.0]] * 3, [False] * 3)
+    message = uploaded(FedTGP(), even_client(nothing_known), two_batches)
     assert set(message) == {"prototypes"}
     assert message["prototypes"].present.tolist() == [True, False, True]
     assert message["prototypes"].values.tolist() == [[2.0, 4.0], [0.0, 0.0], [5.0, 5.0]]
@@ -140,18 +129,14 @@ def test_prototypes_are_of_the_trained_network_in_evaluation_mode(make_task, fed
             torch.testing.assert_close(table.values[j], r[y == j].mean(0))
 
 
-def private(federation):
-    return {k: {part: state[part] for part in ("extractor", "header")} for k, state in federation.states.items()}
-
-
-def test_with_weight_zero_it_is_standalone(make_task, federate, same):
+def test_with_weight_zero_it_is_standalone(make_task, federate, same, private):
     task = make_task()
     tied, _ = federate(FedTGP(prototype_weight=0, server_epochs=2), task, rounds=3)
     alone, _ = federate(Standalone(), task, rounds=3)
-    assert same(private(tied), alone.states)
+    assert same(private(tied.states), alone.states)
 
 
-def test_the_first_round_is_that_of_fedproto(make_task, federate, same):
+def test_the_first_round_is_that_of_fedproto(make_task, federate, same, private):
     """Nobody is told the untrained prototypes."""
     task = make_task()
     trained, (record, later) = federate(BRIEF, task)
@@ -160,7 +145,7 @@ def test_the_first_round_is_that_of_fedproto(make_task, federate, same):
     assert record["bytes_up"] == other["bytes_up"]
     assert (record["bytes_down"], later["bytes_down"]) == (0, 3 * 3 * (6 * 4 + 4))
     (trained, _), (averaged, _) = (federate(method, task, rounds=1) for method in (BRIEF, FedProto()))
-    assert same(private(trained), private(averaged))
+    assert same(private(trained.states), private(averaged.states))
     assert not same(trained.server["prototypes"], averaged.server["prototypes"])
 
 
@@ -202,7 +187,7 @@ def test_it_needs_one_width(make_task):
     assert "resnet18 512, mobilenet_v2 1280" in reason
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
+def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, step, state_of, private):
     """Two rounds of three clients in plain PyTorch, with Eq. 10 of the paper row by row.
 
     Not to the bit: sums and distances are computed in another order. All prototypes fit into one batch, so the order
@@ -210,7 +195,7 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
     """
     task = make_task((4, 6, 8))
     federation, _ = federate(FedTGP(prototype_weight=0.4, server_epochs=4, server_lr=0.2), task, rounds=2)
-    clients = [initial_parts(FedTGP(), task, k) for k in range(3)]
+    clients = clients_of(federation)
     e, w, b, v, c = (tensor.clone().requires_grad_() for tensor in federation._first_server["trainer"].values())
     g = None
     for t in range(2):
@@ -218,15 +203,12 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
         for k, parts in enumerate(clients):
             net = nn.Sequential(*parts.values()).train()
             optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
-            for indices in next(Schedule(task, federation.config).epochs(k, t)):
-                x, y = task.batch(indices)
+            for x, y in next(passes(federation, k, t)):
                 r = net[0](x)
                 loss = F.cross_entropy(net[1](r), y)
                 if g is not None:
                     loss = loss + 0.4 * sum((r[i] - g[j]).pow(2).sum() / 6 for i, j in enumerate(y)) / len(y)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
+                step(optimiser, loss)
             x, y = task.batch(task.clients[k].train)
             with torch.no_grad():
                 r = net.eval()[0](x)
@@ -241,11 +223,8 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate):
             for row, j in sent:
                 near = [(-(row - g[i]).norm() - margin * (i == j)).exp() for i in range(3)]
                 losses.append(-(near[j] / sum(near)).log())
-            optimiser.zero_grad()
-            torch.stack(losses).mean().backward()
-            optimiser.step()
+            step(optimiser, torch.stack(losses).mean())
         g = [((row @ w.T + b).relu() @ v.T + c).detach() for row in e]
     torch.testing.assert_close(federation.server["prototypes"].values, torch.stack(g))
-    for k, parts in enumerate(clients):
-        for part, module in parts.items():
-            torch.testing.assert_close(federation.states[k][part], dict(module.state_dict()))
+    expected = {k: state_of(parts) for k, parts in enumerate(clients)}
+    torch.testing.assert_close(private(federation.states), expected)

@@ -9,52 +9,46 @@ import torch
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo
-from benchmark.method import initial_parts
-from benchmark.schedule import Schedule
 from methods.pfedafm import PFedAFM
 from methods.standalone import Standalone
 
 
-class Constant(nn.Module):
-    def __init__(self, *values):
-        super().__init__()
-        self.values = torch.tensor([values])
+@pytest.fixture
+def client(fixed):
+    """F = (4, 8), G = (2, 0), a header that takes the representation for the scores, and the alpha that is asked."""
 
-    def forward(self, x):
-        return self.values
+    def holding(*alpha: float) -> Client:
+        parts = {
+            "extractor": fixed([[4.0, 8.0]]),
+            "expert": fixed([[2.0, 0.0]]),
+            "header": nn.Identity(),
+            "mix": nn.ParameterDict({"weight": torch.tensor(alpha)}),
+        }
+        return Client(ClientInfo(0, "fixed", 1), parts, {})
 
-
-def client(*alpha: float) -> Client:
-    """F = (4, 8), G = (2, 0), and a header that takes the representation for the scores."""
-    parts = {
-        "extractor": Constant(4.0, 8.0),
-        "expert": Constant(2.0, 0.0),
-        "header": nn.Identity(),
-        "mix": nn.ParameterDict({"weight": torch.tensor(alpha)}),
-    }
-    return Client(ClientInfo(0, "constant", 1), parts, {})
+    return holding
 
 
-def test_mixture_by_hand():
+def test_mixture_by_hand(client):
     """(0.25 x 4 + 0.75 x 2, 0.5 x 8 + 0.5 x 0): a weight for each number, not for each sample."""
     assert PFedAFM().predict(client(0.25, 0.5), torch.zeros(1, 1)).tolist() == [[2.5, 4.0]]
     assert PFedAFM().predict(client(1.0, 0.0), torch.zeros(1, 1)).tolist() == [[4.0, 0.0]]
 
 
-def test_gradient_of_alpha_by_hand():
+def test_gradient_of_alpha_by_hand(client):
     """(p - 1[y]) (F - G), by number: scores (3, 3 - log 3) are p = (3/4, 1/4)."""
     held = client(0.5, (3 - log(3)) / 8)
     PFedAFM().loss(held, Batch(torch.zeros(1, 1), torch.tensor([0]))).backward()
     assert held.mix["weight"].grad.tolist() == pytest.approx([(0.75 - 1) * (4 - 2), 0.25 * (8 - 0)])
 
 
-def test_the_expert_is_trained_alone_under_the_header():
+def test_the_expert_is_trained_alone_under_the_header(client):
     """alpha = 0: cross-entropy of the scores (2, 0), without the private extractor."""
     loss = PFedAFM().expert_loss(client(0.25, 0.5), Batch(torch.zeros(1, 1), torch.tensor([1])))
     assert loss.item() == pytest.approx(2 + log(1 + torch.tensor(-2.0).exp().item()))
 
 
-def test_alpha_is_put_back_into_the_unit_interval():
+def test_alpha_is_put_back_into_the_unit_interval(client):
     held = client(-0.5, 1.5)
     with torch.no_grad():
         PFedAFM().project(held)
@@ -143,35 +137,29 @@ def test_the_expert_alone_travels(make_task, federate):
         assert sent["bytes_up"] == sent["bytes_down"] == {"expert": 4 * 306}
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, same):
+def test_equals_the_algorithm_box_written_by_hand(
+    make_task, federate, same, clients_of, passes, step, weighted_mean, state_of
+):
     """Two rounds of three clients in plain PyTorch, alpha with a rate of its own."""
-    task = make_task((4, 4, 8))
-    federation, _ = federate(PFedAFM(mix_lr=2.0), task, rounds=2)
-    clients = [initial_parts(PFedAFM(), task, k) for k in range(3)]
+    federation, _ = federate(PFedAFM(mix_lr=2.0), make_task((4, 4, 8)), rounds=2)
+    clients = clients_of(federation)
     shared = copy.deepcopy(clients[0]["expert"].state_dict())
     for t in range(2):
         for k, parts in enumerate(clients):
             extractor, header, expert = (parts[name] for name in ("extractor", "header", "expert"))
             alpha = parts["mix"]["weight"]
             expert.load_state_dict(shared)
-            for part in parts.values():
-                part.to(memory_format=torch.channels_last)
-            passes = Schedule(task, federation.config).epochs(k, t)
+            drawn = passes(federation, k, t)
             rates = [{"params": p.parameters(), "lr": lr} for p, lr in ((extractor, 0.1), (header, 0.1))]
             optimiser = torch.optim.SGD([*rates, {"params": [alpha], "lr": 2.0}], fused=True)
-            for x, y in map(task.batch, next(passes)):
+            for x, y in next(drawn):
                 r = alpha * extractor(x) + (1 - alpha) * expert(x).detach()
-                optimiser.zero_grad()
-                nn.functional.cross_entropy(header(r), y).backward()
-                optimiser.step()
+                step(optimiser, nn.functional.cross_entropy(header(r), y))
                 alpha.data.clamp_(0, 1)
             optimiser = torch.optim.SGD(expert.parameters(), lr=0.1, fused=True)
-            for x, y in map(task.batch, next(passes)):
-                optimiser.zero_grad()
-                nn.functional.cross_entropy(header(expert(x)), y).backward()
-                optimiser.step()
-        first, second, third = (parts["expert"].state_dict() for parts in clients)
-        shared = {name: first[name].lerp(second[name], 1 / 2).lerp(third[name], 1 / 2) for name in shared}
+            for x, y in next(drawn):
+                step(optimiser, nn.functional.cross_entropy(header(expert(x)), y))
+        shared = weighted_mean([parts["expert"].state_dict() for parts in clients], (4, 4, 8))
     assert same(federation.server, {"expert": shared})
     for k, parts in enumerate(clients):
-        assert same(federation.states[k], {name: dict(part.state_dict()) for name, part in parts.items()})
+        assert same(federation.states[k], state_of(parts))

@@ -8,7 +8,6 @@ from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo
 from benchmark.method import initial_parts
-from benchmark.schedule import Schedule
 from methods.pfedes import PFedES
 from methods.standalone import Standalone
 
@@ -49,17 +48,13 @@ def test_losses_by_hand():
     assert PFedES().predict(client, batch.x).softmax(1)[0].tolist() == pytest.approx([0.25, 0.75])  # of the image
 
 
-def private(state):
-    return {part: state[part] for part in ("extractor", "header")}
-
-
-def test_with_mu_zero_it_is_standalone(make_task, federate, same):
+def test_with_mu_zero_it_is_standalone(make_task, federate, same, private):
     """But for running means: they see both versions of the images, so the third client is compared by its weights."""
     task = make_task()
     altered, _ = federate(PFedES(mu=0), task, rounds=3)
     alone, _ = federate(Standalone(), task, rounds=3)
-    assert same(private(altered.states[0]), alone.states[0])
-    assert same(private(altered.states[1]), alone.states[1])
+    for k in (0, 1):
+        assert same(private(altered.states)[k], alone.states[k])
     mine, theirs = altered.states[2], alone.states[2]
     assert same(mine["header"], theirs["header"])
     for key in ("1.weight", "1.bias", "2.weight", "2.bias"):
@@ -67,7 +62,9 @@ def test_with_mu_zero_it_is_standalone(make_task, federate, same):
     assert mine["extractor"]["2.num_batches_tracked"] == 2 * theirs["extractor"]["2.num_batches_tracked"]
 
 
-def test_the_proxy_moves_in_the_second_phase_alone_and_the_private_network_in_the_first(make_task, federate, same):
+def test_the_proxy_moves_in_the_second_phase_alone_and_the_private_network_in_the_first(
+    make_task, federate, same, private
+):
     class FirstPhase(PFedES):
         def phases(self):
             return super().phases()[:1]
@@ -77,9 +74,10 @@ def test_the_proxy_moves_in_the_second_phase_alone_and_the_private_network_in_th
     both, _ = federate(PFedES(), task, rounds=1)
     start = PFedES().server_init(task)
     assert same(first.server, {"proxy": dict(start["proxy"])})
+    assert same(private(first.states), private(both.states))
     for k in range(3):
-        assert same(private(first.states[k]), private(both.states[k]))
-        assert not same(private(both.states[k]), private(both.engine.initial_state(k)))
+        initial = both.engine.initial_state(k)
+        assert not same(private(both.states)[k], private({k: initial})[k])
         assert not same(both.states[k]["proxy"], dict(start["proxy"]))
 
 
@@ -98,35 +96,29 @@ def test_the_proxy_may_have_passes_of_its_own(make_task, federate, same):
     assert (one[0]["clients"][0]["steps"], three[0]["clients"][0]["steps"]) == (2 + 2, 2 + 6)
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, same):
+def test_equals_the_algorithm_box_written_by_hand(
+    make_task, federate, same, clients_of, passes, step, weighted_mean, state_of
+):
     """Two rounds of three clients in plain PyTorch; what stands still is in evaluation mode."""
     task = make_task((4, 4, 8))
     federation, _ = federate(PFedES(mu=0.3), task, rounds=2)
-    clients = [initial_parts(PFedES(), task, k) for k in range(3)]
+    clients = clients_of(federation)
     shared = initial_parts(PFedES(), task, None)["proxy"].state_dict()
     cross_entropy = nn.functional.cross_entropy
     for t in range(2):
         for k, client in enumerate(clients):
             client["proxy"].load_state_dict(shared)
-            for part in client.values():
-                part.to(memory_format=torch.channels_last)
             net, altered = nn.Sequential(client["extractor"], client["header"]), client["proxy"]
-            passes = Schedule(task, federation.config).epochs(k, t)
+            drawn = passes(federation, k, t)
             optimiser = torch.optim.SGD(net.train().parameters(), lr=0.1, fused=True)
             altered.requires_grad_(False)
-            for x, y in map(task.batch, next(passes)):
-                loss = 0.3 * cross_entropy(net(altered(x)), y) + 0.7 * cross_entropy(net(x), y)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
+            for x, y in next(drawn):
+                step(optimiser, 0.3 * cross_entropy(net(altered(x)), y) + 0.7 * cross_entropy(net(x), y))
             optimiser = torch.optim.SGD(altered.requires_grad_(True).parameters(), lr=0.1, fused=True)
             net.eval()
-            for x, y in map(task.batch, next(passes)):
-                optimiser.zero_grad()
-                cross_entropy(net(altered(x)), y).backward()
-                optimiser.step()
-        first, second, third = (client["proxy"].state_dict() for client in clients)
-        shared = {name: first[name].lerp(second[name], 1 / 2).lerp(third[name], 1 / 2) for name in shared}
+            for x, y in next(drawn):
+                step(optimiser, cross_entropy(net(altered(x)), y))
+        shared = weighted_mean([client["proxy"].state_dict() for client in clients], (4, 4, 8))
     assert same(federation.server, {"proxy": shared})
     for k, client in enumerate(clients):
-        assert same(federation.states[k], {name: dict(part.state_dict()) for name, part in client.items()})
+        assert same(federation.states[k], state_of(client))
