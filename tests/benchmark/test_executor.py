@@ -188,7 +188,14 @@ def test_nobody_outlives_the_parent(tmp_path, write_data, death):
     words = [*WORDS, "--methods", "fedproto,standalone", "--rounds", "100000", "--jobs", "2", "--no-report"]
     words += ["--datasets", str(tmp_path / "tiny.npz"), "--results", str(tmp_path / "results")]
     command = [sys.executable, "-m", "benchmark", "run", *words]
-    parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    parent = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a script has `... &`
+    )
     try:
         wait_until(lambda: len([*tmp_path.glob("results/*/*/*/*/checkpoint.json")]) == 2)
         assert len(members(parent.pid)) >= 3
