@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from benchmark.channel import Channel, Inbox, State, copied
-from benchmark.client import Client
+from benchmark.client import Client, ClientInfo
 from benchmark.config import FederationConfig
 from benchmark.cost import FlopCounter, Stopwatch, return_freed_memory
 from benchmark.engine.eager import EagerEngine, Trained
@@ -63,7 +63,7 @@ class Federation:
         turns: dict[int, Trained] = {}
 
         for k in self.schedule.participants(t):
-            info = replace(self.task.infos[k], progress=engine.progress)
+            info = self._info(k, t + 1)
             state, message = self.state(k), channel.down(k, method.download(self.server, info))
             busy = Stopwatch(self.device)
             with busy.measure("messages"):
@@ -102,9 +102,13 @@ class Federation:
         """
         if client in self.states:
             return self.states[client]
-        info = replace(self.task.infos[client], progress=Progress(1, self.config.rounds))
+        info = self._info(client, 1)
         message = self.method.download(self._first_server, info)
         return self.method.receive(self.engine.initial_state(client), message, info)
+
+    def _info(self, k: int, round_: int) -> ClientInfo:
+        """What the server knows of a client in a round, numbered from 1 on."""
+        return replace(self.task.infos[k], progress=Progress(round_, self.config.rounds))
 
     def client(self, k: int) -> Client:
         """A client as it is now, until the next one is loaded."""
@@ -132,8 +136,7 @@ class Federation:
         """A client's scores as it is (post_local, and validation where it has such samples) and after a download."""
         if k not in self._own_scores:
             self._own_scores[k] = self._scored(self.client(k))
-        now, rounds = self.engine.progress
-        info = replace(self.task.infos[k], progress=Progress(now + 1, rounds))
+        info = self._info(k, self.engine.progress.round + 1)
         if not (message := self.method.download(self.server, info)):
             return {**self._own_scores[k], "post_download": self._own_scores[k]["post_local"]}
         client = self.engine.load(k, self.method.receive(self.state(k), message, info))
