@@ -67,14 +67,18 @@ def copied(state: State) -> State:
 
 def nbytes(value: Value) -> int:
     """Size of a value on the wire, in bytes."""
+    return int(_size(value))
+
+
+def _size(value: Value) -> int | Tensor:
+    """The same; of rows as a number that is still on the device, so that nobody waits for it."""
     match value:
         case Rows(values, present):
-            row = values.element_size() * values[0].numel() + ROW_INDEX_BYTES
-            return int(present.sum()) * row
+            return present.sum() * (values.element_size() * values[0].numel() + ROW_INDEX_BYTES)
         case Tensor():
             return value.element_size() * value.numel()
         case _:
-            return sum(nbytes(tensor) for tensor in value.values())
+            return sum(tensor.element_size() * tensor.numel() for tensor in value.values())
 
 
 @dataclass(frozen=True)
@@ -141,11 +145,11 @@ def _weighted_mean(weighted: list[tuple[Weights, int]]) -> Weights:
 
 
 class Channel:
-    """Carries one round's messages and meters them: bytes[direction][client][name]."""
+    """Carries one round's messages and meters them."""
 
     def __init__(self, num_samples: Mapping[int, int], progress: Progress = FIRST) -> None:
         """Open the channel of a round for clients of these sizes (client id -> n_k)."""
-        self.bytes: dict[Direction, dict[int, dict[str, int]]] = {"up": {}, "down": {}}
+        self._sizes: dict[Direction, dict[int, dict[str, int | Tensor]]] = {"up": {}, "down": {}}
         self._num_samples, self._progress = num_samples, progress
         self._received: dict[int, Message] = {}
 
@@ -161,11 +165,11 @@ class Channel:
         """What has come up in this round."""
         return Inbox(self._received, {k: self._num_samples[k] for k in self._received}, self._progress)
 
-    def total(self, direction: Direction) -> int:
-        """Bytes carried in one direction so far."""
-        return sum(size for sizes in self.bytes[direction].values() for size in sizes.values())
+    def bytes(self, direction: Direction) -> dict[int, dict[str, int]]:
+        """Bytes carried in one direction so far: client -> name -> bytes. Waits for the device."""
+        return {k: {name: int(size) for name, size in sent.items()} for k, sent in self._sizes[direction].items()}
 
     def _carry(self, direction: Direction, client: int, message: Message) -> Message:
         copy = copied(message)
-        self.bytes[direction][client] = {name: nbytes(value) for name, value in copy.items()}
+        self._sizes[direction][client] = {name: _size(value) for name, value in copy.items()}
         return copy

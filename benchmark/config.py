@@ -41,6 +41,10 @@ class FederationConfig(BaseModel):
         Literal["none", "lab"],
         Field(description="lab: flip, erase and shift as in the code of FedMoE's authors."),
     ] = "none"
+    precision: Annotated[
+        Literal["fp32", "bf16"],
+        Field(description="bf16: training steps under autocast; weights, messages and evaluation stay in fp32."),
+    ] = "fp32"
 
     @property
     def participants(self) -> int:
@@ -78,6 +82,8 @@ class RunSpec(BaseModel):
     def key(self) -> str:
         """Hash of what determines the numbers: not of device, paths, or the label."""
         content = self.model_dump(mode="json", exclude={"method": {"label"}}, exclude_none=True)
+        if self.federation.precision == "fp32":
+            del content["federation"]["precision"]  # as before there was a choice: earlier results keep their keys
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

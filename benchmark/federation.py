@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from math import isfinite
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ from benchmark.channel import Channel, Inbox, State, copied
 from benchmark.client import Client, ClientInfo
 from benchmark.config import FederationConfig
 from benchmark.cost import FlopCounter, Stopwatch, return_freed_memory
-from benchmark.engine.eager import EagerEngine, Trained
+from benchmark.engine.eager import EagerEngine, Start, Trained
+from benchmark.errors import Diverged
 from benchmark.inspection import weights_by_class
 from benchmark.method import Method
 from benchmark.progress import Progress
@@ -32,13 +34,19 @@ class Federation:
     """
 
     def __init__(
-        self, method: Method, task: Task, config: FederationConfig, device: torch.device, inspects: bool = False
+        self,
+        method: Method,
+        task: Task,
+        config: FederationConfig,
+        device: torch.device,
+        inspects: bool = False,
+        engine: type[EagerEngine] = EagerEngine,
     ) -> None:
         """Nothing has happened yet. inspects: records tell what the method shows of its predictions."""
         self.method, self.config, self.inspects = method, config, inspects
         self.task = task.to(device)
         self.device = device
-        self.engine = EagerEngine(method, self.task, config, device)
+        self.engine = engine(method, self.task, config, device)
         self.schedule = Schedule(self.task, config)
         with torch_seeded("init", seed=task.seed, client="server", part="state"):
             self.server: State = copied(method.server_init(self.task))
@@ -62,31 +70,34 @@ class Federation:
         channel = Channel({info.id: info.num_samples for info in self.task.infos}, engine.progress)
         turns: dict[int, Trained] = {}
 
-        for k in self.schedule.participants(t):
-            info = self._info(k, t + 1)
-            state, message = self.state(k), channel.down(k, method.download(self.server, info))
-            busy = Stopwatch(self.device)
-            with busy.measure("messages"):
-                state = method.receive(state, message, info)
-            client = engine.load(k, state)
-            with torch_seeded("training", seed=self.task.seed, client=k, round=t):
-                turns[k] = engine.train(client, partial(self.schedule.epochs, k, t), busy)
-            self.states[k] = engine.state(client)
+        for client, trained in engine.turns(self._starts(t, channel)):
+            k = client.info.id
+            turns[k], self.states[k] = trained, engine.state(client)
             self._own_scores.pop(k, None)
-            with busy.measure("messages"):
-                message = method.upload(client, turns[k].statistics)
+            with trained.watch.measure("messages"):
+                message = method.upload(client, trained.statistics)
             channel.up(k, message)
+        losses = _losses(turns)
         watch = Stopwatch(self.device)
         self.server, flops = self._aggregate(t, channel.inbox(), watch)
 
         return_freed_memory()
-        record = _record(t, turns, channel) | {"server_flops": flops}
+        record = _record(t, turns, losses, channel) | {"server_flops": flops}
         if (t + 1) % self.config.eval_every == 0 or t + 1 == self.config.rounds:
             with watch.measure("evaluation"):
                 record |= self._evaluate()
             if self.inspects:
                 record |= {"inspection": self._inspected()}
         return record | {"server_seconds": watch.seconds["server"], "eval_seconds": watch.seconds["evaluation"]}
+
+    def _starts(self, t: int, channel: Channel) -> Iterator[Start]:
+        """Each participant of a round after its download."""
+        for k in self.schedule.participants(t):
+            info, watch = self._info(k, t + 1), Stopwatch(self.device)
+            state, message = self.state(k), channel.down(k, self.method.download(self.server, info))
+            with watch.measure("messages"):
+                state = self.method.receive(state, message, info)
+            yield Start(k, state, partial(self.schedule.epochs, k, t), watch)
 
     def _aggregate(self, t: int, inbox: Inbox, watch: Stopwatch) -> tuple[State, int]:
         """The server's new state and its FLOPs: once to count, which takes time of its own, then once by the clock."""
@@ -149,28 +160,39 @@ class Federation:
         return {moment: (self.engine.evaluate(client, indices), len(indices)) for moment, indices in samples.items()}
 
 
-def _record(t: int, turns: Mapping[int, Trained], channel: Channel) -> Record:
+def _losses(turns: Mapping[int, Trained]) -> dict[int, float]:
+    """Each participant's mean loss; here a round first waits for the device. Raises Diverged where one is not finite."""
+    sums = torch.stack([turn.loss for turn in turns.values()]).tolist()
+    losses = {k: total / turn.steps for (k, turn), total in zip(turns.items(), sums, strict=True)}
+    for k, loss in losses.items():
+        if not isfinite(loss):
+            raise Diverged(f"the training loss of client {k} is {loss}")
+    return losses
+
+
+def _record(t: int, turns: Mapping[int, Trained], losses: Mapping[int, float], channel: Channel) -> Record:
     """What a round cost, in all and by participant; round numbers start at 1."""
-    seconds = {k: sum(turn.seconds.values()) for k, turn in turns.items()}
+    up, down = channel.bytes("up"), channel.bytes("down")
     steps = sum(turn.steps for turn in turns.values())
+    clients: list[Record] = [
+        {
+            "id": k,
+            "steps": turn.steps,
+            "train_loss": losses[k],
+            "flops": turn.flops,
+            "seconds": turn.watch.seconds,
+            "bytes_up": up[k],
+            "bytes_down": down[k],
+        }
+        for k, turn in turns.items()
+    ]
     return {
         "round": t + 1,
         "participants": list(turns),
-        "train_loss": sum(turn.loss * turn.steps for turn in turns.values()) / steps,
-        "bytes_up": channel.total("up"),
-        "bytes_down": channel.total("down"),
+        "train_loss": sum(losses[k] * turn.steps for k, turn in turns.items()) / steps,
+        "bytes_up": sum(size for sizes in up.values() for size in sizes.values()),
+        "bytes_down": sum(size for sizes in down.values() for size in sizes.values()),
         "client_flops": sum(turn.flops for turn in turns.values()),
-        "client_seconds": sum(seconds.values()),
-        "clients": [
-            {
-                "id": k,
-                "steps": turn.steps,
-                "train_loss": turn.loss,
-                "flops": turn.flops,
-                "seconds": dict(turn.seconds),
-                "bytes_up": channel.bytes["up"][k],
-                "bytes_down": channel.bytes["down"][k],
-            }
-            for k, turn in turns.items()
-        ],
+        "client_seconds": sum(sum(client["seconds"].values()) for client in clients),
+        "clients": clients,
     }

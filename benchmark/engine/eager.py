@@ -1,4 +1,4 @@
-"""The plain engine: one client after another, one step after another.
+"""The plain engine: one client after another, one step after another. The others build on it.
 
 There is one set of modules per architecture. A client's state is loaded into them, trained and read back by copy. A
 batch is an index into images that lie on the device. Optimisers are new for every client and round: momentum never
@@ -6,11 +6,10 @@ leaks from one client, or one round, into another.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, islice
-from math import isfinite
 from typing import Any
 
 import torch
@@ -21,7 +20,6 @@ from benchmark.channel import State, copied
 from benchmark.client import Client
 from benchmark.config import FederationConfig
 from benchmark.cost import FlopCounter, Stopwatch, keep_freed_memory
-from benchmark.errors import Diverged
 from benchmark.method import Batch, Inspection, Method, Phase, Stretch, initial_parts, weights
 from benchmark.progress import Progress
 from benchmark.seeds import torch_seeded
@@ -36,17 +34,28 @@ Epochs = Callable[[Stretch], Iterator[Indices]]
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where a participant stands before it trains: its id, its state after the download, its batches, its watch."""
+
+    id: int
+    state: State
+    epochs: Epochs
+    watch: Stopwatch
+
+
+@dataclass(frozen=True)
 class Trained:
     """What a client's turn gave beside its new weights.
 
-    loss: mean over the steps; seconds: by purpose; statistics: sums over the training data, as the method defines them
+    loss: sum over the steps, on the device; statistics: sums over the training data, as the method defines them;
+    watch: has the seconds by purpose
     """
 
-    loss: float
+    loss: Tensor
     steps: int
     flops: int
-    seconds: Mapping[str, float]
     statistics: dict[str, Tensor]
+    watch: Stopwatch
 
 
 class EagerEngine:
@@ -59,6 +68,8 @@ class EagerEngine:
         self._flops: dict[tuple, int] = {}
         self.progress = Progress(1, config.rounds)
         self._takes_statistics = type(method).statistics is not Method.statistics
+        self.fell_back: str | None = None
+        """Why an engine that builds on this one did as this one does, somewhere."""
         torch.set_flush_denormal(True)
         keep_freed_memory()
 
@@ -81,34 +92,45 @@ class EagerEngine:
         """The client's state, read back by copy."""
         return copied({**weights(client.parts), **client.values})
 
-    def train(self, client: Client, epochs: Epochs, watch: Stopwatch) -> Trained:
-        """Train the client in place through all phases of the method, then take the statistics, by this watch.
+    def turns(self, starts: Iterable[Start]) -> Iterator[tuple[Client, Trained]]:
+        """The participants of a round, each as it is after its training, until the next one is asked for."""
+        for start in starts:
+            client = self.load(start.id, start.state)
+            with self._seeded(start.id):
+                trained = self.train(client, start.epochs, start.watch)
+            yield client, trained
 
-        Raises Diverged where a loss is not finite.
-        """
+    def train(self, client: Client, epochs: Epochs, watch: Stopwatch) -> Trained:
+        """Train the client in place through all phases of the method, then take the statistics, by this watch."""
         passes = cache(epochs)  # a stretch's passes go on from phase to phase
         total, done, flops = torch.zeros((), device=self.device), 0, 0
-        with self._exact():
+        with exact():
             for number, phase in enumerate(self.method.phases()):
                 steps = self._steps(phase, passes)
                 flops += sum(self._step_flops(client, number, phase, *map(len, batches)) for batches in steps)
                 with watch.measure("training"):
-                    total += self._train_phase(client, phase, steps)
+                    total += self._train_phase(client, number, phase, steps)
                 done += len(steps)
-            chunks = self.task.clients[client.info.id].train.split(EVALUATION_BATCH) if self._takes_statistics else ()
+        return self._trained(client, total, done, flops, watch)
+
+    def _trained(self, client: Client, total: Tensor, steps: int, flops: int, watch: Stopwatch) -> Trained:
+        """What a turn gave whose steps are done: sum of their losses, their number and FLOPs; takes the statistics."""
+        chunks = self.task.clients[client.info.id].train.split(EVALUATION_BATCH) if self._takes_statistics else ()
+        with exact():
             flops += sum(self._statistics_flops(client, chunk) for chunk in chunks)
             with watch.measure("statistics"):
                 statistics = self._statistics(client, chunks)
-        loss = total.item() / done
-        if not isfinite(loss):
-            raise Diverged(f"the training loss of client {client.info.id} is {loss}")
-        return Trained(loss, done, flops, watch.seconds, statistics)
+        return Trained(total, steps, flops, statistics, watch)
+
+    def _seeded(self, client: int) -> contextlib.AbstractContextManager[None]:
+        """Within the block torch draws what this client draws in training in this round."""
+        return torch_seeded("training", seed=self.task.seed, client=client, round=self.progress.round - 1)
 
     def evaluate(self, client: Client, indices: Tensor) -> dict[str, int]:
         """Correct predictions on these samples, for each of the method's predictors."""
         predictors = self.method.predictors()
         correct = {name: torch.zeros((), dtype=torch.int64, device=self.device) for name in predictors}
-        with self._exact(), _frozen(client):
+        with exact(), frozen(client):
             for chunk in indices.split(EVALUATION_BATCH):
                 batch = Batch(*self.task.batch(chunk))
                 for name, predictor in predictors.items():
@@ -118,7 +140,7 @@ class EagerEngine:
 
     def inspect(self, client: Client, indices: Tensor) -> Inspection:
         """What the method shows of its predictions on these samples."""
-        with self._exact(), _frozen(client):
+        with exact(), frozen(client):
             shown = [
                 self.method.inspect(client, self.task.batch(chunk)[0]) for chunk in indices.split(EVALUATION_BATCH)
             ]
@@ -136,8 +158,8 @@ class EagerEngine:
         stretches = [chain.from_iterable(islice(passes(stretch), epochs)) for stretch in phase.samples]
         return list(islice(zip(*stretches, strict=False), phase.steps))
 
-    def _train_phase(self, client: Client, phase: Phase, steps: list[Indices]) -> Tensor:
-        """Sum of the losses over the steps, still on the device."""
+    def _train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
+        """Sum of the losses over the steps of the phase with this number, still on the device."""
         total = torch.zeros((), device=self.device)
         optimiser = self._optimiser(client, phase)
         for batches in steps:
@@ -156,12 +178,12 @@ class EagerEngine:
 
     def _optimiser(self, client: Client, phase: Phase) -> torch.optim.Optimizer:
         """SGD over the phase's parts; sets them to train and the others to stand still."""
-        trained = client.parts.keys() if phase.trains is None else phase.trains
-        groups = []
-        for name, module in client.parts.items():
-            module.train(name in trained).requires_grad_(name in trained)
-            if name in trained and (tensors := list(module.parameters())):
-                groups.append({"params": tensors, "lr": phase.lr.get(name, self.config.lr)})
+        trained = set_to_train(client.parts, phase)
+        return self._sgd(phase, {name: list(client.parts[name].parameters()) for name in trained})
+
+    def _sgd(self, phase: Phase, tensors: Mapping[str, list[Tensor]]) -> torch.optim.Optimizer:
+        """SGD with the rates of a phase over the parameters of each part by name."""
+        groups = [{"params": of, "lr": phase.lr.get(name, self.config.lr)} for name, of in tensors.items() if of]
         decay = self.config.weight_decay if phase.weight_decay is None else phase.weight_decay
         return torch.optim.SGD(groups, lr=self.config.lr, momentum=self.config.momentum, weight_decay=decay, fused=True)
 
@@ -169,7 +191,14 @@ class EagerEngine:
         drawn = [Batch(*self.task.batch(indices)) for indices in batches]
         if self.config.augmentation == "lab":
             drawn = [batch._replace(x=augment.lab(batch.x)) for batch in drawn]
-        return (phase.loss or self.method.loss)(client, *drawn)
+        with self._precision():
+            return (phase.loss or self.method.loss)(client, *drawn)
+
+    def _precision(self) -> contextlib.AbstractContextManager[object]:
+        """Within the block networks compute in the precision of training; statistics and evaluation are in full."""
+        if self.config.precision == "bf16" and torch.amp.is_autocast_available(self.device.type):
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return contextlib.nullcontext()
 
     def _step_flops(self, client: Client, number: int, phase: Phase, *batch_sizes: int) -> int:
         """FLOPs of one training step; that step is also the warm-up of its shape, on no clock and without effect."""
@@ -196,23 +225,30 @@ class EagerEngine:
 
     def _statistics(self, client: Client, chunks: tuple[Tensor, ...]) -> dict[str, Tensor]:
         sums: dict[str, Tensor] = {}
-        with _frozen(client):
+        with frozen(client):
             for chunk in chunks:
                 part = self.method.statistics(client, Batch(*self.task.batch(chunk)))
                 sums = {name: sums[name] + value if sums else value for name, value in part.items()}
         return sums
 
-    @contextlib.contextmanager
-    def _exact(self) -> Iterator[None]:
-        """Single precision as it says, and the same kernels every time."""
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            yield
+
+def exact() -> contextlib.AbstractContextManager[None]:
+    """Within the block convolutions are in the precision of their numbers, by the same kernels every time."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 @contextlib.contextmanager
-def _frozen(client: Client) -> Iterator[None]:
+def frozen(client: Client) -> Iterator[None]:
     """Evaluation mode, no gradients."""
     for module in client.parts.values():
         module.eval()
     with torch.no_grad():
         yield
+
+
+def set_to_train(parts: Mapping[str, nn.Module], phase: Phase) -> list[str]:
+    """Let the parts that a phase trains train, and the others stand still; the names of the former."""
+    trained = parts.keys() if phase.trains is None else phase.trains
+    for name, module in parts.items():
+        module.train(name in trained).requires_grad_(name in trained)
+    return [name for name in parts if name in trained]

@@ -20,17 +20,17 @@ def test_a_view_of_one_row_counts_one_row():
     matrix = torch.zeros(1000, 1000)
     channel = Channel({0: 1})
     channel.up(0, {"row": matrix[7]})
-    assert channel.bytes["up"][0] == {"row": 4000}
+    assert channel.bytes("up")[0] == {"row": 4000}
     assert channel.inbox().messages[0]["row"].untyped_storage().nbytes() == 4000
 
 
-def test_totals_by_direction():
+def test_bytes_by_direction_client_and_name():
     channel = Channel({0: 1, 1: 1})
     channel.down(0, {"a": torch.zeros(2)})
     channel.down(1, {"a": torch.zeros(2), "b": torch.zeros(1)})
     channel.up(1, {"c": torch.zeros(5)})
-    assert channel.bytes == {"down": {0: {"a": 8}, 1: {"a": 8, "b": 4}}, "up": {1: {"c": 20}}}
-    assert (channel.total("down"), channel.total("up")) == (20, 20)
+    assert channel.bytes("down") == {0: {"a": 8}, 1: {"a": 8, "b": 4}}
+    assert channel.bytes("up") == {1: {"c": 20}}
 
 
 def test_a_message_is_a_copy():

@@ -42,6 +42,14 @@ def test_attention_costs_the_same_with_and_without_gradients():
     assert counted == [2 * 3 * (4 * 5 * 8 * 8 + 2 * 5 * 5 * 8)] * 2
 
 
+def test_attention_backward_makes_five_products_where_forward_makes_two():
+    """Of [4, 5, 8] with [4, 8, 5] or their likes; the first of the five is made again, for it was not kept."""
+    query, key, value = (torch.randn(1, 4, 5, 8, requires_grad=True) for _ in range(3))
+    with FlopCounter() as counter:
+        nn.functional.scaled_dot_product_attention(query, key, value).sum().backward()
+    assert counter.total == (2 + 5) * 2 * 4 * 5 * 5 * 8
+
+
 @pytest.mark.parametrize(
     "adapter, macs",
     [
