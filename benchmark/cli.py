@@ -88,6 +88,13 @@ def cli() -> None:
 @click.option("--preset", metavar="NAME", help="A named set of defaults; see `list presets`.")
 @_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1; several for --jobs.")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "eager", "graphs", "stacked"]),
+    default="auto",
+    show_default=True,
+    help="How clients are trained: step by step, by CUDA graphs, or alike ones side by side.",
+)
 @click.option("--jobs", type=_COUNT, metavar="N", help="Do N runs at a time, each in its own process.  [one, in this]")
 @click.option("--threads", type=_COUNT, metavar="N", help="Threads of each process.  [cores / jobs, or torch's choice]")
 @click.option("--shard", metavar="I/N", help="Of the grid only every N-th run, beginning with the I-th.")
@@ -104,6 +111,7 @@ def run(
     argv: tuple[str, ...],
     preset: str | None,
     device: str,
+    engine: str,
     jobs: int | None,
     threads: int | None,
     shard: str | None,
@@ -129,7 +137,7 @@ def run(
 
     if preset is None and given["datasets"] is None:
         preset = "demo"
-    how = {"data": data, "results": results, "device": device, "jobs": jobs, "threads": threads}
+    how = {"data": data, "results": results, "device": device, "engine": engine, "jobs": jobs, "threads": threads}
     how |= {"shard": shard_of(shard), "force": force, "inspect": inspect}
     request = request_of(preset, given, experiment, argv, **how)
     if not no_report:

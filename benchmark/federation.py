@@ -161,7 +161,7 @@ class Federation:
 
 
 def _losses(turns: Mapping[int, Trained]) -> dict[int, float]:
-    """Each participant's mean loss; here a round first waits for the device. Raises Diverged where one is not finite."""
+    """Each participant's mean loss: what a round waits for first. Raises Diverged where one is not finite."""
     sums = torch.stack([turn.loss for turn in turns.values()]).tolist()
     losses = {k: total / turn.steps for (k, turn), total in zip(turns.items(), sums, strict=True)}
     for k, loss in losses.items():

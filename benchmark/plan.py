@@ -45,6 +45,8 @@ class Request:
     command: Sequence[str]
     force: bool = False
     """Run again what had ended before this request."""
+    engine: str = "auto"
+    """A name in benchmark.engine.choice, or auto."""
     inspect: bool = False
     """Store what methods show of their predictions."""
     jobs: int | None = None
@@ -128,7 +130,8 @@ def plan(request: Request) -> list[Run]:
     Raises RequestError for the first thing that can't be, before anything runs.
     """
     for device in request.devices:
-        find_device(device)
+        if find_device(device).type == "cpu" and request.engine == "graphs":
+            raise RequestError("--engine graphs needs a GPU; eager and stacked work on a CPU")
     if len(request.devices) > (request.jobs or 1):
         raise RequestError(f"--device names {len(request.devices)} devices; --jobs must be at least as many")
     methods = [registry.method(text) for text in request.methods]

@@ -16,6 +16,7 @@ from benchmark.checkpoint import Checkpoint, Manifest, fingerprint
 from benchmark.config import RunSpec
 from benchmark.cost import PeakMemory, matrix_product_rate
 from benchmark.display import Display, Shown
+from benchmark.engine.choice import ENGINES, choose
 from benchmark.environment import environment, find_device
 from benchmark.errors import Diverged, RequestError, StorageError
 from benchmark.federation import Federation
@@ -99,8 +100,12 @@ def execute(run: Run, request: Request, shown: Shown) -> Outcome:
     facts, rounds, peak = _facts(run, request, device, _speed(device)), list[Mapping[str, Any]](), 0
     ended: dict[str, Any] = {"status": "done", "reason": None, "traceback": None, "weights_hash": None}
     try:
+        task, config = run.problem.task(), run.spec.federation
+        chosen = choose(run.method, task, config, device) if request.engine == "auto" else request.engine
+        facts["environment"] |= {"engine": chosen}
         facts, rounds, manifest = _begin(run, request, facts, checkpoint)
-        federation = Federation(run.method, run.problem.task(), run.spec.federation, device, request.inspect)
+        engine = ENGINES[facts["environment"].get("engine", "eager") if request.engine == "auto" else chosen]
+        federation = Federation(run.method, task, config, device, request.inspect, engine)
         if manifest:
             checkpoint.restore(federation, manifest)
             peak = manifest["peak_memory_bytes"] or 0
@@ -113,6 +118,8 @@ def execute(run: Run, request: Request, shown: Shown) -> Outcome:
             scores = accuracies([record])
             shown.round(record["round"], float(scores.mean()) if len(scores) else None)
         ended["weights_hash"] = fingerprint(federation)
+        if federation.engine.fell_back:
+            ended["environment"] = facts["environment"] | {"engine_fell_back": federation.engine.fell_back}
         if request.inspect:
             _keep_representations(run.folder, federation)
     except StorageError:

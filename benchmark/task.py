@@ -105,7 +105,7 @@ class Task:
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images [B, c, h, w] (channels last in memory) and labels [B] of these indices."""
         # Rows of a flat table and per-pixel factors: a quarter of the time of indexing and broadcasting over images.
-        pixels = self.images.flatten(1).index_select(0, indices).float()
+        pixels = self.images.flatten(1).index_select(0, indices).to(self._scale.dtype)
         x = torch.addcmul(self._shift, pixels, self._scale).view(-1, *self.images.shape[1:])
         return x.permute(0, 3, 1, 2), self.labels.index_select(0, indices)
 

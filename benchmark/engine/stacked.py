@@ -1,0 +1,211 @@
+"""The stacked engine: all participants with one network train in one step, their weights side by side.
+
+Weights, buffers, values and batches of K clients are stacked along a new first dimension, the method's loss is mapped
+over it (torch.vmap), and one optimiser moves all K. Clients stay together as long as their batches are alike; where one
+has a batch of another size, or none any more, they go on in smaller stacks.
+
+What can't be mapped (random draws, a loss that looks at who the client is) is trained by the plain engine.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils import _pytree as pytree
+
+from benchmark.channel import Value
+from benchmark.client import Client
+from benchmark.cost import Span
+from benchmark.engine.anybody import Anybody
+from benchmark.engine.eager import EagerEngine, Indices, Start, Trained, exact, set_to_train
+from benchmark.method import Batch, Method, Phase
+
+
+@dataclass(frozen=True)
+class Stack:
+    """K clients of one architecture side by side: every tensor is [K, ...].
+
+    tensors: weights and buffers, by their names in `net`; momentum: of the weights that are trained; loss: sums so far
+    """
+
+    net: "Parts"
+    tensors: dict[str, Tensor]
+    values: Mapping[str, Value]
+    momentum: dict[str, Tensor]
+    loss: Tensor
+
+    def of(self, rows: Tensor) -> "Stack":
+        """A copy of some of the clients."""
+        held = self.tensors, self.values, self.momentum, self.loss
+        return Stack(self.net, *pytree.tree_map(lambda tensor: tensor.detach()[rows], held))
+
+    def put(self, rows: Tensor, those: "Stack") -> None:
+        """Take over what has become of some of the clients in training."""
+        mine, theirs = (pytree.tree_leaves((s.tensors, s.momentum, s.loss)) for s in (self, those))
+        for all_of_them, some in zip(mine, theirs, strict=True):
+            all_of_them.index_copy_(0, rows, some)
+
+    def mapped(self, hook: Callable[..., Any], *batches: Batch) -> Any:
+        """hook(client, *batches) of every client; batches are [K, B, ...]."""
+
+        def of_one(tensors: dict[str, Tensor], values: Mapping[str, Value], *own: Batch) -> Any:
+            return functional_call(self.net, tensors, (hook, values, *own))
+
+        return torch.vmap(of_one)(self.tensors, dict(self.values), *batches)
+
+    def each(self, hook: Callable[[Client], None]) -> None:
+        """hook(client) of one client after the other, which may change weights in place; without gradients."""
+        with torch.no_grad():
+            for row in range(len(self.loss)):
+                tensors, values = pytree.tree_map(lambda tensor, k=row: tensor[k], (self.tensors, dict(self.values)))
+                functional_call(self.net, tensors, (hook, values))
+
+
+class Parts(nn.ModuleList):
+    """The parts of a client as one module, for others to lend it their weights."""
+
+    def __init__(self, parts: Mapping[str, nn.Module]) -> None:
+        """By name."""
+        super().__init__(parts.values())
+        self.names = list(parts)
+
+    def forward(self, hook: Callable[..., Any], values: Mapping[str, Value], *batches: Batch) -> Any:
+        """hook(client, *batches), the client with the weights that are lent now."""
+        return hook(Client(Anybody(), dict(zip(self.names, self, strict=True)), values), *batches)
+
+
+class StackedEngine(EagerEngine):
+    """Trains all participants of one architecture together."""
+
+    def turns(self, starts: Iterable[Start]) -> Iterator[tuple[Client, Trained]]:
+        """The participants of a round, each as it is after its training, until the next one is asked for."""
+        starts = list(starts)
+        if self.fell_back is None:
+            try:
+                trained = self._trained_together(starts)
+            except (RuntimeError, ValueError) as error:
+                self.fell_back = f"no stack: {' '.join(str(error).split())[:200]}"
+        if self.fell_back is None:
+            yield from (self._turn(start, trained[start.id]) for start in starts)
+        else:
+            yield from super().turns(starts)
+
+    def _trained_together(self, starts: list[Start]) -> dict[int, "_Row"]:
+        if self.config.augmentation != "none":
+            raise RuntimeError("augmentation draws at random")
+        groups: dict[tuple, list[Start]] = {}
+        for start in starts:
+            parts = self.load(start.id, start.state).parts
+            leaves, structure = pytree.tree_flatten({n: v for n, v in start.state.items() if n not in parts})
+            alike = self.task.infos[start.id].architecture, structure, *(leaf.shape for leaf in leaves)
+            groups.setdefault(alike, []).append(start)
+        return {k: row for group in groups.values() for k, row in self._group(group).items()}
+
+    def _group(self, starts: list[Start]) -> dict[int, "_Row"]:
+        """Train clients of one architecture, which hold the same values."""
+        client = self.load(starts[0].id, starts[0].state)
+        stack = _stacked(Parts(client.parts), starts, torch.zeros(len(starts), device=self.device))
+        passes = [cache(start.epochs) for start in starts]
+        taken, flops = [0] * len(starts), [0] * len(starts)
+        with exact():
+            for number, phase in enumerate(self.method.phases()):
+                steps = [self._steps(phase, of) for of in passes]
+                for row, own in enumerate(steps):
+                    taken[row] += len(own)
+                    flops[row] += sum(self._step_flops(client, number, phase, *map(len, batches)) for batches in own)
+                names = _weights(stack.net, set_to_train(client.parts, phase))
+                stack.momentum.clear()
+                if self.config.momentum:
+                    stack.momentum.update({n: torch.zeros_like(stack.tensors[n]) for of in names.values() for n in of})
+                span = Span(self.device)
+                self._advance(stack, phase, names, steps)
+                span.end()
+                for start, own in zip(starts, steps, strict=True):
+                    start.watch.add("training", span, len(own) / sum(map(len, steps)))
+        return {start.id: _Row(stack, row, taken[row], flops[row]) for row, start in enumerate(starts)}
+
+    def _advance(self, stack: Stack, phase: Phase, names: Mapping[str, list[str]], steps: list[list[Indices]]) -> None:
+        """Each client through its steps of a phase, together as long as their batches are alike."""
+        sizes = [[tuple(map(len, batches)) for batches in own] for own in steps]
+        alike = next((i for i, of in enumerate(zip(*sizes, strict=False)) if len(set(of)) > 1), min(map(len, steps)))
+        self._train_stack(stack, phase, names, [own[:alike] for own in steps])
+        apart: dict[tuple, list[int]] = {}
+        for row, own in enumerate(sizes):
+            if own[alike:]:
+                apart.setdefault(own[alike], []).append(row)
+        for rows in apart.values():
+            index = torch.tensor(rows, device=self.device)
+            part = stack.of(index)
+            self._advance(part, phase, names, [steps[row][alike:] for row in rows])
+            stack.put(index, part)
+
+    def _train_stack(
+        self, stack: Stack, phase: Phase, names: Mapping[str, list[str]], steps: list[list[Indices]]
+    ) -> None:
+        """All clients through steps whose batches are alike."""
+        optimiser = self._sgd(phase, {part: [stack.tensors[n].requires_grad_() for n in names[part]] for part in names})
+        for name, momentum in stack.momentum.items():
+            optimiser.state[stack.tensors[name]]["momentum_buffer"] = momentum
+        for batches in zip(*steps, strict=True):  # of every client
+            drawn = [self._batches(torch.stack(of)) for of in zip(*batches, strict=True)]
+            with self._precision():
+                losses = stack.mapped(phase.loss or self.method.loss, *drawn)
+            losses.sum().backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            stack.loss.add_(losses.detach())
+            if type(self.method).project is not Method.project:
+                stack.each(self.method.project)
+        for tensor in stack.tensors.values():
+            tensor.requires_grad_(False)
+
+    def _batches(self, indices: Tensor) -> Batch:
+        """The batches [K, B] of all clients: images [K, B, c, h, w], labels [K, B]."""
+        x, y = self.task.batch(indices.flatten())
+        return Batch(x.unflatten(0, indices.shape), y.view(indices.shape))
+
+    def _turn(self, start: Start, row: "_Row") -> tuple[Client, Trained]:
+        client = self.load(start.id, start.state | row.state)
+        with self._seeded(start.id):
+            return client, self._trained(client, row.stack.loss[row.number], row.steps, row.flops, start.watch)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One client of a stack that has been trained, its steps and their FLOPs."""
+
+    stack: Stack
+    number: int
+    steps: int
+    flops: int
+
+    @property
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Its parts."""
+        own: dict[str, dict[str, Tensor]] = {name: {} for name in self.stack.net.names}
+        for name, tensor in self.stack.tensors.items():
+            part, _, key = name.partition(".")
+            own[self.stack.net.names[int(part)]][key] = tensor[self.number]
+        return own
+
+
+def _stacked(net: Parts, starts: list[Start], loss: Tensor) -> Stack:
+    """Where these clients stand, side by side; loss [K] is zero."""
+    parts = [{str(i): start.state[name] for i, name in enumerate(net.names)} for start in starts]
+    values = [{name: value for name, value in start.state.items() if name not in net.names} for start in starts]
+    weights, held = (pytree.tree_map(lambda *of: torch.stack(of), *trees) for trees in (parts, values))
+    tensors = {f"{i}.{key}": tensor for i, part in weights.items() for key, tensor in part.items()}
+    return Stack(net, tensors, held, {}, loss)
+
+
+def _weights(net: Parts, trained: list[str]) -> dict[str, list[str]]:
+    """The names of the weights of each part that is trained."""
+    return {
+        name: [f"{i}.{key}" for key, _ in module.named_parameters()]
+        for i, (name, module) in enumerate(zip(net.names, net, strict=True))
+        if name in trained
+    }
