@@ -2,7 +2,8 @@
 
 0 all done, 1 some runs failed or a check did not hold, 2 the request itself is wrong, 130 interrupted.
 
-torch is imported by the commands that need it, when they run.
+torch is imported by the commands that need it, when they run; so is pydantic, which takes longer to import than all
+else that `--help` needs.
 """
 
 import contextlib
@@ -10,12 +11,12 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import click
 
 from benchmark import __version__
-from benchmark.arguments import AXES, FEDERATION, budgets_of, experiments_of, request_of, shard_of, targets_of
 from benchmark.errors import RequestError, StorageError, unknown
 from benchmark.files import check_writable
 
@@ -42,15 +43,30 @@ def main(argv: Sequence[str]) -> int:
 _COUNT = click.IntRange(min=1)
 
 
-def _options(function: Callable) -> Callable:
+@cache
+def _grid() -> list[click.Parameter]:
     """The axes of the grid, then the fields of the federation, as options that default to the preset's value."""
+    from benchmark.arguments import AXES, FEDERATION
+
     described = {name: (default, text) for name, (default, text) in AXES.items()}
     described |= {name: (str(field.default), field.description) for name, field in FEDERATION.items()}
-    for name, (default, text) in reversed(described.items()):
-        kind = "A,B,..." if name in AXES else "X"
-        shown = f"{text}  [{default}]" if default else text
-        function = click.option("--" + name.replace("_", "-"), metavar=kind, help=shown)(function)
-    return function
+    return [
+        click.Option(
+            ["--" + name.replace("_", "-")],
+            metavar="A,B,..." if name in AXES else "X",
+            help=f"{text}  [{default}]" if default else text,
+        )
+        for name, (default, text) in described.items()
+    ]
+
+
+class Grid(click.Command):
+    """A command that has, behind its first option, those of the grid; they are made when somebody asks for them."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """All options."""
+        first, *others = super().get_params(ctx)
+        return [first, *_grid(), *others]
 
 
 def _folder(name: str, text: str) -> Callable:
@@ -84,9 +100,8 @@ def cli() -> None:
     """
 
 
-@cli.command()
+@cli.command(cls=Grid)
 @click.option("--preset", metavar="NAME", help="A named set of defaults; see `list presets`.")
-@_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1; several for --jobs.")
 @click.option("--jobs", type=_COUNT, metavar="N", help="Do N runs at a time, each in its own process.  [one, in this]")
 @click.option("--threads", type=_COUNT, metavar="N", help="Threads of each process.  [cores / jobs, or torch's choice]")
@@ -118,6 +133,7 @@ def run(
     **given: str | None,
 ) -> int:
     """Run every method on every data set, and write the report. Without arguments: the demo."""
+    from benchmark.arguments import request_of, shard_of
     from benchmark.display import display, show_outcomes
     from benchmark.outcomes import document, rows
     from benchmark.plan import plan
@@ -180,6 +196,7 @@ def report(
     all_figures: bool,
 ) -> None:
     """Write tables, figures and a page from results that are there."""
+    from benchmark.arguments import budgets_of, experiments_of, targets_of
     from benchmark.report.write import Options, write_report
 
     chosen = experiments_of(results, experiment)
@@ -195,6 +212,7 @@ def report(
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def verify(results: Path, experiment: str | None, as_json: bool) -> int:
     """Check that results are whole and fit together; exit code 1 where they do not."""
+    from benchmark.arguments import experiments_of
     from benchmark.verify import verify as examine
 
     findings, runs = examine(results, experiments_of(results, experiment))

@@ -61,6 +61,23 @@ def described(package: str) -> list[dict[str, str]]:
     return listing
 
 
+def method_fields(tree: ast.Module) -> list[tuple[str, ast.AnnAssign]]:
+    """Name and statement of each field of the Method that a file defines, in their order, read without importing."""
+    return [
+        (node.target.id, node)
+        for cls in tree.body
+        if isinstance(cls, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "Method" for b in cls.bases)
+        for node in cls.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value
+    ]
+
+
+def method_defaults(name: str) -> dict[str, Any]:
+    """The hyper-parameters of a method in the catalogue and their defaults, which are literals, without importing it."""
+    tree = ast.parse(names("methods")[name].read_text(encoding="utf-8"))
+    return {field: ast.literal_eval(node.value) for field, node in method_fields(tree) if node.value}
+
+
 def method(text: str) -> tuple["Method", MethodSpec]:
     """A method from `name+key=value+...`; name may be a .py file or a dotted module name. Raises RequestError."""
     named, *settings = text.split("+")
