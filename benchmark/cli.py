@@ -13,12 +13,17 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from benchmark import __version__
 from benchmark.errors import RequestError, StorageError, unknown
 from benchmark.files import check_writable
+
+if TYPE_CHECKING:
+    from benchmark.compare import Check
+    from benchmark.timings import TimingCheck
 
 PYTHON = ("python", "-m", "benchmark")
 PROGRAM = shlex.join(PYTHON)
@@ -234,13 +239,13 @@ def _limit(name: str, default: float, text: str) -> Callable:
 
 
 @cli.command()
-@click.argument("baseline", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.argument("current", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("baseline", type=click.Path(path_type=Path, exists=True))
+@click.argument("current", type=click.Path(path_type=Path, exists=True))
 @_limit("accuracy", 1.0, "Points of accuracy that may be lost; more where chance explains it.")
 @_limit("bytes", 0.0, "Percent of bytes that may come on top.")
 @_limit("flops", 0.0, "Percent of FLOPs that may come on top.")
 @_limit("time", 50.0, "Percent of normalised time that may come on top.")
-@click.option("--subset", is_flag=True, help="The current results may lack runs that the baseline has.")
+@click.option("--subset", is_flag=True, help="The current results may lack what the baseline has.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def compare(
     baseline: Path,
@@ -252,21 +257,29 @@ def compare(
     subset: bool,
     as_json: bool,
 ) -> int:
-    """Say whether CURRENT results are worse than those of BASELINE; exit code 1 where they are.
+    """Say whether CURRENT is worse than BASELINE; exit code 1 where it is.
 
-    Both are folders of results, or of one experiment in them.
+    Both are folders of results, or of one experiment in them. Or both are files of timings as `make perf` writes them:
+    then --time and --subset alone count.
     """
+    from benchmark import display, timings
     from benchmark.compare import Limits
     from benchmark.compare import compare as examine
-    from benchmark.display import show_checks
 
-    checks = examine(baseline, current, Limits(accuracy, bytes / 100, flops / 100, time / 100), subset)
-    regressed = [check for check in checks if check.verdict == "regressed"]
+    if baseline.is_dir() != current.is_dir():
+        raise RequestError(f"of {baseline} and {current} one is a folder; give two folders of results or two files")
+    checks: Sequence[Check | TimingCheck]
+    if baseline.is_dir():
+        limits = Limits(accuracy, bytes / 100, flops / 100, time / 100)
+        checks, show = examine(baseline, current, limits, subset), display.show_checks
+    else:
+        checks, show = timings.compare(baseline, current, time / 100, subset), display.show_timings
+    regressed = [check for check in checks if check.verdict in ("regressed", "missing")]
     if as_json:
         found = [[check._asdict() for check in group] for group in (regressed, checks)]
         click.echo(json.dumps({"ok": not regressed, "findings": found[0], "checks": found[1]}, indent=1))
     else:
-        show_checks(checks)
+        show(checks)
         click.echo(f"{len(regressed) or 'nothing'} regressed" + (f" of {len(checks)} checks" if regressed else ""))
     return 1 if regressed else 0
 

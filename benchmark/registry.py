@@ -73,7 +73,7 @@ def method_fields(tree: ast.Module) -> list[tuple[str, ast.AnnAssign]]:
 
 
 def method_defaults(name: str) -> dict[str, Any]:
-    """The hyper-parameters of a method in the catalogue and their defaults, which are literals, without importing it."""
+    """The hyper-parameters of a method in the catalogue -> their defaults, which are literals; it is not imported."""
     tree = ast.parse(names("methods")[name].read_text(encoding="utf-8"))
     return {field: ast.literal_eval(node.value) for field, node in method_fields(tree) if node.value}
 

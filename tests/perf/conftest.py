@@ -99,7 +99,9 @@ class Kernels:
 
     def process(self) -> None:
         """A new interpreter that imports much of the standard library."""
-        modules = "asyncio, email.mime.text, http.client, logging.config, unittest.mock, xml.dom.minidom, sqlite3, decimal"
+        modules = (
+            "asyncio, email.mime.text, http.client, logging.config, unittest.mock, xml.dom.minidom, sqlite3, decimal"
+        )
         subprocess.run([sys.executable, "-c", f"import {modules}"], check=True)
 
 
@@ -136,7 +138,15 @@ def normalised(benchmark) -> Callable[..., None]:
         units.append(timed(kernel)[0])
         ratios = [2 * seconds / sum(units[i : i + 2]) for i, seconds in enumerate(found)][1:]  # without the warm-up
         benchmark.extra_info.update(
-            normalised=median(ratios), kernel=kernel.__name__, kernel_seconds=median(units[1:]), seconds=median(found[1:])
+            normalised=median(ratios),
+            kernel=kernel.__name__,
+            kernel_seconds=median(units[1:]),
+            seconds=median(found[1:]),
         )
 
     return measure
+
+
+def pytest_benchmark_update_machine_info(config: object, machine_info: dict) -> None:
+    """What is stored beside the timings."""
+    machine_info["torch"] = torch.__version__

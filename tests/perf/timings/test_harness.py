@@ -53,7 +53,7 @@ def test_mean_of_weights(normalised, kernels, weights):
 @pytest.mark.benchmark(group="aggregation")
 def test_mean_of_rows(normalised, kernels, prototypes):
     method, inbox = registry.method("fedproto")[0], exchanged(prototypes).inbox()
-    normalised(lambda: [method.aggregate(prototypes, inbox) for _ in range(10)], kernels.memory, rounds=15)
+    normalised(lambda: [method.aggregate(prototypes, inbox) for _ in range(40)], kernels.memory, rounds=15)
 
 
 @pytest.mark.benchmark(group="partition")

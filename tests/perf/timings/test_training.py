@@ -24,15 +24,15 @@ def rounds_of(federation):
 def test_step(method, normalised, kernels, make_federation):
     """Two steps of each of the five networks."""
     federation = make_federation(method, clients=5, train=128, test=8)
-    normalised(rounds_of(federation), kernels.arithmetic, rounds=9, of=per_step)
+    normalised(rounds_of(federation), kernels.arithmetic, rounds=7, of=per_step)
 
 
 @pytest.mark.benchmark(group="round")
 @pytest.mark.parametrize("method", ["standalone", "fedmoe"])
 def test_round(method, normalised, kernels, make_federation):
     """Ten clients that take one step each and are evaluated."""
-    federation = make_federation(method, clients=10, train=64, test=64, eval_every=1)
-    normalised(rounds_of(federation), kernels.arithmetic, rounds=9)
+    federation = make_federation(method, clients=10, train=64, test=32, eval_every=1)
+    normalised(rounds_of(federation), kernels.arithmetic, rounds=7)
 
 
 @pytest.mark.benchmark(group="evaluation")
@@ -40,4 +40,4 @@ def test_round(method, normalised, kernels, make_federation):
 def test_evaluation(method, normalised, kernels, make_federation):
     """Ten clients with 100 test samples each."""
     federation = make_federation(method, clients=10, train=16, test=100, batch_size=16, eval_every=1)
-    normalised(rounds_of(federation), kernels.arithmetic, rounds=7, of=lambda record: record["eval_seconds"])
+    normalised(rounds_of(federation), kernels.arithmetic, rounds=5, of=lambda record: record["eval_seconds"])
