@@ -47,12 +47,12 @@ def make_federation(method: str, clients: int, train: int, test: int, **config: 
     return Federation(registry.method(method)[0], task, FederationConfig(**settings), torch.device("cpu"))
 
 
-@pytest.fixture(name="make_federation")
+@pytest.fixture(name="make_federation", scope="session")
 def _make_federation() -> Callable[..., Federation]:
     return make_federation
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def all_cores() -> Iterator[None]:
     """The suite's conftest asks for one thread, and so do timings, which others on the machine then disturb less."""
     torch.set_num_threads(os.cpu_count() or 1)
