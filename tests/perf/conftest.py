@@ -52,6 +52,12 @@ def _make_federation() -> Callable[..., Federation]:
     return make_federation
 
 
+@pytest.fixture(scope="session", autouse=True)
+def as_in_a_run() -> None:
+    """What a federation settles for its whole process, how memory is kept above all, holds for every benchmark."""
+    make_federation("standalone", clients=1, train=8, test=8)
+
+
 @pytest.fixture(scope="module")
 def all_cores() -> Iterator[None]:
     """The suite's conftest asks for one thread, and so do timings, which others on the machine then disturb less."""
@@ -121,11 +127,16 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 def normalised(benchmark) -> Callable[..., None]:
     """Time a subject beside a kernel; the result is `normalised` in the benchmark's extra_info.
 
-    of: what to take of the subject's result instead of the seconds it took, in seconds too
+    of: what to take of the subject's result instead of the seconds it took, in seconds too; repeats: how often in
+    succession the kernel runs in each of its turns, more for a long subject
     """
 
     def measure(
-        subject: Callable[[], Any], kernel: Callable[[], None], rounds: int, of: Callable[[Any], float] | None = None
+        subject: Callable[[], Any],
+        kernel: Callable[[], None],
+        rounds: int,
+        of: Callable[[Any], float] | None = None,
+        repeats: int = 1,
     ) -> None:
         units, found = [], []
 
@@ -133,12 +144,15 @@ def normalised(benchmark) -> Callable[..., None]:
             seconds, result = timed(subject)
             found.append(seconds if of is None else of(result))
 
+        def unit() -> None:
+            units.append(timed(lambda: [kernel() for _ in range(repeats)])[0] / repeats)
+
         kernel()
-        benchmark.pedantic(once, setup=lambda: units.append(timed(kernel)[0]), rounds=rounds, warmup_rounds=1)
-        units.append(timed(kernel)[0])
-        ratios = [2 * seconds / sum(units[i : i + 2]) for i, seconds in enumerate(found)][1:]  # without the warm-up
-        benchmark.extra_info.update(
-            normalised=median(ratios),
+        benchmark.pedantic(once, setup=unit, rounds=rounds, warmup_rounds=1)
+        unit()
+        ratios = [2 * seconds / sum(units[i : i + 2]) for i, seconds in enumerate(found)]
+        benchmark.extra_info.update(  # without the warm-up
+            normalised=median(ratios[1:]),
             kernel=kernel.__name__,
             kernel_seconds=median(units[1:]),
             seconds=median(found[1:]),

@@ -42,7 +42,7 @@ def measured(runs: list[dict]) -> dict[str, str | int]:
     """Where and on which code; of runs of several revisions the first."""
     machine, commit = runs[0]["machine_info"], runs[0]["commit_info"]
     return {
-        "revision": commit["id"][:10] + ("+" if commit["dirty"] else ""),
+        "revision": commit["id"][:10],
         "date": commit["time"],
         "cpu": machine["cpu"]["brand_raw"],
         "cores": machine["cpu"]["count"],

@@ -14,9 +14,9 @@ CLIENTS = 10
 
 
 @pytest.fixture
-def weights():
+def weights(make_federation):
     """The weights that FedMoE sends."""
-    return {"expert": dict(registry.line_up("cnn5").small.extractor((3, 32, 32), 500).state_dict())}
+    return {"expert": make_federation("fedmoe", clients=1, train=8, test=8).state(0)["expert"]}
 
 
 @pytest.fixture
@@ -95,4 +95,5 @@ def test_report(normalised, kernels, store, tmp_path):
         lambda: write_report(tmp_path / "results", tmp_path / "reports", ["exp"], Options()),
         kernels.interpreter,
         rounds=3,
+        repeats=10,
     )
