@@ -267,7 +267,7 @@ def compare(
     from benchmark.compare import compare as examine
 
     if baseline.is_dir() != current.is_dir():
-        raise RequestError(f"of {baseline} and {current} one is a folder; give two folders of results or two files")
+        raise RequestError(f"of {baseline} and {current} one is a folder; give two folders of results, or two files")
     checks: Sequence[Check | TimingCheck]
     if baseline.is_dir():
         limits = Limits(accuracy, bytes / 100, flops / 100, time / 100)

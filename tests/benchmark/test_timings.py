@@ -1,11 +1,14 @@
 """What counts as slower, on timings written by hand."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from benchmark import cli
 from benchmark.timings import compare
+
+STORED = Path(__file__).parents[1] / "perf" / "baseline.json"
 
 
 def write_baseline(path, timings):
@@ -107,4 +110,8 @@ def test_a_file_that_can_not_be_compared(content, base, tmp_path, capsys):
 
 def test_a_file_and_a_folder_are_no_pair(base, tmp_path, capsys):
     assert cli.main(["compare", str(base), str(tmp_path)]) == 2
-    assert "two folders of results or two files" in capsys.readouterr().err
+    assert "two folders of results, or two files" in capsys.readouterr().err
+
+
+def test_the_stored_baseline_can_be_compared_with():
+    assert set(verdicts(compare(STORED, STORED, 0.0)).values()) == {"ok"}

@@ -92,7 +92,7 @@ def panel(axes: Axes, group: str, names: list[str]) -> None:
     axes.set_title(group, loc="left")
     axes.set_xticks(range(len(points)), [point["revision"][:7] for point in points], rotation=30, ha="right")
     axes.set_xlim(-0.3, len(points) - 0.7)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     axes.set_ylabel("kernel's time")
     axes.legend(fontsize=7)
 
