@@ -61,10 +61,10 @@ def described(package: str) -> list[dict[str, str]]:
     return listing
 
 
-def method_fields(tree: ast.Module) -> list[tuple[str, ast.AnnAssign]]:
-    """Name and statement of each field of the Method that a file defines, in their order, read without importing."""
+def method_fields(tree: ast.Module) -> list[tuple[str, ast.expr, ast.AnnAssign]]:
+    """Name, default and statement of each field of the Method that a file defines, in order, read without importing."""
     return [
-        (node.target.id, node)
+        (node.target.id, node.value, node)
         for cls in tree.body
         if isinstance(cls, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "Method" for b in cls.bases)
         for node in cls.body
@@ -75,7 +75,7 @@ def method_fields(tree: ast.Module) -> list[tuple[str, ast.AnnAssign]]:
 def method_defaults(name: str) -> dict[str, Any]:
     """The hyper-parameters of a method in the catalogue -> their defaults, which are literals; it is not imported."""
     tree = ast.parse(names("methods")[name].read_text(encoding="utf-8"))
-    return {field: ast.literal_eval(node.value) for field, node in method_fields(tree) if node.value}
+    return {field: ast.literal_eval(default) for field, default, _ in method_fields(tree)}
 
 
 def method(text: str) -> tuple["Method", MethodSpec]:

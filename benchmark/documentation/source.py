@@ -38,10 +38,10 @@ def hyperparameters(file: Path) -> list[Hyperparameter]:
         Hyperparameter(
             name=name,
             allowed=_allowed(node.annotation),
-            default=_typed(ast.literal_eval(node.value)) if node.value else "",
+            default=_typed(ast.literal_eval(default)),
             comment=comments.get(node.end_lineno or node.lineno, ""),
         )
-        for name, node in method_fields(ast.parse(text))
+        for name, default, node in method_fields(ast.parse(text))
     ]
 
 
