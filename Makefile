@@ -2,7 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint perf clean
+# What a timing may take on top of the baseline, in percent; docs/performance.md says why.
+TIME ?= 25
+TIMINGS := pytest tests/perf/timings --import-mode=importlib -o addopts= --benchmark-disable-gc --benchmark-json
+NEW := .benchmarks
+
+.PHONY: demo test lint perf perf-timings perf-limits perf-baseline clean
 
 demo: .venv/.run
 	$(BIN)/python -m benchmark run
@@ -15,8 +20,21 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-perf: .venv/.test                  # slow, and wants an otherwise idle machine
-	$(BIN)/python -m pytest tests/perf --import-mode=importlib -o addopts= --benchmark-disable-gc -s
+perf:                              # slow, and wants an otherwise idle machine
+	$(MAKE) --keep-going perf-timings perf-limits
+
+perf-timings: .venv/.test          # has anything become slower than tests/perf/baseline.json?
+	@mkdir -p $(NEW)
+	$(BIN)/python -m $(TIMINGS) $(NEW)/perf.json
+	$(BIN)/python -m benchmark compare tests/perf/baseline.json $(NEW)/perf.json --time $(TIME)
+
+perf-limits: .venv/.test           # does this machine see what docs/performance.md promises?
+	$(BIN)/python -m pytest tests/perf/limits --import-mode=importlib -o addopts= -s
+
+perf-baseline: .venv/.test         # three runs: a new baseline, a point of the history, the curves
+	@mkdir -p $(NEW)
+	for i in 1 2 3; do $(BIN)/python -m $(TIMINGS) $(NEW)/perf-$$i.json || exit 1; done
+	$(BIN)/python tests/perf/history.py --baseline $(NEW)/perf-1.json $(NEW)/perf-2.json $(NEW)/perf-3.json
 
 clean:
 	rm -rf .venv

@@ -2,7 +2,8 @@
 
 0 all done, 1 some runs failed or a check did not hold, 2 the request itself is wrong, 130 interrupted.
 
-torch is imported by the commands that need it, when they run.
+torch is imported by the commands that need it, when they run; so is pydantic, which takes longer to import than all
+else that `--help` needs.
 """
 
 import contextlib
@@ -10,14 +11,19 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from benchmark import __version__
-from benchmark.arguments import AXES, FEDERATION, budgets_of, experiments_of, request_of, shard_of, targets_of
 from benchmark.errors import RequestError, StorageError, unknown
 from benchmark.files import check_writable
+
+if TYPE_CHECKING:
+    from benchmark.compare import Check
+    from benchmark.timings import TimingCheck
 
 PYTHON = ("python", "-m", "benchmark")
 PROGRAM = shlex.join(PYTHON)
@@ -42,15 +48,30 @@ def main(argv: Sequence[str]) -> int:
 _COUNT = click.IntRange(min=1)
 
 
-def _options(function: Callable) -> Callable:
+@cache
+def _grid() -> list[click.Parameter]:
     """The axes of the grid, then the fields of the federation, as options that default to the preset's value."""
+    from benchmark.arguments import AXES, FEDERATION
+
     described = {name: (default, text) for name, (default, text) in AXES.items()}
     described |= {name: (str(field.default), field.description) for name, field in FEDERATION.items()}
-    for name, (default, text) in reversed(described.items()):
-        kind = "A,B,..." if name in AXES else "X"
-        shown = f"{text}  [{default}]" if default else text
-        function = click.option("--" + name.replace("_", "-"), metavar=kind, help=shown)(function)
-    return function
+    return [
+        click.Option(
+            ["--" + name.replace("_", "-")],
+            metavar="A,B,..." if name in AXES else "X",
+            help=f"{text}  [{default}]" if default else text,
+        )
+        for name, (default, text) in described.items()
+    ]
+
+
+class Grid(click.Command):
+    """A command that has, behind its first option, those of the grid; they are made when somebody asks for them."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """All options."""
+        first, *others = super().get_params(ctx)
+        return [first, *_grid(), *others]
 
 
 def _folder(name: str, text: str) -> Callable:
@@ -84,9 +105,8 @@ def cli() -> None:
     """
 
 
-@cli.command()
+@cli.command(cls=Grid)
 @click.option("--preset", metavar="NAME", help="A named set of defaults; see `list presets`.")
-@_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1; several for --jobs.")
 @click.option(
     "--engine",
@@ -126,6 +146,7 @@ def run(
     **given: str | None,
 ) -> int:
     """Run every method on every data set, and write the report. Without arguments: the demo."""
+    from benchmark.arguments import request_of, shard_of
     from benchmark.display import display, show_outcomes
     from benchmark.outcomes import document, rows
     from benchmark.plan import plan
@@ -188,6 +209,7 @@ def report(
     all_figures: bool,
 ) -> None:
     """Write tables, figures and a page from results that are there."""
+    from benchmark.arguments import budgets_of, experiments_of, targets_of
     from benchmark.report.write import Options, write_report
 
     chosen = experiments_of(results, experiment)
@@ -203,6 +225,7 @@ def report(
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def verify(results: Path, experiment: str | None, as_json: bool) -> int:
     """Check that results are whole and fit together; exit code 1 where they do not."""
+    from benchmark.arguments import experiments_of
     from benchmark.verify import verify as examine
 
     findings, runs = examine(results, experiments_of(results, experiment))
@@ -224,13 +247,13 @@ def _limit(name: str, default: float, text: str) -> Callable:
 
 
 @cli.command()
-@click.argument("baseline", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.argument("current", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("baseline", type=click.Path(path_type=Path, exists=True))
+@click.argument("current", type=click.Path(path_type=Path, exists=True))
 @_limit("accuracy", 1.0, "Points of accuracy that may be lost; more where chance explains it.")
 @_limit("bytes", 0.0, "Percent of bytes that may come on top.")
 @_limit("flops", 0.0, "Percent of FLOPs that may come on top.")
 @_limit("time", 50.0, "Percent of normalised time that may come on top.")
-@click.option("--subset", is_flag=True, help="The current results may lack runs that the baseline has.")
+@click.option("--subset", is_flag=True, help="The current results may lack what the baseline has.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def compare(
     baseline: Path,
@@ -242,21 +265,29 @@ def compare(
     subset: bool,
     as_json: bool,
 ) -> int:
-    """Say whether CURRENT results are worse than those of BASELINE; exit code 1 where they are.
+    """Say whether CURRENT is worse than BASELINE; exit code 1 where it is.
 
-    Both are folders of results, or of one experiment in them.
+    Both are folders of results, or of one experiment in them. Or both are files of timings as `make perf` writes them:
+    then --time and --subset alone count.
     """
+    from benchmark import display, timings
     from benchmark.compare import Limits
     from benchmark.compare import compare as examine
-    from benchmark.display import show_checks
 
-    checks = examine(baseline, current, Limits(accuracy, bytes / 100, flops / 100, time / 100), subset)
-    regressed = [check for check in checks if check.verdict == "regressed"]
+    if baseline.is_dir() != current.is_dir():
+        raise RequestError(f"of {baseline} and {current} one is a folder; give two folders of results, or two files")
+    checks: Sequence[Check | TimingCheck]
+    if baseline.is_dir():
+        limits = Limits(accuracy, bytes / 100, flops / 100, time / 100)
+        checks, show = examine(baseline, current, limits, subset), display.show_checks
+    else:
+        checks, show = timings.compare(baseline, current, time / 100, subset), display.show_timings
+    regressed = [check for check in checks if check.verdict in ("regressed", "missing")]
     if as_json:
         found = [[check._asdict() for check in group] for group in (regressed, checks)]
         click.echo(json.dumps({"ok": not regressed, "findings": found[0], "checks": found[1]}, indent=1))
     else:
-        show_checks(checks)
+        show(checks)
         click.echo(f"{len(regressed) or 'nothing'} regressed" + (f" of {len(checks)} checks" if regressed else ""))
     return 1 if regressed else 0
 

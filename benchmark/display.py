@@ -196,6 +196,21 @@ def show_checks(checks: Sequence[Any]) -> None:
     _console().print(table)
 
 
+def show_timings(checks: Sequence[Any]) -> None:
+    """The table of `compare` for timings: one row per benchmark, what is slower or missing in capitals."""
+    table = Table("group", "benchmark", box=SIMPLE_HEAD)
+    for name in ("baseline", "current", "change", "limit"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for check in checks:
+        times = ["" if value is None else f"{value:.4g}" for value in (check.baseline, check.current)]
+        change = "" if check.change is None else f"{check.change:+.1%}"
+        limit = "" if check.limit is None else f"{check.limit:.1%}"
+        verdict = check.verdict.upper() if check.verdict in ("regressed", "missing") else check.verdict
+        table.add_row(escape(check.group), escape(check.name), *times, change, limit, verdict)
+    _console().print(table)
+
+
 def show_results(title: str, results: Sequence[Any]) -> None:
     """The table of `check`: one row per check, with what holds, or what is wrong."""
     verdicts = {"holds": "ok", "broken": "BROKEN", "not examined": "–"}

@@ -20,6 +20,6 @@ def listing(what: str) -> list[dict[str, Any]]:
         entries += [entry | {"name": f"+{entry['name']}"} for entry in registry.described("datasets.shifts")]
     if what == "methods":
         for entry in entries:
-            _, spec = registry.method(entry["name"])
-            entry["hyperparameters"] = [{"name": k, "default": v} for k, v in spec.hyperparameters.items()]
+            defaults = registry.method_defaults(entry["name"])
+            entry["hyperparameters"] = [{"name": k, "default": v} for k, v in defaults.items()]
     return entries

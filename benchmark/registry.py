@@ -61,6 +61,23 @@ def described(package: str) -> list[dict[str, str]]:
     return listing
 
 
+def method_fields(tree: ast.Module) -> list[tuple[str, ast.expr, ast.AnnAssign]]:
+    """Name, default and statement of each field of the Method that a file defines, in order, read without importing."""
+    return [
+        (node.target.id, node.value, node)
+        for cls in tree.body
+        if isinstance(cls, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "Method" for b in cls.bases)
+        for node in cls.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value
+    ]
+
+
+def method_defaults(name: str) -> dict[str, Any]:
+    """The hyper-parameters of a method in the catalogue -> their defaults, which are literals; it is not imported."""
+    tree = ast.parse(names("methods")[name].read_text(encoding="utf-8"))
+    return {field: ast.literal_eval(default) for field, default, _ in method_fields(tree)}
+
+
 def method(text: str) -> tuple["Method", MethodSpec]:
     """A method from `name+key=value+...`; name may be a .py file or a dotted module name. Raises RequestError."""
     named, *settings = text.split("+")

@@ -79,6 +79,7 @@ LAYERS = [  # each may import those before it, never one after it
     "report.document",
     "report.write",
     "compare",
+    "timings",
     "doctor",
     "documentation.source",
     "documentation.costs",
@@ -91,7 +92,7 @@ LAYERS = [  # each may import those before it, never one after it
     "__main__",
 ]
 FACADE = {"benchmark.api", "benchmark.fields", "benchmark.functional"}
-WITHOUT_TORCH = ["record", "verify", "report.write", "compare", "display"]
+WITHOUT_TORCH = ["record", "verify", "report.write", "compare", "timings", "display"]
 
 
 def imported(path: Path) -> set[str]:
@@ -153,7 +154,10 @@ def test_results_and_reports_need_no_torch(name):
             todo |= {n for n in names if n.startswith("benchmark.")} - seen
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["report", "--results", "nowhere"]], ids=" ".join)
+WORDS = [["--help"], ["run", "--help"], ["report", "--results", "nowhere"], ["list", "methods"]]
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
 def test_help_and_report_do_not_import_torch(words, tmp_path):
     code = (
         "import sys; from benchmark.cli import main; code = main(sys.argv[1:]); "

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from benchmark import fields
+from benchmark.registry import method_fields
 
 BUILT_IN = {"float": "number", "int": "integer", "bool": "`true` or `false`", "str": "text"}
 SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
@@ -35,15 +36,12 @@ def hyperparameters(file: Path) -> list[Hyperparameter]:
     comments = _comments(text)
     return [
         Hyperparameter(
-            name=node.target.id,
+            name=name,
             allowed=_allowed(node.annotation),
-            default=_typed(ast.literal_eval(node.value)),
+            default=_typed(ast.literal_eval(default)),
             comment=comments.get(node.end_lineno or node.lineno, ""),
         )
-        for cls in ast.parse(text).body
-        if isinstance(cls, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "Method" for b in cls.bases)
-        for node in cls.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value
+        for name, default, node in method_fields(ast.parse(text))
     ]
 
 

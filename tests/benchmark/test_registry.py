@@ -48,6 +48,11 @@ def test_a_variant_has_its_hyperparameters_and_a_label():
     assert spec.hyperparameters == dataclasses.asdict(method)
 
 
+@pytest.mark.parametrize("name", registry.names("methods"))
+def test_defaults_are_the_same_without_importing(name):
+    assert registry.method_defaults(name) == registry.method(name)[1].hyperparameters
+
+
 def test_one_s_own_method_from_a_path(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     method, spec = registry.method(f"{tmp_path / 'mine.py'}+strength=0.25")

@@ -1,0 +1,70 @@
+"""What the harness costs beside the loop that an expert writes by hand, and how near training is to what a machine can.
+
+Standalone rounds on CIFAR-shaped data, batch 64, ten clients of the five networks, one client a round. The bare loop
+is a good one: the same networks, channels last, all data on the device as normalised floats, no loader, fused SGD, no
+bookkeeping. Both do the same steps in turn, client by client, for machines drift; what counts is the median over the
+turns of their ratio.
+"""
+
+from statistics import median
+from time import perf_counter
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.cost import matrix_product_rate
+
+CPU = torch.device("cpu")
+CLIENTS, SAMPLES, BATCH, TURNS = 10, 4800, 64, 20
+LIMIT = 1.03
+"""The harness's time in units of the bare loop's."""
+FLOOR = 0.55
+"""Training's FLOPs per second, as a share of a matrix product's in single precision."""
+
+
+class BareLoop:
+    """Nets, tensors and three nested loops."""
+
+    def __init__(self, task):
+        self.x, self.y = task.batch(torch.arange(len(task.labels)))
+        self.owned = [data.train for data in task.clients]
+        models = [task.local_model(k) for k in range(CLIENTS)]
+        nets = [nn.Sequential(model.extractor, model.header) for model in models]
+        self.nets = [net.to(memory_format=torch.channels_last) for net in nets]
+
+    def round(self, participants):
+        for net, owned in ((self.nets[k], self.owned[k]) for k in participants):
+            optimiser = torch.optim.SGD(net.parameters(), lr=0.01, fused=True)
+            for indices in owned[torch.randperm(SAMPLES)].split(BATCH):
+                optimiser.zero_grad()
+                nn.functional.cross_entropy(net(self.x[indices]), self.y[indices]).backward()
+                optimiser.step()
+
+
+@pytest.fixture(scope="module")
+def measured(make_federation, all_cores):
+    """Medians over the turns: harness / bare loop, and training / matrix product."""
+    federation = make_federation("standalone", CLIENTS, SAMPLES, 8, participation=0.1)
+    bare, ratios, fractions = BareLoop(federation.task), [], []
+    for t in range(CLIENTS):
+        federation.round(t)  # builds the modules, counts, warms up
+    for t in range(CLIENTS, CLIENTS + TURNS):
+        start = perf_counter()
+        record = federation.round(t)
+        harness = perf_counter() - start
+        start = perf_counter()
+        bare.round(record["participants"])
+        ratios.append(harness / (perf_counter() - start))
+        fractions.append(record["client_flops"] / record["client_seconds"] / matrix_product_rate(CPU, repeats=3))
+    return median(ratios), median(fractions)
+
+
+def test_the_harness_costs_nothing(measured):
+    print(f"\nharness / bare loop: {measured[0]:.3f}, at most {LIMIT}")
+    assert measured[0] <= LIMIT
+
+
+def test_training_is_near_the_matrix_product(measured):
+    print(f"\ntraining / matrix product: {measured[1]:.3f}, at least {FLOOR}")
+    assert measured[1] >= FLOOR
