@@ -42,6 +42,7 @@ LAYERS = [  # each may import those before it, never one after it
     "engine.eager",
     "engine.rehearsal",
     "inspection",
+    "states",
     "federation",
     "record",
     "checkpoint",
