@@ -1,55 +1,46 @@
 """Where an interrupted run goes on: what server and clients held after its last completed round. Tensors only.
 
-    checkpoint.json            the round, and the files that belong to it with their checksums
-    checkpoint.<holder>.<round>.safetensors
+    checkpoint.json            the round, and which files belong to it, with their checksums
+    checkpoint.<holder>.<version>.safetensors
 
-Only who has changed is written anew, so a round costs what its participants hold. checkpoint.json gets its name last:
-wherever the process is cut off, the files it names are whole. Generators have no state to keep: every seed is a
-function of the round.
+Only who has changed is written anew, and clients' states are written while the round goes on, so a round costs what its
+participants hold. checkpoint.json gets its name last: wherever the process is cut off, the files it names are whole.
+Generators have no state to keep: every seed is a function of the round.
 """
 
 import hashlib
 import json
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from pydantic import Field, TypeAdapter, with_config
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
 from typing_extensions import TypedDict
 
-from benchmark.channel import Rows, State, Value
 from benchmark.federation import Federation
 from benchmark.files import remove, write_whole
 from benchmark.record import MANIFEST
 from benchmark.schema import STRICT
+from benchmark.states import Layout, Stored, file_of, named_tensors, read, taken_apart, write
 
-Layout = list[str] | Literal["tensor", "rows"]
-"""What a name stands for: weights with these keys, in their order, or a value of that kind."""
-
-
-@with_config(STRICT)
-class Held(TypedDict):
-    """One holder's file, its checksum, and what each name of the state stands for."""
-
-    file: Annotated[str, Field(pattern=r"^checkpoint\.(server|client-\d+)\.\d+\.safetensors$")]
-    crc32: int
-    layout: dict[str, Layout]
+Whole = Annotated[int, Field(ge=0)]
+Entry = tuple[Whole, Whole, Whole]
+"""A holder's file: its version, its checksum, the number of its layout."""
 
 
 @with_config(STRICT)
 class Manifest(TypedDict):
-    """checkpoint.json."""
+    """checkpoint.json; what many clients have in common stands there once."""
 
     rounds_done: Annotated[int, Field(ge=1)]
     peak_memory_bytes: int | None
-    server: Held
-    clients: dict[int, Held]
+    layouts: list[Layout]
+    server: Entry
+    clients: dict[int, Entry]
 
 
 ADAPTER: TypeAdapter[Manifest] = TypeAdapter(Manifest)
@@ -63,16 +54,29 @@ class Checkpoint:
 
     def save(self, federation: Federation, record: Mapping, peak_memory_bytes: int | None) -> None:
         """Keep what the federation holds after the round of this record. Raises StorageError."""
-        t = record["round"]
-        before = self.manifest()
-        clients = {k: held for k, held in (before["clients"] if before else {}).items() if k in federation.states}
-        for k in {*record["participants"]} | (federation.states.keys() - clients.keys()):
-            clients[k] = self._write(f"client-{k}", t, federation.states[k])
-        server = self._write("server", t, federation.server)
-        manifest = Manifest(rounds_done=t, peak_memory_bytes=peak_memory_bytes, server=server, clients=clients)
+        t, states = record["round"], federation.states
+        layout, tensors = taken_apart(federation.server)
+        server = Stored(t, write(self.folder / file_of("server", t), tensors), layout)
+        states.keep(self.folder)
+        numbers: dict[str, int] = {}
+        layouts: list[Layout] = []
+
+        def entry(stored: Stored) -> Entry:
+            if (text := json.dumps(stored.layout)) not in numbers:
+                numbers[text] = len(layouts)
+                layouts.append(stored.layout)
+            return stored.version, stored.crc32, numbers[text]
+
+        manifest = Manifest(
+            rounds_done=t,
+            peak_memory_bytes=peak_memory_bytes,
+            layouts=layouts,
+            server=entry(server),
+            clients={k: entry(stored) for k, stored in states.stored().items()},
+        )
         write_whole(self._path, lambda file: file.write(json.dumps(manifest).encode()))
-        named = {held["file"] for held in (server, *clients.values())}
-        remove(path for path in self.folder.glob("checkpoint.*.safetensors") if path.name not in named)
+        states.remove_outdated()
+        remove([self.folder / file_of("server", t - 1)])
 
     def manifest(self) -> Manifest | None:
         """What checkpoint.json says, or None where there is none that is whole."""
@@ -84,72 +88,48 @@ class Checkpoint:
     def whole(self, manifest: Manifest) -> bool:
         """Whether every file that belongs to it is there and can be read."""
         try:
-            for held in (manifest["server"], *manifest["clients"].values()):
-                self._read(held, torch.device("cpu"))
-        except (OSError, ValueError, KeyError, SafetensorError):
+            for name, stored in _files(manifest):
+                read(self.folder / name, stored, torch.device("cpu"))
+        except (OSError, ValueError, LookupError, SafetensorError):
             return False
         return True
 
     def restore(self, federation: Federation, manifest: Manifest) -> None:
-        """Give a new federation what it held, from files that are whole."""
-        federation.server = self._read(manifest["server"], federation.device)
-        federation.states = {k: self._read(held, federation.device) for k, held in manifest["clients"].items()}
+        """Give a new federation what it held, from files that are whole; what they do not name is removed."""
+        name, server = _server(manifest)
+        federation.server = read(self.folder / name, server, federation.device)
+        federation.states.restore(self.folder, {k: _stored(manifest, held) for k, held in manifest["clients"].items()})
+        named = {name for name, _ in _files(manifest)}
+        remove(path for path in self.folder.glob("checkpoint.*.safetensors") if path.name not in named)
 
     @property
     def _path(self) -> Path:
         return self.folder / MANIFEST
 
-    def _write(self, holder: str, t: int, state: State) -> Held:
-        content = save({key: tensor for name, value in state.items() for key, tensor in _tensors(name, value).items()})
-        file = f"checkpoint.{holder}.{t}.safetensors"
-        write_whole(self.folder / file, lambda out: out.write(content))
-        return Held(file=file, crc32=zlib.crc32(content), layout={name: _layout(v) for name, v in state.items()})
 
-    def _read(self, held: Held, device: torch.device) -> State:
-        content = (self.folder / held["file"]).read_bytes()
-        if zlib.crc32(content) != held["crc32"]:
-            raise ValueError(f"{held['file']} is damaged")
-        tensors = {key: tensor.to(device, copy=True) for key, tensor in load(content).items()}
-        return {name: _value(name, layout, tensors) for name, layout in held["layout"].items()}
+def _stored(manifest: Manifest, entry: Entry) -> Stored:
+    version, crc32, layout = entry
+    return Stored(version, crc32, manifest["layouts"][layout])
+
+
+def _server(manifest: Manifest) -> tuple[str, Stored]:
+    stored = _stored(manifest, manifest["server"])
+    return file_of("server", stored.version), stored
+
+
+def _files(manifest: Manifest) -> Iterable[tuple[str, Stored]]:
+    """Every file's name and what is in it."""
+    clients = ((k, _stored(manifest, entry)) for k, entry in manifest["clients"].items())
+    return chain([_server(manifest)], ((file_of(f"client-{k}", stored.version), stored) for k, stored in clients))
 
 
 def fingerprint(federation: Federation) -> str:
     """SHA-256 of all that server and clients hold: equal where two runs ended equal to the bit."""
     whole = hashlib.sha256()
-    for holder, state in [("server", federation.server), *sorted(federation.states.items())]:
+    states = federation.states
+    for holder, state in chain([("server", federation.server)], ((k, states[k]) for k in sorted(states))):
         for name, value in state.items():
-            for key, tensor in _tensors(name, value).items():
+            for key, tensor in named_tensors(name, value).items():
                 whole.update(f"{holder}/{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
                 whole.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().data)
     return whole.hexdigest()
-
-
-def _layout(value: Value) -> Layout:
-    match value:
-        case Rows():
-            return "rows"
-        case Tensor():
-            return "tensor"
-        case _:
-            return list(value)
-
-
-def _tensors(name: str, value: Value) -> dict[str, Tensor]:
-    """A value's tensors, by the names that they have in the file."""
-    match value:
-        case Rows():
-            return {f"{name}/{field}": tensor for field, tensor in value._asdict().items()}
-        case Tensor():
-            return {name: value}
-        case _:
-            return {f"{name}/{key}": tensor for key, tensor in value.items()}
-
-
-def _value(name: str, layout: Layout, tensors: Mapping[str, Tensor]) -> Value:
-    match layout:
-        case "rows":
-            return Rows(*(tensors[f"{name}/{field}"] for field in Rows._fields))
-        case "tensor":
-            return tensors[name]
-        case _:
-            return {key: tensors[f"{name}/{key}"] for key in layout}

@@ -1,6 +1,6 @@
 """The round loop: reads like the algorithm box of a paper."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from math import isfinite
@@ -19,6 +19,7 @@ from benchmark.method import Method
 from benchmark.progress import Progress
 from benchmark.schedule import Schedule
 from benchmark.seeds import torch_seeded
+from benchmark.states import ClientStates
 from benchmark.task import Task
 
 Record = dict[str, Any]
@@ -41,8 +42,13 @@ class Federation:
         device: torch.device,
         inspects: bool = False,
         engine: type[EagerEngine] = EagerEngine,
+        state_bytes: int | None = None,
     ) -> None:
-        """Nothing has happened yet. inspects: records tell what the method shows of its predictions."""
+        """Nothing has happened yet.
+
+        inspects: records tell what the method shows of its predictions; state_bytes: the most that states of clients
+        take in memory once they are kept in a folder, None: by what is available.
+        """
         self.method, self.config, self.inspects = method, config, inspects
         self.task = task.to(device)
         self.device = device
@@ -51,7 +57,7 @@ class Federation:
         with torch_seeded("init", seed=task.seed, client="server", part="state"):
             self.server: State = copied(method.server_init(self.task))
         self._first_server = self.server
-        self.states: dict[int, State] = {}
+        self.states = ClientStates(device, state_bytes)
         self._own_scores: dict[int, Scores] = {}  # of clients that have not changed since they were evaluated
 
     def run(self, rounds_done: int = 0) -> Iterator[Record]:
@@ -67,10 +73,11 @@ class Federation:
     def _round(self, t: int) -> Record:
         method, engine = self.method, self.engine
         engine.progress = Progress(t + 1, self.config.rounds)
-        channel = Channel({info.id: info.num_samples for info in self.task.infos}, engine.progress)
+        participants = self.schedule.participants(t)
+        channel = Channel({k: self.task.infos[k].num_samples for k in participants}, engine.progress)
         turns: dict[int, Trained] = {}
 
-        for client, trained in engine.turns(self._starts(t, channel)):
+        for client, trained in engine.turns(self._starts(participants, channel)):
             k = client.info.id
             turns[k], self.states[k] = trained, engine.state(client)
             self._own_scores.pop(k, None)
@@ -90,9 +97,10 @@ class Federation:
                 record |= {"inspection": self._inspected()}
         return record | {"server_seconds": watch.seconds["server"], "eval_seconds": watch.seconds["evaluation"]}
 
-    def _starts(self, t: int, channel: Channel) -> Iterator[Start]:
+    def _starts(self, participants: Iterable[int], channel: Channel) -> Iterator[Start]:
         """Each participant of a round after its download."""
-        for k in self.schedule.participants(t):
+        t = self.engine.progress.round - 1
+        for k in participants:
             info, watch = self._info(k, t + 1), Stopwatch(self.device)
             state, message = self.state(k), channel.down(k, self.method.download(self.server, info))
             with watch.measure("messages"):
@@ -109,13 +117,17 @@ class Federation:
     def state(self, client: int) -> State:
         """A client's state; of one that has never taken part, its initial one with the server's initial message.
 
-        Both follow from the seed, so they cost neither memory nor bytes.
+        Both follow from the seed, so they cost no bytes, and memory only as long as there is some to spare.
         """
         if client in self.states:
             return self.states[client]
-        info = self._info(client, 1)
-        message = self.method.download(self._first_server, info)
-        return self.method.receive(self.engine.initial_state(client), message, info)
+        return self.states.initial(client, partial(self._initial_state, client))
+
+    def _initial_state(self, k: int) -> State:
+        info = self._info(k, 1)
+        with torch_seeded("init", seed=self.task.seed, client=k, part="state"):
+            message = self.method.download(self._first_server, info)
+            return self.method.receive(self.engine.initial_state(k), message, info)
 
     def _info(self, k: int, round_: int) -> ClientInfo:
         """What the server knows of a client in a round, numbered from 1 on."""
@@ -145,12 +157,15 @@ class Federation:
 
     def _scores(self, k: int) -> Scores:
         """A client's scores as it is (post_local, and validation where it has such samples) and after a download."""
-        if k not in self._own_scores:
-            self._own_scores[k] = self._scored(self.client(k))
         info = self._info(k, self.engine.progress.round + 1)
-        if not (message := self.method.download(self.server, info)):
+        message = self.method.download(self.server, info)
+        if message or k not in self._own_scores:
+            state = self.state(k)
+        if k not in self._own_scores:
+            self._own_scores[k] = self._scored(self.engine.load(k, state))
+        if not message:
             return {**self._own_scores[k], "post_download": self._own_scores[k]["post_local"]}
-        client = self.engine.load(k, self.method.receive(self.state(k), message, info))
+        client = self.engine.load(k, self.method.receive(state, message, info))
         test = self.task.clients[k].test
         return {**self._own_scores[k], "post_download": (self.engine.evaluate(client, test), len(test))}
 

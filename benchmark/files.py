@@ -28,17 +28,19 @@ def storing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_whole(path: Path, write: Callable[[IO[bytes]], object], cached: bool = True) -> None:
     """Let `write` fill a temporary file beside path, then give it the name; where that fails nothing is left behind.
 
     What is written has reached the disk before it has the name, so a power cut leaves the old file or the new one.
-    Raises StorageError.
+    cached: whether the system is to keep it in memory. Raises StorageError.
     """
     with storing(path), tempfile.NamedTemporaryFile(dir=path.parent, suffix=TEMPORARY, delete=False) as file:
         temporary = Path(file.name)
         try:
             write(file)
             flush(file)
+            if not cached and hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         except BaseException:
             temporary.unlink()
             raise

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
 from typing import NamedTuple
 
 import numpy as np
@@ -144,7 +145,16 @@ def fill_up(shares: Sequence[Sequence[int]], rng: np.random.Generator) -> list[n
             f"{samples} samples among {len(lists)} clients leaves clients with fewer than {MINIMUM}; "
             f"use at most {samples // MINIMUM} clients"
         )
-    while len(smallest := min(lists, key=len)) < MINIMUM:
-        largest = max(lists, key=len)
-        smallest.append(largest.pop(int(rng.integers(len(largest)))))
+    poor = [(len(share), k) for k, share in enumerate(lists) if len(share) < MINIMUM]
+    rich = [(-len(share), k) for k, share in enumerate(lists)]  # whoever is poor here never comes to the top
+    heapify(poor)
+    heapify(rich)
+    while poor:
+        (size, taker), (_, giver) = poor[0], rich[0]
+        lists[taker].append(lists[giver].pop(int(rng.integers(len(lists[giver])))))
+        heapreplace(rich, (-len(lists[giver]), giver))
+        if size + 1 < MINIMUM:
+            heapreplace(poor, (size + 1, taker))
+        else:
+            heappop(poor)
     return [np.array(share) for share in lists]

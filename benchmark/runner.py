@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -98,6 +98,7 @@ def execute(run: Run, request: Request, shown: Shown) -> Outcome:
     device = find_device(request.device)
     checkpoint, memory = Checkpoint(run.folder.path), PeakMemory(device)
     facts, rounds, peak = _facts(run, request, device, _speed(device)), list[Mapping[str, Any]](), 0
+    cleanup = ExitStack()
     ended: dict[str, Any] = {"status": "done", "reason": None, "traceback": None, "weights_hash": None}
     try:
         task, config = run.problem.task(), run.spec.federation
@@ -106,6 +107,8 @@ def execute(run: Run, request: Request, shown: Shown) -> Outcome:
         facts, rounds, manifest = _begin(run, request, facts, checkpoint)
         engine = ENGINES[facts["environment"].get("engine", "eager") if request.engine == "auto" else chosen]
         federation = Federation(run.method, task, config, device, request.inspect, engine)
+        cleanup.callback(federation.states.close)
+        federation.states.keep(run.folder.path)
         if manifest:
             checkpoint.restore(federation, manifest)
             peak = manifest["peak_memory_bytes"] or 0
@@ -128,6 +131,8 @@ def execute(run: Run, request: Request, shown: Shown) -> Outcome:
         ended |= {"status": "diverged", "reason": str(error)}
     except Exception as error:
         ended |= {"status": "failed", "reason": _reason(error), "traceback": traceback.format_exc()}
+    finally:
+        cleanup.close()
     return _finish(run, facts | ended, rounds, device, max(peak, memory.bytes or 0))
 
 

@@ -39,5 +39,9 @@ def torch_seeded(purpose: str, **axes: int | str) -> Iterator[None]:
     """Within the block torch draws from the seed of this purpose; after it, from where it was before."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed_for(purpose, **axes))
+        seed = seed_for(purpose, **axes)
+        # torch.manual_seed would keep a stack trace of every call for the time when CUDA is initialised.
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed_all(seed)
         yield

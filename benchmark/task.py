@@ -1,5 +1,6 @@
 """One problem, immutable, shared by all methods: images, who holds which of them, and who has which network."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -97,10 +98,14 @@ class Task:
     def small_model(self, width: int | None = None) -> LocalModel:
         """The small network that all can share, in its initial weights, the same for every client.
 
-        width is that of its representation; None: the line-up's.
+        width is that of its representation; None: the line-up's. It is built once and then copied: drawing weights
+        takes longer.
         """
         small = self.line_up.small
-        return self._build(small if width is None else replace(small, width=width), "small")
+        kind = small.width if width is None else width, torch.get_default_device()
+        if kind not in self._small:
+            self._small[kind] = self._build(replace(small, width=kind[0]), "small")
+        return copy.deepcopy(self._small[kind])
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images [B, c, h, w] (channels last in memory) and labels [B] of these indices."""
@@ -121,6 +126,11 @@ class Task:
         with torch_seeded("init", seed=self.seed, client=owner, part="header"):
             header = architecture.header(self.num_classes)
         return LocalModel(architecture.name, extractor, header, architecture.width)
+
+    @cached_property
+    def _small(self) -> dict[tuple[int, torch.device], LocalModel]:
+        """Small networks in their initial weights, by the width of the representation and the device."""
+        return {}
 
     @cached_property
     def _scale(self) -> Tensor:

@@ -45,6 +45,7 @@ LAYERS = [  # each may import those before it, never one after it
     "engine.stacked",
     "engine.rehearsal",
     "inspection",
+    "states",
     "federation",
     "engine.choice",
     "record",

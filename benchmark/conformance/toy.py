@@ -1,7 +1,7 @@
 """A toy problem that trains in milliseconds, and ways to run methods on it."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,8 +101,8 @@ def same(a: object, b: object) -> bool:
     """Whether two states, messages or values are equal to the bit."""
     if isinstance(a, torch.Tensor):
         return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
-    if isinstance(a, dict):
-        return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, Mapping):
+        return isinstance(b, Mapping) and a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, tuple):
         return isinstance(b, tuple) and len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     return a == b
@@ -112,7 +112,7 @@ def tensors(value: Any) -> list[torch.Tensor]:
     """All tensors in a state, a message or a value."""
     if isinstance(value, torch.Tensor):
         return [value]
-    return [tensor for v in (value.values() if isinstance(value, dict) else value) for tensor in tensors(v)]
+    return [tensor for v in (value.values() if isinstance(value, Mapping) else value) for tensor in tensors(v)]
 
 
 def toy_task(method: Method, *args: Any, **kwargs: Any) -> Task:

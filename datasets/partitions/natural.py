@@ -22,4 +22,6 @@ def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, owners
     for owner in rng.permutation(len(names)):
         client_of[owner] = held.argmin()
         held[client_of[owner]] += sizes[owner]
-    return [np.flatnonzero(client_of[owner_of] == client) for client in range(clients)]
+    holder = client_of[owner_of]  # [N]
+    ends = np.cumsum(np.bincount(holder, minlength=clients))
+    return np.split(np.argsort(holder, kind="stable"), ends[:-1])

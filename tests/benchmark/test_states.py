@@ -1,0 +1,143 @@
+"""Clients' states in memory and on disk: the same to the bit, within a limit, and whole whatever happens."""
+
+import pytest
+import torch
+
+from benchmark import registry, states
+from benchmark.channel import Rows
+from benchmark.checkpoint import Checkpoint, fingerprint
+from benchmark.config import FederationConfig
+from benchmark.errors import StorageError
+from benchmark.federation import Federation
+from benchmark.states import ClientStates
+
+CPU = torch.device("cpu")
+
+
+def state(number):
+    """A state of 4 KiB that no other number has."""
+    return {"extractor": {"weight": torch.full((1000,), float(number))}, "value": torch.full((24,), float(number))}
+
+
+@pytest.fixture
+def three():
+    """A store of three clients that has room in memory for two."""
+    store = ClientStates(CPU, limit=2 * 4096)
+    yield store
+    store.close()
+
+
+def fill(store, folder):
+    store.keep(folder)
+    for k in range(3):
+        store[k] = state(k)
+    return store.stored()
+
+
+def test_what_was_used_last_is_in_memory_and_the_rest_comes_back_equal(three, tmp_path, same, monkeypatch):
+    fill(three, tmp_path)
+    reads, read = [], states.read
+    monkeypatch.setattr(states, "read", lambda path, *more: reads.append(path.name) or read(path, *more))
+    assert all(same(three[k], state(k)) for k in (2, 1))
+    assert reads == []
+    assert same(three[0], state(0))  # 2 goes: 1 was used after it
+    assert same(three[1], state(1))
+    assert reads == ["checkpoint.client-0.1.safetensors"]
+    assert same(three[2], state(2))
+    assert len(reads) == 2
+    assert (list(three), len(three), 3 in three) == ([0, 1, 2], 3, False)
+    with pytest.raises(KeyError):
+        three[3]
+
+
+def test_without_a_folder_all_stay_in_memory_and_get_files_with_one(three, tmp_path, same):
+    for k in range(3):
+        three[k] = state(k)
+    assert all(same(three[k], state(k)) for k in range(3))
+    assert {k: held.version for k, held in fill(three, tmp_path).items()} == {0: 2, 1: 2, 2: 2}
+    assert len(list(tmp_path.iterdir())) == 3 + 3  # the earlier ones until nobody needs them
+    three.remove_outdated()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"checkpoint.client-{k}.2.safetensors" for k in range(3)]
+
+
+def test_a_replaced_state_stays_on_disk_until_no_checkpoint_needs_it(three, tmp_path, same):
+    before = dict(fill(three, tmp_path))
+    three[0] = state(7)
+    three.stored()
+    again = ClientStates(CPU)
+    again.restore(tmp_path, before)
+    assert same(dict(again), {k: state(k) for k in range(3)})
+    again = ClientStates(CPU)
+    again.restore(tmp_path, three.stored())
+    assert same(dict(again), {0: state(7), 1: state(1), 2: state(2)})
+
+
+def test_initial_states_are_kept_as_long_as_there_is_room(three, tmp_path):
+    made = []
+
+    def initial(k):
+        return three.initial(k, lambda: made.append(k) or state(k))
+
+    three[0] = state(0)
+    for k in (1, 2, 1, 2):
+        initial(k)
+    assert made == [1, 2, 2]  # there is room for one beside client 0
+    three[3] = state(3)
+    initial(1)
+    assert made == [1, 2, 2, 1]
+
+
+def test_what_can_not_be_written_is_told(three, tmp_path):
+    three.keep(tmp_path / "missing")
+    three[0] = state(0)
+    with pytest.raises(StorageError, match=r"client-0\.1\.safetensors can't be written"):
+        three.stored()
+
+
+@pytest.mark.parametrize("name", ["fedmoe", "fedproto", "fedkd"])
+def test_a_run_with_hardly_any_memory_for_states_is_the_same_run(make_task, federate, name, tmp_path):
+    """One state in memory and all others on disk, over several rounds with a checkpoint after each."""
+    method, task = registry.method(name)[0], make_task((6, 7, 5, 8, 6, 7))
+    if name == "fedkd":
+        task = make_task((6, 7, 5, 8, 6, 7), line_up=registry.line_up("cnn1"), shape=(1, 16, 16))
+    config = {"clients": 6, "participation": 0.5, "rounds": 4, "batch_size": 4, "lr": 0.1}
+    whole, records = federate(method, task, **config)
+    short = Federation(method, task, FederationConfig(**config), CPU, state_bytes=0)
+    for t in range(4):
+        record = short.round(t)
+        Checkpoint(tmp_path).save(short, record, None)
+        assert record["post_download"] == records[t]["post_download"]
+    assert fingerprint(short) == fingerprint(whole)
+    short.states.close()
+
+
+def test_what_clients_hold_shares_no_memory(make_task, federate):
+    """Neither with each other, nor with the server, the modules that are trained, or initial states."""
+    task = make_task((6,) * 4)
+    for name in ("fedmoe", "fml", "fedproto", "fedkd", "fedapen"):
+        method = registry.method(name)[0]
+        if method.unsupported(task):
+            continue
+        federation, _ = federate(method, task, participation=0.5)
+        holders = [federation.server, *federation.states.values()]
+        resident = federation.engine._resident.values()
+        holders += [{n: dict(part.state_dict()) for n, part in parts.items()} for parts in resident]
+        places = [{t.data_ptr() for _, t in tensors_of(holder) if t.numel()} for holder in holders]
+        assert sum(map(len, places)) == len(set().union(*places))
+
+
+def tensors_of(value):
+    if isinstance(value, torch.Tensor):
+        return [("", value)]
+    if isinstance(value, Rows):
+        return [("", t) for t in value]
+    return [found for inner in value.values() for found in tensors_of(inner)]
+
+
+def test_the_limit_follows_what_is_available(monkeypatch):
+    monkeypatch.setattr(states, "_available", lambda: iter([4 * 2**30, 2**30]))
+    assert states.default_limit(CPU) == 2**28
+    monkeypatch.setattr(states, "_available", lambda: iter([2**40]))
+    assert states.default_limit(CPU) == states.MOST_BYTES
+    monkeypatch.undo()
+    assert 0 < states.default_limit(CPU) <= states.MOST_BYTES

@@ -1,0 +1,137 @@
+"""What a federation costs grows with who takes part, not with who is there. Run with `make perf`; slow.
+
+60,000 pictures of CIFAR's shape, the five networks of cnn5, every round with the checkpoint that `run` writes after it.
+Turns of two federations alternate, for machines drift; what counts is the median over turns of their ratio.
+"""
+
+import os
+from itertools import count
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark import registry
+from benchmark.checkpoint import Checkpoint
+from benchmark.config import FederationConfig
+from benchmark.federation import Federation
+from benchmark.schedule import Schedule
+from benchmark.task import ClientData, Task
+
+CPU = torch.device("cpu")
+PICTURES, NETWORKS, TURNS = 60_000, 5, 5
+GROWTH = 1.3
+MOST_MEMORY = 3 * 2**30
+EVALUATION = 0.2
+
+
+@pytest.fixture(scope="module", autouse=True)
+def all_cores():
+    """The suite's conftest asks for one thread."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(0, 256, (PICTURES, 32, 32, 3), dtype=np.uint8))
+    return images, torch.from_numpy(rng.integers(0, 10, PICTURES))
+
+
+class Timed:
+    """A federation of so many clients that is timed round by round; a fifth of a client's pictures are for testing."""
+
+    def __init__(self, pictures, folder: Path, method: str, clients: int, each: int, **config: object) -> None:
+        images, labels = pictures
+        tests = round(0.2 * each)
+        owned = torch.arange(clients * each).split(each)
+        task = Task(
+            images=images,
+            labels=labels,
+            mean=torch.full((3,), 127.5),
+            std=torch.full((3,), 74.0),
+            num_classes=10,
+            clients=tuple(ClientData(i[tests:], i[:0], i[:tests]) for i in owned),
+            line_up=registry.line_up("cnn5"),
+            seed=0,
+        )
+        settings = FederationConfig(**{"clients": clients, "rounds": 10**6, "eval_every": 10**6} | config)
+        self.federation = Federation(registry.method(method)[0], task, settings, CPU)
+        folder.mkdir()
+        self.checkpoint = Checkpoint(folder)
+        self.federation.states.keep(folder)
+        self._rounds = count()
+
+    def round(self) -> tuple[float, dict]:
+        """(seconds of the next round with its checkpoint, its record)."""
+        start = perf_counter()
+        record = self.federation.round(next(self._rounds))
+        self.checkpoint.save(self.federation, record, None)
+        return perf_counter() - start, record
+
+
+def one_network_a_round(monkeypatch) -> None:
+    """Participants of round t are drawn among the clients with network t mod 5, so that pairs train the same one."""
+
+    def participants(self, t):
+        alike = np.arange(t % NETWORKS, self.config.clients, NETWORKS)
+        rng = np.random.default_rng(t)
+        return sorted(rng.choice(alike, self.config.participants, replace=False).tolist())
+
+    monkeypatch.setattr(Schedule, "participants", participants)
+
+
+@pytest.mark.parametrize("method", ["standalone", "fedmoe"])
+def test_a_thousand_clients_cost_what_ten_do(method, pictures, tmp_path, monkeypatch):
+    """1 of 10 clients with 4,800 training pictures beside 100 of 1,000 with 48: 300 steps of 16 either way."""
+    one_network_a_round(monkeypatch)
+    config = {"participation": 0.1, "batch_size": 16}
+    few = Timed(pictures, tmp_path / "few", method, 10, PICTURES // 10, **config)
+    many = Timed(pictures, tmp_path / "many", method, 1000, PICTURES // 1000, **config)
+    ratios = []
+    for _ in range(NETWORKS + TURNS):  # in the first, networks are built, counted and warmed up
+        (few_seconds, a), (many_seconds, b) = few.round(), many.round()
+        assert sum(c["steps"] for c in a["clients"]) == sum(c["steps"] for c in b["clients"]) == 300
+        ratios.append(many_seconds / few_seconds)
+        print(f"{few_seconds:.2f} s {many_seconds:.2f} s")
+    ratio = median(ratios[NETWORKS:])
+    print(f"\n{method}: 1,000 clients / 10 clients: {ratio:.2f} (limit {GROWTH})")
+    assert ratio < GROWTH
+
+
+def test_ten_thousand_clients_cost_what_a_hundred_do(pictures, tmp_path, monkeypatch):
+    """10 participants with 5 training pictures each, of 100 clients and of 10,000, which hardly any meets twice."""
+    one_network_a_round(monkeypatch)
+    few = Timed(pictures, tmp_path / "few", "standalone", 100, 6, participation=0.1)
+    many = Timed(pictures, tmp_path / "many", "standalone", 10_000, 6, participation=0.001)
+    seconds = [(few.round()[0], many.round()[0]) for _ in range(60)][NETWORKS:]
+    ratio = median(b / a for a, b in seconds)
+    memory = resident_bytes()
+    took_part = len(many.federation.states)
+    print(f"\n10,000 clients / 100: {ratio:.2f} (limit {GROWTH}); {memory / 2**30:.2f} GiB after {took_part} clients")
+    assert ratio < GROWTH
+    assert memory < MOST_MEMORY
+
+
+def resident_bytes() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    pytest.skip("the system does not tell what is resident")
+
+
+@pytest.mark.parametrize("method", ["standalone", "fedmoe", "fml", "fedproto"])
+def test_evaluation_of_a_hundred_clients_is_cheap(method, pictures, tmp_path):
+    """All are evaluated every 5 rounds, 10 take part in each; batch 64."""
+    timed = Timed(pictures, tmp_path / "all", method, 100, PICTURES // 100, participation=0.1, eval_every=5)
+    records = [timed.round()[1] for _ in range(10)]
+    spent = {name: sum(r[name] for r in records) for name in ("eval_seconds", "client_seconds")}
+    share = spent["eval_seconds"] / spent["client_seconds"]
+    each = [round(r["eval_seconds"], 2) for r in records if r["eval_seconds"]]
+    print(f"\n{method}: evaluation / training {share:.2f} (limit {EVALUATION}); {each} s an evaluation")
+    assert share < EVALUATION
