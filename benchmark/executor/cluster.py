@@ -155,9 +155,8 @@ class Cluster:
 
 def cause_of_death(error: RayError) -> str:
     """Why a worker ended that should not have, in one line."""
-    text = one_line(error)
-    _, _, detail = text.partition("Worker exit detail: ")
-    return f"its worker died: {detail or text}"
+    _, _, detail = one_line(error).rpartition("Worker exit detail: ")
+    return f"its worker died: {detail.partition(' Some common causes')[0].rstrip('.')}"
 
 
 def _released(run: Run) -> bool:

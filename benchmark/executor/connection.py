@@ -45,14 +45,14 @@ def connected(request: Request) -> Iterator[None]:
 def _join(request: Request) -> None:
     """Join the cluster that was asked for or that the environment names, or start one on this machine alone."""
     address = request.ray_address or os.environ.get("RAY_ADDRESS") or "local"
-    threads = request.threads or 1
-    own: dict[str, Any] = {
-        "num_cpus": request.jobs * threads if request.jobs else max(cores(), threads),
-        "include_dashboard": False,
-    }
     _check(address)
     try:
-        ray.init(address, **(own if address == "local" else {}), **QUIET)
+        if address == "local":
+            threads = request.threads or 1
+            cpus = request.jobs * threads if request.jobs else max(cores(), threads)
+            ray.init("local", num_cpus=cpus, include_dashboard=False, **QUIET)
+        else:
+            ray.init(address, **QUIET)
     except (OSError, RuntimeError, ValueError, RayError, SystemExit) as error:
         raise RequestError(
             f"there is no way into a Ray cluster at {address!r}: {one_line(error)}; {INSTEAD}"
@@ -103,7 +103,7 @@ def examine(there: Sequence[Node], token: Path, expected: Sight) -> None:
     """Let each node look around. Raises RequestError for the first that would be of no use."""
     seen = {}
     for node in there:
-        here = NodeAffinitySchedulingStrategy(node.id, soft=False)
+        here: Any = NodeAffinitySchedulingStrategy(node.id, soft=False)
         seen[ray.remote(num_cpus=0, scheduling_strategy=here)(look).remote(token)] = node
     ready, _ = ray.wait([*seen], num_returns=len(seen), timeout=LOOK)
     for answer, node in seen.items():
