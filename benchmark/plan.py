@@ -210,7 +210,7 @@ def _check_devices(request: Request) -> None:
     """Raises RequestError where they are not here; those of a cluster are looked for there."""
     if request.executor == "ray":
         if request.device not in ("auto", "cpu", "cuda"):
-            raise RequestError(f"--device is auto, cpu or cuda with --executor ray, not {request.device!r}; Ray counts")
+            raise RequestError(f"--device is auto, cpu or cuda with --executor ray, not {request.device!r}")
         return
     for device in request.devices:
         find_device(device)

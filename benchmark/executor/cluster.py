@@ -84,6 +84,7 @@ class Cluster:
     """Workers on the nodes of a Ray cluster; nothing is begun before there is a run to do."""
 
     lives = 3
+    """A node may be lost, or run out of memory for what another job does."""
 
     def __init__(self, runs: Sequence[Run], request: Request, display: Display) -> None:
         """Nobody is connected yet."""
@@ -121,7 +122,7 @@ class Cluster:
         ray.kill(dead.hand)  # where only what ran in it has ended
         self._stillborn = 0 if dead.ready else self._stillborn + 1
         if self._stillborn > self.lives * self._most:
-            raise RequestError("workers die before they are ready; the logs of Ray say why, in /tmp/ray on their nodes")
+            raise RequestError("workers die before they are ready; the logs of Ray on their nodes say why")
         return self._worker()
 
     def listen(self, workers: Sequence[Worker], timeout: float | None) -> list[Worker]:
@@ -130,11 +131,11 @@ class Cluster:
         if not news:
             time.sleep(timeout or 0)
             return []
-        idle = not any(worker.ready for worker in workers)
-        first, _ = ray.wait([*news], timeout=BUSY if idle and timeout is None else timeout)
-        if idle and not first:
+        patient = timeout is not None or any(worker.ready for worker in workers)
+        first, _ = ray.wait([*news], timeout=timeout if patient else BUSY)
+        if not patient and not first:
             self._display.say(BUSY_SAYS)
-            first, _ = ray.wait([*news], timeout=timeout)
+            first, _ = ray.wait([*news], timeout=None)
         ready, _ = ray.wait([*news], num_returns=len(news), timeout=0) if first else ([], [])
         return [news[found] for found in ready]
 

@@ -52,14 +52,14 @@ GRID = {"datasets": "tiny.npz", "partition": "iid+rotated", "models": "mlps.py",
 GRID |= {"batch_size": "8", "participation": "0.5", "seeds": "0,1"}
 GRID |= {"methods": "doomed.py+ends=process,doomed.py+ends=node,fedmoe"}
 WORDS = [word for name, value in GRID.items() for word in ("--" + name.replace("_", "-"), value)]
-MLPS = '''from torch import nn
+MLPS = """from torch import nn
 from benchmark.api import Architecture, LineUp
 
 def mlp(input_shape, width, hidden=20):
     return nn.Sequential(nn.Flatten(), nn.Linear(16 * 16, hidden), nn.ReLU(), nn.Linear(hidden, width))
 
 LINE_UP = LineUp("mlps", "a perceptron", (Architecture("mlp", mlp, 16),) * 2, Architecture("mlp", mlp, 16), 1, "pool")
-'''
+"""
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install -e '.[ray]'")
 SMALL = {"object_store_memory": 80 * 2**20}
@@ -105,7 +105,6 @@ def test_a_grid_outlives_a_process_and_a_node(cluster, here, capsys, contents):
         assert main([*words, *wrong]) == 2
         assert capsys.readouterr().err == f"error: {message}\n"
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("benchmark.executor.connection.token", lambda results: contextlib.nullcontext(here / "no"))
         monkeypatch.setattr("benchmark.executor.cluster.token", lambda results: contextlib.nullcontext(here / "no"))
         assert main([*words]) == 2
     err = capsys.readouterr().err
@@ -218,10 +217,10 @@ def asked(**others):
 
 
 def test_what_workers_ask_for_and_how_many_find_room():
-    head, cpus, gpus = (
-        Node(name, name, c, g) for name, c, g in [("head", 0, 0), ("cpus", 7, 0), ("gpus", 16, 4)]
-    )  # fmt: skip
-    rooms = lambda wanted, *nodes: [room(node, wanted) for node in nodes]  # noqa: E731
+    head, cpus, gpus = Node("head", "head", 0, 0), Node("cpus", "cpus", 7, 0), Node("gpus", "gpus", 16, 4)
+
+    def rooms(wanted, *nodes):
+        return [room(node, wanted) for node in nodes]
 
     assert demand(asked(), [head, cpus]) == Demand(1, 0)
     wanted = demand(asked(threads=3), [head, cpus])
