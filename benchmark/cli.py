@@ -74,6 +74,9 @@ class Grid(click.Command):
         return [first, *_grid(), *others]
 
 
+_EXECUTOR = "Where processes are: on this machine, or on a Ray cluster, as many as it has room for, or --jobs."
+
+
 def _folder(name: str, text: str) -> Callable:
     return click.option(
         f"--{name}", type=click.Path(path_type=Path, file_okay=False), default=Path(name), show_default=True, help=text
@@ -117,6 +120,10 @@ def cli() -> None:
 )
 @click.option("--jobs", type=_COUNT, metavar="N", help="Do N runs at a time, each in its own process.  [one, in this]")
 @click.option("--threads", type=_COUNT, metavar="N", help="Threads of each process.  [cores / jobs, or torch's choice]")
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help=_EXECUTOR)
+@click.option(
+    "--ray-address", metavar="A", help="The Ray cluster: auto or HOST:PORT.  [one that ends with the command]"
+)
 @click.option("--shard", metavar="I/N", help="Of the grid only every N-th run, beginning with the I-th.")
 @_folder("data", "Where data sets are kept as <name>.npz.")
 @_folder("results", "Where results are kept.")
@@ -134,6 +141,8 @@ def run(
     engine: str,
     jobs: int | None,
     threads: int | None,
+    executor: str,
+    ray_address: str | None,
     shard: str | None,
     data: Path,
     results: Path,
@@ -151,15 +160,14 @@ def run(
     from benchmark.outcomes import document, rows
     from benchmark.plan import plan
 
-    if jobs is None:
-        from benchmark.runner import execute_all
-    else:
-        from benchmark.executor.local import execute_all
-
+    if ray_address is not None and executor != "ray":
+        raise RequestError("--ray-address is of use with --executor ray only; add that, or leave it out")
+    execute_all = _executor(executor, jobs)
     if preset is None and given["datasets"] is None:
         preset = "demo"
     how = {"data": data, "results": results, "device": device, "engine": engine, "jobs": jobs, "threads": threads}
     how |= {"shard": shard_of(shard), "force": force, "inspect": inspect}
+    how |= {"executor": executor, "ray_address": ray_address}
     request = request_of(preset, given, experiment, argv, **how)
     if not no_report:
         check_writable(reports / request.experiment)
@@ -187,6 +195,24 @@ def run(
     if not as_json:
         click.echo(f"report: {page}")
     return 1 if failed else 0
+
+
+def _executor(name: str, jobs: int | None) -> Callable:
+    """What executes a grid. Raises RequestError."""
+    if name == "ray":
+        try:
+            from benchmark.executor import cluster
+        except ImportError as error:
+            way = "pip install 'mhpfl-benchmark[ray]', or pip install -e '.[ray]' in a checkout"
+            raise RequestError(f"--executor ray needs Ray ({error}); install it: {way}") from error
+        return cluster.execute_all
+    if jobs is None:
+        from benchmark import runner
+
+        return runner.execute_all
+    from benchmark.executor import local
+
+    return local.execute_all
 
 
 @cli.command()

@@ -49,6 +49,9 @@ class Display(Protocol):
     def wait(self, runs: int) -> None:
         """Nothing is left but runs that another process works on."""
 
+    def say(self, line: str) -> None:
+        """Something that is of no run."""
+
 
 def display(quiet: bool = False) -> Display:
     """Bars on a terminal, plain lines elsewhere."""
@@ -90,7 +93,11 @@ class Bars:
         """Say so, once."""
         if self._waiting != runs:
             self._waiting = runs
-            self._progress.console.print(WAITING.format(runs))
+            self.say(WAITING.format(runs))
+
+    def say(self, line: str) -> None:
+        """Above the bars."""
+        self._progress.console.print(line, highlight=False, markup=False)
 
 
 @dataclass
@@ -136,15 +143,16 @@ class Lines:
 
     def start(self, title: str, rounds: int) -> "Told":
         """Remember what runs."""
-        return Told(self._say, title, rounds)
+        return Told(self.say, title, rounds)
 
     def wait(self, runs: int) -> None:
         """Say so, once."""
         if self._waiting != runs:
             self._waiting = runs
-            self._say(WAITING.format(runs))
+            self.say(WAITING.format(runs))
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """One line."""
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

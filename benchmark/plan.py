@@ -1,5 +1,6 @@
 """What is to be run: from a request to the runs of its grid, everything checked before anything runs."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -49,10 +50,15 @@ class Request:
     """A name in benchmark.engine.choice, or auto."""
     inspect: bool = False
     """Store what methods show of their predictions."""
+    executor: str = "local"
+    """Where processes are: local, or ray for a cluster."""
+    ray_address: str | None = None
+    """Of the cluster; None: what the environment says, or one of this machine alone that ends with the request."""
     jobs: int | None = None
-    """Processes that do runs, each one at a time; None: this process does them."""
+    """Processes that do runs, each one at a time; None: this process does them, or all that a cluster has room for."""
     threads: int | None = None
-    """That each process computes with; None: an equal share of the cores, or what torch chooses in this process."""
+    """That each process computes with; None: an equal share of the cores, on a cluster one, or what torch chooses in
+    this process."""
     shard: tuple[int, int] = (1, 1)
     """(i, n): of the grid every n-th run, beginning with the i-th."""
     begun: str = field(default_factory=lambda: now())
@@ -91,12 +97,12 @@ class Problem:
     def task(self) -> Task:
         """The task, on the CPU, its images as their clients have them."""
         return Task(
-            images=torch.from_numpy(shifted(self.dataset.images.numpy(), self.partition, self.shifts)),
-            labels=self.dataset.labels,
-            mean=self.dataset.mean,
-            std=self.dataset.std,
+            images=_tensor(shifted(self.dataset.images, self.partition, self.shifts)),
+            labels=_tensor(self.dataset.labels),
+            mean=_tensor(self.dataset.mean).float(),
+            std=_tensor(self.dataset.std).float(),
             num_classes=len(self.dataset.classes),
-            clients=tuple(ClientData(*map(torch.from_numpy, splits)) for splits in self.partition.splits),
+            clients=tuple(ClientData(*map(_tensor, splits)) for splits in self.partition.splits),
             line_up=self.line_up,
             seed=self.seed,
         )
@@ -104,13 +110,13 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set as tensors, read once and shared by all runs on it."""
+    """A data set, read once and shared by all runs on it; its arrays may be memory that several processes share."""
 
     name: str
-    images: torch.Tensor
-    labels: torch.Tensor
-    mean: torch.Tensor
-    std: torch.Tensor
+    images: np.ndarray
+    labels: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
     classes: tuple[str, ...]
     hash: str
     target: float | None
@@ -118,10 +124,16 @@ class Dataset:
 
     @classmethod
     def of(cls, name: str, arrays: Arrays, target: float | None) -> "Dataset":
-        """Pool and convert; the arrays can be dropped afterwards."""
-        mean, std = (torch.from_numpy(array).float() for array in arrays.statistics)
-        images, labels = torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels)
-        return cls(name, images, labels, mean, std, arrays.classes, arrays.hash, target, arrays.owners)
+        """Pool; the arrays can be dropped afterwards."""
+        mean, std = arrays.statistics
+        return cls(name, arrays.images, arrays.labels, mean, std, arrays.classes, arrays.hash, target, arrays.owners)
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    """The same memory as a tensor; where others share it, it can't be written to, and nothing here does."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
 
 
 def plan(request: Request) -> list[Run]:
@@ -129,11 +141,7 @@ def plan(request: Request) -> list[Run]:
 
     Raises RequestError for the first thing that can't be, before anything runs.
     """
-    for device in request.devices:
-        if find_device(device).type == "cpu" and request.engine == "graphs":
-            raise RequestError("--engine graphs needs a GPU; eager and stacked work on a CPU")
-    if len(request.devices) > (request.jobs or 1):
-        raise RequestError(f"--device names {len(request.devices)} devices; --jobs must be at least as many")
+    _check_devices(request)
     methods = [registry.method(text) for text in request.methods]
     _distinct("method", [spec.label for _, spec in methods])
     for axis in ("datasets", "clients", "participation", "seeds"):
@@ -200,6 +208,19 @@ def unsupported(method: Method, task: Task) -> str | None:
     return None
 
 
+def _check_devices(request: Request) -> None:
+    """Raises RequestError where they are not here; those of a cluster are looked for there."""
+    if request.executor == "ray":
+        if request.device not in ("auto", "cpu", "cuda"):
+            raise RequestError(f"--device is auto, cpu or cuda with --executor ray, not {request.device!r}")
+        return
+    for device in request.devices:
+        if find_device(device).type == "cpu" and request.engine == "graphs":
+            raise RequestError("--engine graphs needs a GPU; eager and stacked work on a CPU")
+    if len(request.devices) > (request.jobs or 1):
+        raise RequestError(f"--device names {len(request.devices)} devices; --jobs must be at least as many")
+
+
 def _check_names(method: Method, parts: Mapping[str, object]) -> None:
     """Raises RequestError where a method shares or trains what a client with these parts does not hold."""
     phases = method.phases()
@@ -248,7 +269,7 @@ def _partition(dataset: Dataset, text: str, clients: int, validation: float, see
     return division, draw(
         division,
         dataset=dataset.name,
-        labels=dataset.labels.numpy(),
+        labels=dataset.labels,
         owners=dataset.owners,
         clients=clients,
         validation=validation,

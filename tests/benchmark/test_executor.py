@@ -21,7 +21,7 @@ from benchmark.arguments import request_of
 from benchmark.cli import main
 from benchmark.display import Bars
 from benchmark.errors import RequestError
-from benchmark.executor import local, worker
+from benchmark.executor import crew, local, worker
 from benchmark.executor.order import longest_first, round_flops
 from benchmark.files import claim
 from benchmark.plan import plan
@@ -265,8 +265,10 @@ def test_workers_get_devices_in_turn_and_an_equal_share_of_the_cores(here, monke
         plan(replace(request, jobs=1))
     started = []
     monkeypatch.setattr(local, "Worker", started.append)
-    with pytest.raises(AttributeError):  # these can't be given any work
-        local.Crew({}, Memory(None)).execute_all(plan(request), request)
+    local.Processes(request).hire(runs=1)
+    assert [own.device for own in started] == ["cuda:0"]
+    started.clear()
+    local.Processes(request).hire(runs=4)
     assert [(own.device, own.threads) for own in started] == [("cuda:0", 2), ("cuda:1", 2), ("cuda:0", 2)]
     assert {own.threads for own in local.requests_of_workers(replace(request, jobs=16))} == {1}
     assert {own.threads for own in local.requests_of_workers(replace(request, threads=5))} == {5}
@@ -314,7 +316,81 @@ def test_a_worker_tells_what_makes_no_sense_to_go_on_with(here, monkeypatch):
     assert kind == "error"
     assert "is no run of the grid any more" in str(error)
     with pytest.raises(RequestError, match="any more"):
-        local.Crew({}, Memory(None))._hear(None, (kind, error))
+        crew.Crew(None, None, {}, Memory(None))._hear(None, (kind, error))
+
+
+@dataclass
+class Scripted:
+    """A worker that says what is in a script, whatever it is to do; ready from its first line on."""
+
+    request: object
+    script: list
+    run: object = None
+    shown: object = None
+    ready: bool = False
+
+    def begin(self, run):
+        self.run = run
+
+    def messages(self):
+        self.ready = True
+        while self.run and self.script:
+            yield self.script.pop(0)
+
+
+@dataclass
+class Stage:
+    """A place of scripted workers, one at a time."""
+
+    request: object
+    scripts: list
+    lives: int = 3
+    dismissed: list = field(default_factory=list)
+
+    def hire(self, runs):
+        return [Scripted(self.request, [*self.scripts.pop(0)])]
+
+    def replace(self, dead):
+        return self.hire(1)[0]
+
+    def listen(self, workers, timeout):
+        assert all(worker.script for worker in workers)  # or it would be listened to for ever
+        return [*workers]
+
+    def dismiss(self, workers):
+        self.dismissed += workers
+
+
+DEATH = ("died", "its node is gone")
+
+
+def acted(scripts, **others):
+    """The outcomes and what a display is told where workers act by these scripts."""
+    request, display = asked(**others), Memory(None)
+    runs, stage = plan(request), Stage(request, scripts)
+    outcomes = crew.execute_all(runs, request, display, stage)
+    assert not stage.scripts
+    return outcomes, display.told, stage
+
+
+def test_a_run_that_goes_on_outlives_any_number_of_workers(here):
+    """Deaths count since its last round; the next worker has it before any other run."""
+    alive = [("start",), ("go_on", 0), ("round", 1, None), DEATH]
+    hopeless = [("start",), ("go_on", 1), DEATH]
+    outcomes, told, _ = acted([alive, hopeless, alive, hopeless, [("outcome", "is done")]], methods="fedmoe")
+    assert outcomes == ["is done"]
+    assert told["1/1 tiny fedmoe"].count("its node is gone; another goes on with it") == 4
+
+
+def test_a_run_over_which_three_workers_die_in_a_row_has_failed(here):
+    once = [("start",), ("go_on", 0), DEATH]
+    again = [DEATH]  # before it had begun
+    outcomes, told, stage = acted([once, again, once, [("outcome", "is done")]], methods="fedmoe,standalone")
+    reason = "its node is gone; 3 workers in a row died over the same round"
+    assert (outcomes[0].status, outcomes[0].reason, outcomes[1]) == ("failed", reason, "is done")
+    assert told["1/2 tiny fedmoe"][-1] == reason
+    assert verify(here / "results") == ([], 1)
+    assert len(stage.dismissed) == 1
 
 
 def test_causes_of_death():
