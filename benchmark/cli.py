@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,9 @@ from benchmark import __version__
 from benchmark.arguments import AXES, FEDERATION, budgets_of, experiments_of, request_of, shard_of, targets_of
 from benchmark.errors import RequestError, StorageError, unknown
 from benchmark.files import check_writable
+
+if TYPE_CHECKING:
+    from benchmark.plan import Request, Run
 
 PYTHON = ("python", "-m", "benchmark")
 PROGRAM = shlex.join(PYTHON)
@@ -98,6 +102,7 @@ def cli() -> None:
 @click.option("--force", is_flag=True, help="Run again what is already there.")
 @click.option("--inspect", is_flag=True, help="Store what methods show of their predictions, such as gate weights.")
 @click.option("--no-report", is_flag=True, help="Leave the report as it is.")
+@click.option("--dry-run", is_flag=True, help="Only say what each run would cost; no results and no report are written.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_obj
 def run(
@@ -114,6 +119,7 @@ def run(
     force: bool,
     inspect: bool,
     no_report: bool,
+    dry_run: bool,
     as_json: bool,
     **given: str | None,
 ) -> int:
@@ -132,9 +138,11 @@ def run(
     how = {"data": data, "results": results, "device": device, "jobs": jobs, "threads": threads}
     how |= {"shard": shard_of(shard), "force": force, "inspect": inspect}
     request = request_of(preset, given, experiment, argv, **how)
-    if not no_report:
+    if not no_report and not dry_run:
         check_writable(reports / request.experiment)
     runs = plan(request)
+    if dry_run:
+        return _tell(runs, request, as_json)
     with display(quiet=as_json) as shown:
         outcomes = execute_all(runs, request, shown)
     if as_json:
@@ -158,6 +166,23 @@ def run(
     if not as_json:
         click.echo(f"report: {page}")
     return 1 if failed else 0
+
+
+def _tell(runs: Sequence["Run"], request: "Request", as_json: bool) -> int:
+    """Say what runs would cost; the exit code."""
+    from benchmark.display import show_outcomes
+    from benchmark.dry_run import planned, totals
+    from benchmark.outcomes import dry_document, dry_rows, dry_total
+
+    plans, jobs = planned(runs, request), request.jobs or 1
+    total = totals(plans, jobs)
+    if as_json:
+        click.echo(json.dumps(dry_document(request.experiment, plans, total), indent=1))
+        return 0
+    if plans:
+        show_outcomes(dry_rows(plans))
+    click.echo(dry_total(total, jobs))
+    return 0
 
 
 @cli.command()
