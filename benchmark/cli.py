@@ -102,7 +102,7 @@ def cli() -> None:
 @click.option("--force", is_flag=True, help="Run again what is already there.")
 @click.option("--inspect", is_flag=True, help="Store what methods show of their predictions, such as gate weights.")
 @click.option("--no-report", is_flag=True, help="Leave the report as it is.")
-@click.option("--dry-run", is_flag=True, help="Only say what each run would cost; no results and no report are written.")
+@click.option("--dry-run", is_flag=True, help="Only say what each run would cost; results and report stay as they are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_obj
 def run(

@@ -53,7 +53,8 @@ def totals(plans: Sequence[Planned], jobs: int) -> dict[str, float | int | None]
     told = [p["seconds"] for p in left if p["seconds"] is not None]
     sums = {name: _sum([p[name] for p in left]) for name in COSTS}  # type: ignore[literal-required]
     unknown = sum(any(p[name] is None for name in (*COSTS, "seconds")) for p in left)  # type: ignore[literal-required]
-    return {"runs": len(left), "not_predicted": unknown, **sums, "seconds": together(told, jobs) if told or not left else None}
+    seconds = together(told, jobs) if told or not left else None
+    return {"runs": len(left), "not_predicted": unknown, **sums, "seconds": seconds}
 
 
 def _sum(values: Sequence[int | None]) -> int | None:

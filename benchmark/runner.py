@@ -23,7 +23,7 @@ from benchmark.files import write_whole
 from benchmark.forecast.prediction import errors, forecast
 from benchmark.inspection import condensed, representations
 from benchmark.method import Method
-from benchmark.plan import Request, Run, now
+from benchmark.plan import Request, Run, now, seconds_between
 from benchmark.record import RunFolder, accuracies, summarise
 from benchmark.schema import ENDED, FINAL, Prediction
 
@@ -168,7 +168,7 @@ def _finish(
     summary = summarise(rounds)
     busy = summary["client_seconds"] + summary["server_seconds"]
     summary |= {"gpu_seconds": busy if device.type == "cuda" else None, "peak_memory_bytes": peak or None}
-    ended = {"finished": now(), "summary": summary}
+    ended: dict[str, Any] = {"finished": now(), "summary": summary}
     if facts["status"] == "done":
         passed = None if facts["resumed"] else seconds_between(facts["started"], ended["finished"])
         ended["prediction_error"] = errors(facts["prediction"], {**summary, "seconds": passed})

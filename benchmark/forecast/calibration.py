@@ -7,17 +7,18 @@ on. Runs that differ in seed, partition or length alone have one rehearsal in co
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from statistics import mean
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from benchmark.channel import nbytes
+from benchmark.channel import Inbox, State, copied, nbytes
 from benchmark.client import Client
+from benchmark.config import FederationConfig
 from benchmark.cost import PeakMemory, Stopwatch
 from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine, Epochs, Indices, Trained
 from benchmark.federation import Federation, Record
@@ -45,10 +46,10 @@ TIMED = (SOLO - 1, SOLO + 1)
 class Calibration:
     """What one rehearsal gave.
 
-    Seconds: of a step by its samples (step), of a sample (statistics, evaluation), of a turn (messages, beside: what is
-    on no clock), of the server by the number of participants, of loading a client, of making its initial state, of
-    counting the FLOPs of a shape.
-    state, sent: bytes by architecture; memory: bytes, of this rehearsal at its peak; clients: how many it had
+    Seconds by architecture: of a step by its samples, of a sample's statistics, of a turn's messages, and of a visit.
+    Seconds: of what is on no clock in a turn (beside), of the server by the number of participants, of counting the
+    FLOPs of a shape, and of the server's in a round. Bytes: by architecture, of a client's state and of what it sent;
+    memory, of this rehearsal at its peak. clients: how many it had
     """
 
     flops: Flops
@@ -56,13 +57,12 @@ class Calibration:
     down: Mapping[str, Rule]
     step: Mapping[tuple[str, int], Line]
     statistics: Mapping[str, float]
-    evaluation: Mapping[str, float]
     messages: Mapping[str, float]
+    visits: Mapping[str, "Visit"]
     beside: float
     server: Line
-    load: Mapping[str, float]
-    initial: Mapping[str, float]
     counting: float
+    server_counting: float
     state: Mapping[str, int]
     sent: Mapping[str, int]
     memory: int | None
@@ -136,6 +136,16 @@ def _sizes(batches: Indices) -> tuple[int, ...]:
     return tuple(map(len, batches))
 
 
+class ShortFederation(Federation):
+    """Counts what the server does in the last round alone, for that can take far longer than to do it."""
+
+    def _aggregate(self, t: int, inbox: Inbox, watch: Stopwatch) -> tuple[State, int]:
+        if t == ROUNDS - 1:
+            return super()._aggregate(t, inbox, watch)
+        with torch_seeded("server", seed=self.task.seed, round=t), watch.measure("server"):
+            return copied(self.method.aggregate(self.server, inbox)), 0
+
+
 class Script(Schedule):
     """All take part in every round but one."""
 
@@ -144,84 +154,60 @@ class Script(Schedule):
         return [0] if round_ == SOLO else [*range(self.task.num_clients)]
 
 
-def sample(work: Workload, clients: int, train: int, test: int) -> Task:
-    """The first clients with so many samples for training and tests, of one, two or three classes in turn."""
+def sample(work: Workload, config: FederationConfig, test: int) -> Task:
+    """The first clients with a few full batches, a remainder and so many tests, of one to three classes in turn."""
     task = work.task
     pool = torch.cat([data.train for data in task.clients])
     by_class = [pool[task.labels[pool] == c] for c in task.labels[pool].unique()]
 
     def of(k: int, n: int) -> Tensor:
-        mine = [by_class[(k + i) % len(by_class)] for i in range(1 + k % min(3, len(by_class)))]
+        mine = [by_class[(k + i) % len(by_class)] for i in range(1 + k % max(1, min(3, len(by_class) - 1)))]
         return torch.stack([mine[i % len(mine)][i // len(mine) % len(mine[i % len(mine)])] for i in range(n)])
 
-    few = tuple(ClientData(of(k, train), pool[:0], of(k, test)) for k in range(clients))
+    train = STEPS * config.batch_size + 2
+    few = tuple(ClientData(of(k, train), pool[:0], of(k, test)) for k in range(config.clients))
     return replace(task, clients=few)
 
 
 def _rehearsed(run: Run, work: Workload, device: torch.device, test: int) -> tuple[Calibration, int | None]:
     """What a rehearsal gave, and the memory that was in use at its peak."""
-    config = run.spec.federation
-    memory = PeakMemory(device)
-    task = sample(work, config.clients, STEPS * config.batch_size + 2, test)
-    federation = Federation(run.method, task, config, device)
-    engine = federation.engine = TimedEngine(run.method, federation.task, config, device)
+    config, memory = run.spec.federation, PeakMemory(device)
+    federation = ShortFederation(run.method, sample(work, config, test), config, device)
     federation.schedule = Script(federation.task, config)
-    ids = [federation.schedule.participants(t) for t in range(ROUNDS)]
-    records, walls, counted = list[Record](), list[float](), 0
-    for t in range(ROUNDS):
-        begun = time.perf_counter()
-        records.append(federation.round(t))
-        walls.append(time.perf_counter() - begun)
-        counted = counted or len(engine._flops)
-    evaluation, load, initial = (dict[str, float]() for _ in range(3))
-    for name, k in federation.task.by_architecture.items():
-        evaluation[name], load[name], initial[name] = _evaluated(federation, k)
+    engine = federation.engine = TimedEngine(run.method, federation.task, config, device)
+    rounds = [_round(federation, t) for t in range(ROUNDS)]
+    visits = {name: _visit(federation, k) for name, k in federation.task.by_architecture.items()}
     peak = memory.bytes
-    first, warm, solo, last = records
-    sent = [(turn, client) for turn, client in zip(turns(task, ids), _clients(records), strict=True)]
-    seconds = _by_architecture(task, [warm, last])
-    off = [wall - _clocks(record) for wall, record in zip(walls, records, strict=True)]
-    flops = Flops.counting(count_with(engine, lambda name: federation.client(task.by_architecture[name])), _shapes(engine))
-    return Calibration(
-        flops=flops,
-        up=rules([(turn, client["bytes_up"]) for turn, client in sent]),
-        down=rules([(turn, client["bytes_down"]) for turn, client in sent]),
-        step=_step_lines(engine),
-        statistics={name: by.get("statistics", 0) / len(task.clients[0].train) for name, by in seconds.items()},
-        evaluation=evaluation,
-        messages={name: by["messages"] for name, by in seconds.items()},
-        beside=max(0.0, off[1] - warm["server_seconds"]) / len(ids[1]),
-        server=Line.through({1: solo["server_seconds"], len(ids[1]): warm["server_seconds"]}),
-        load=load,
-        initial=initial,
-        counting=max(0.0, off[0] - off[1] - sum(initial.values())) / counted,
-        state={task.infos[k].architecture: sum(map(nbytes, state.values())) for k, state in federation.states.items()},
-        sent={task.infos[c["id"]].architecture: sum(c["bytes_up"].values()) for c in last["clients"]},
-        memory=None,
-        clients=len(ids[1]),
-    ), peak
+    return _read(federation, engine, rounds, visits), peak
 
 
-def _clients(records: Sequence[Record]) -> Iterator[Mapping[str, Any]]:
-    for record in records:
-        yield from record["clients"]
+class Rehearsed(NamedTuple):
+    """A round of the rehearsal.
+
+    beside: seconds that were on no clock; counted: shapes whose FLOPs had been counted by its end
+    """
+
+    record: Record
+    beside: float
+    counted: int
 
 
-def _clocks(record: Record) -> float:
-    """What all clocks of a round say together."""
-    return record["client_seconds"] + record["server_seconds"] + record["eval_seconds"]
+class Visit(NamedTuple):
+    """Seconds of a client: to load its state, to evaluate a sample, to make its initial state."""
+
+    load: float
+    evaluation: float
+    initial: float
 
 
-def _by_architecture(task: Task, records: Sequence[Record]) -> dict[str, dict[str, float]]:
-    """Architecture -> purpose -> mean seconds of a turn."""
-    found: dict[str, list[Mapping[str, float]]] = defaultdict(list)
-    for client in _clients(records):
-        found[task.infos[client["id"]].architecture].append(client["seconds"])
-    return {name: {purpose: mean(s[purpose] for s in some) for purpose in some[0]} for name, some in found.items()}
+def _round(federation: Federation, t: int) -> Rehearsed:
+    begun = time.perf_counter()
+    record = federation.round(t)
+    clocks = record["client_seconds"] + record["server_seconds"] + record["eval_seconds"]
+    return Rehearsed(record, time.perf_counter() - begun - clocks, len(federation.engine._flops))
 
 
-def _evaluated(federation: Federation, k: int) -> tuple[float, float, float]:
-    """Seconds of a client: to evaluate a sample, to load its state, to make its initial state."""
+def _visit(federation: Federation, k: int) -> Visit:
     test, engine, watch = federation.task.clients[k].test, federation.engine, Stopwatch(federation.device)
     with watch.measure("load"):
         client = federation.client(k)
@@ -229,7 +215,47 @@ def _evaluated(federation: Federation, k: int) -> tuple[float, float, float]:
         engine.evaluate(client, test)
     with watch.measure("initial"):
         engine.initial_state(k)
-    return watch.seconds["evaluation"] / len(test), watch.seconds["load"], watch.seconds["initial"]
+    return Visit(watch.seconds["load"], watch.seconds["evaluation"] / len(test), watch.seconds["initial"])
+
+
+def _read(
+    federation: Federation, engine: TimedEngine, rounds: Sequence[Rehearsed], visits: Mapping[str, Visit]
+) -> Calibration:
+    """What the rounds of a rehearsal say."""
+    task = federation.task
+    first, warm, solo, last = rounds
+    of = {name: [_turn(warm, k), _turn(last, k)] for name, k in task.by_architecture.items()}
+    done = turns(task, [rehearsed.record["participants"] for rehearsed in rounds])
+    sent = [*zip(done, (turn for rehearsed in rounds for turn in rehearsed.record["clients"]), strict=True)]
+
+    def seconds(name: str, purpose: str) -> float:
+        return mean(turn["seconds"][purpose] for turn in of[name])
+
+    count = count_with(engine, lambda name: federation.client(task.by_architecture[name]))
+    server = {1: solo.record["server_seconds"], task.num_clients: warm.record["server_seconds"]}
+    making = sum(visits[info.architecture].initial for info in task.infos)
+    return Calibration(
+        flops=Flops.counting(count, _shapes(engine)),
+        up=rules([(turn, client["bytes_up"]) for turn, client in sent]),
+        down=rules([(turn, client["bytes_down"]) for turn, client in sent]),
+        step=_step_lines(engine),
+        statistics={name: seconds(name, "statistics") / task.infos[0].num_samples for name in of},
+        messages={name: seconds(name, "messages") for name in of},
+        visits=visits,
+        beside=max(0.0, warm.beside) / task.num_clients,
+        server=Line.through(server),
+        counting=max(0.0, first.beside - warm.beside - making) / first.counted,
+        server_counting=max(0.0, last.beside - warm.beside),
+        state={name: sum(map(nbytes, federation.states[k].values())) for name, k in task.by_architecture.items()},
+        sent={name: sum(_turn(last, k)["bytes_up"].values()) for name, k in task.by_architecture.items()},
+        memory=None,
+        clients=task.num_clients,
+    )
+
+
+def _turn(rehearsed: Rehearsed, k: int) -> Mapping[str, Any]:
+    """What is recorded of a client in a round in which all take part."""
+    return rehearsed.record["clients"][k]
 
 
 def _shapes(engine: TimedEngine) -> list[Shape]:

@@ -83,8 +83,9 @@ def _prediction(run: Run, work: Workload, found: Calibration) -> Prediction:
             sizes[direction] += sum(rule.size(turn) for rule in getattr(found, direction).values())
     clients, server, evaluation = _client_seconds(work, found), _server_seconds(work, found), _eval_seconds(work, found)
     turns = sum(work.turns_of.values())
-    elsewhere = server + turns * found.beside + len(work.shapes) * found.counting  # the server's work is counted, too
-    elsewhere += sum(found.initial[_architecture(work, k)] for k in work.turns_of)
+    elsewhere = turns * found.beside + len(work.shapes) * found.counting
+    elsewhere += len(work.participants) * found.server_counting
+    elsewhere += sum(found.visits[_architecture(work, k)].initial for k in work.turns_of)
     return Prediction(
         client_flops=found.flops.total(work, _counted_anew(run)),
         bytes_up=round(sizes["up"]),
@@ -118,12 +119,12 @@ def _client_seconds(work: Workload, found: Calibration) -> float:
         if phase == STATISTICS:
             total += n * found.statistics[architecture] * sizes[0]
         else:
-            total += n * max(0.0, found.step[architecture, phase](sum(sizes)))
+            total += n * found.step[architecture, phase](sum(sizes))
     return total + sum(n * found.messages[_architecture(work, k)] for k, n in work.turns_of.items())
 
 
 def _server_seconds(work: Workload, found: Calibration) -> float:
-    return sum(max(0.0, found.server(len(ids))) for ids in work.participants)
+    return sum(found.server(len(ids)) for ids in work.participants)
 
 
 def _eval_seconds(work: Workload, found: Calibration) -> float:
@@ -134,9 +135,9 @@ def _eval_seconds(work: Workload, found: Calibration) -> float:
         for k, data in enumerate(work.task.clients):
             times = (k in changed) + again
             samples = times * len(data.test) + (k in changed) * len(data.validation)
-            name = _architecture(work, k)
-            total += samples * found.evaluation[name] + times * found.load[name]
-            total += (k not in seen) * times * found.initial[name]
+            visit = found.visits[_architecture(work, k)]
+            total += samples * visit.evaluation + times * visit.load
+            total += (k not in seen) * times * visit.initial
     return total
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmark.forecast.workload import Turn
 
-ROWS = ("own", "known", "returning")
+ROWS = ("own", "known", "others", "returning")
 """Fields of a Turn that the size of a table can be in proportion to."""
 PLACES: tuple[Callable[[Turn], Any], ...] = (
     lambda turn: None,
@@ -37,8 +37,12 @@ def rule(seen: Sequence[tuple[Turn, int]]) -> Rule:
     for field in ROWS:
         per_row = {size / getattr(turn, field) if size else 0 for turn, size in seen if getattr(turn, field)}
         if len(per_row) == 1 and not any(size for turn, size in seen if not getattr(turn, field)):
-            return Rule(lambda turn, field=field, slope=per_row.pop(): slope * getattr(turn, field), True)  # type: ignore[misc]
+            return _by_rows(field, *per_row)
     return next((found for place in PLACES if (found := _by_place(seen, place)).exact), _by_place(seen, PLACES[-1]))
+
+
+def _by_rows(field: str, bytes_per_row: float) -> Rule:
+    return Rule(lambda turn: bytes_per_row * getattr(turn, field), True)
 
 
 def _by_place(seen: Sequence[tuple[Turn, int]], place: Callable[[Turn], Any]) -> Rule:

@@ -31,14 +31,15 @@ class Turn(NamedTuple):
     """What the size of a participant's messages can depend on, besides what was learned.
 
     since: "first" in the first round, "stayed" after a round that it took part in, otherwise "back"
-    own, known, returning: rows that a table has with one for each class that the client has; with one for each class
-        that a participant of an earlier round had; with the client's own, where it has taken part before
+    own, known, others, returning: rows of a table with one for each class that the client has; that a participant of an
+        earlier round had; that another client had among them; that the client has, where it was among them itself
     """
 
     architecture: str
     since: str
     own: int
     known: int
+    others: int
     returning: int
 
 
@@ -83,7 +84,7 @@ class Workload:
 
     @property
     def evaluated(self) -> Iterator[tuple[set[int], set[int]]]:
-        """Of each round that is evaluated: (clients that are not as they were last evaluated, who has ever taken part)."""
+        """Of each evaluated round: (clients that are not as they were last evaluated, who has ever taken part)."""
         changed, seen = {*range(self.config.clients)}, set[int]()
         for t, ids in enumerate(self.participants, start=1):
             changed.update(ids)
@@ -119,15 +120,16 @@ def _chunks(engine: EagerEngine, samples: int) -> list[int]:
 def turns(task: Task, participants: Sequence[Sequence[int]]) -> Iterator[Turn]:
     """Every turn of every participant, round by round."""
     classes = [{*task.labels[data.train].tolist()} for data in task.clients]
-    known, seen = set[int](), set[int]()
+    owners, seen = Counter[int](), set[int]()
     for t, (before, ids) in enumerate(pairwise([[], *participants])):
         stayed = {*before}
         for k in ids:
             since = "stayed" if k in stayed else "back" if t else "first"
-            own = len(classes[k])
-            yield Turn(task.infos[k].architecture, since, own, len(known), own if k in seen else 0)
+            mine = classes[k] if k in seen else set[int]()
+            others = len(owners) - sum(owners[c] == 1 for c in mine)
+            yield Turn(task.infos[k].architecture, since, len(classes[k]), len(owners), others, len(mine))
+        owners.update(c for k in ids if k not in seen for c in classes[k])
         seen.update(ids)
-        known.update(*(classes[k] for k in ids))
 
 
 class Line(NamedTuple):
@@ -142,9 +144,15 @@ class Line(NamedTuple):
 
     @classmethod
     def through(cls, points: Mapping[int, float]) -> "Line":
-        """The line through the smallest and the largest of the points; through zero where there is but one."""
+        """The line through the smallest and the largest of the points, level where they would make it fall.
+
+        Through zero where there is but one.
+        """
         (low, a), (high, b) = min(points.items()), max(points.items())
-        return cls(0, a / low) if low == high else cls(a - (b - a) / (high - low) * low, (b - a) / (high - low))
+        if low == high:
+            return cls(0, a / low)
+        slope = max(0.0, (b - a) / (high - low))
+        return cls(b - slope * high, slope)
 
 
 @dataclass
@@ -164,7 +172,9 @@ class Flops:
         flops = cls({}, {})
         for architecture, phase, sizes in shapes:
             if (architecture, phase) not in flops.lines:
-                flops.lines[architecture, phase] = None if len(sizes) > 1 else _line(count, architecture, phase, sizes[0])
+                flops.lines[architecture, phase] = (
+                    None if len(sizes) > 1 else _line(count, architecture, phase, sizes[0])
+                )
         return flops
 
     def of(self, shape: Shape, count: Callable[[Shape], int]) -> int:
