@@ -23,6 +23,7 @@ from benchmark.files import check_writable
 
 if TYPE_CHECKING:
     from benchmark.compare import Check
+    from benchmark.plan import Request, Run
     from benchmark.timings import TimingCheck
 
 PYTHON = ("python", "-m", "benchmark")
@@ -132,6 +133,7 @@ def cli() -> None:
 @click.option("--force", is_flag=True, help="Run again what is already there.")
 @click.option("--inspect", is_flag=True, help="Store what methods show of their predictions, such as gate weights.")
 @click.option("--no-report", is_flag=True, help="Leave the report as it is.")
+@click.option("--dry-run", is_flag=True, help="Only say what each run would cost; results and report stay as they are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_obj
 def run(
@@ -151,6 +153,7 @@ def run(
     force: bool,
     inspect: bool,
     no_report: bool,
+    dry_run: bool,
     as_json: bool,
     **given: str | None,
 ) -> int:
@@ -169,9 +172,11 @@ def run(
     how |= {"shard": shard_of(shard), "force": force, "inspect": inspect}
     how |= {"executor": executor, "ray_address": ray_address}
     request = request_of(preset, given, experiment, argv, **how)
-    if not no_report:
+    if not no_report and not dry_run:
         check_writable(reports / request.experiment)
     runs = plan(request)
+    if dry_run:
+        return _tell(runs, request, as_json)
     with display(quiet=as_json) as shown:
         outcomes = execute_all(runs, request, shown)
     if as_json:
@@ -213,6 +218,23 @@ def _executor(name: str, jobs: int | None) -> Callable:
     from benchmark.executor import local
 
     return local.execute_all
+
+
+def _tell(runs: Sequence["Run"], request: "Request", as_json: bool) -> int:
+    """Say what runs would cost; the exit code."""
+    from benchmark.display import show_outcomes
+    from benchmark.dry_run import planned, totals
+    from benchmark.outcomes import dry_document, dry_rows, dry_total
+
+    plans, jobs = planned(runs, request), request.jobs or 1
+    total = totals(plans, jobs)
+    if as_json:
+        click.echo(json.dumps(dry_document(request.experiment, plans, total), indent=1))
+        return 0
+    if plans:
+        show_outcomes(dry_rows(plans))
+    click.echo(dry_total(total, jobs))
+    return 0
 
 
 @cli.command()

@@ -1,10 +1,14 @@
 """What became of runs, as rows of a table and as a document."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmark.config import RunSpec
+    from benchmark.dry_run import Planned
     from benchmark.runner import Outcome
+
+LACKING = "–"
 
 
 def document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[str, Any]:
@@ -29,17 +33,11 @@ def rows(outcomes: Sequence["Outcome"]) -> list[dict[str, str]]:
 
     def cell(o: "Outcome", name: str, scale: float, form: str) -> str:
         found = (o.summary or {}).get(name)
-        return "–" if found is None or o.status != "done" else format(found / scale, form)
+        return LACKING if found is None or o.status != "done" else format(found / scale, form)
 
     return [
         {
-            "data set": o.spec.dataset,
-            "method": o.spec.method.label,
-            "partition": o.spec.partition,
-            "models": o.spec.models,
-            "N": str(o.spec.federation.clients),
-            "participation": f"{o.spec.federation.participation:g}",
-            "seed": str(o.spec.seed),
+            **_settings(o.spec),
             "accuracy %": cell(o, "accuracy_mean", 1, ".2f"),
             "up MB": cell(o, "bytes_up", 1e6, ".2f"),
             "down MB": cell(o, "bytes_down", 1e6, ".2f"),
@@ -49,3 +47,73 @@ def rows(outcomes: Sequence["Outcome"]) -> list[dict[str, str]]:
         }
         for o in outcomes
     ]
+
+
+def _settings(spec: "RunSpec") -> dict[str, str]:
+    """What tells a run from others of its grid."""
+    return {
+        "data set": spec.dataset,
+        "method": spec.method.label,
+        "partition": spec.partition,
+        "models": spec.models,
+        "N": str(spec.federation.clients),
+        "participation": f"{spec.federation.participation:g}",
+        "seed": str(spec.seed),
+    }
+
+
+def dry_document(experiment: str, plans: Sequence["Planned"], total: Mapping[str, Any]) -> dict[str, Any]:
+    """The document that `run --dry-run --json` prints."""
+    runs = [
+        {
+            "dataset": p.run.spec.dataset,
+            "method": p.run.spec.method.label,
+            "key": p.run.spec.key,
+            "prediction": p.prediction,
+            "status": p.status,
+        }
+        for p in plans
+    ]
+    return {"experiment": experiment, "runs": runs, "total": total}
+
+
+def dry_rows(plans: Sequence["Planned"]) -> list[dict[str, str]]:
+    """A row of the table of a dry run for every run; ~ stands before bytes that depend on what is learned."""
+
+    def cell(p: "Planned", name: str, scale: float, form: str) -> str:
+        found = p.prediction[name]  # type: ignore[literal-required]
+        about = "~" if p.prediction["varying"] and name.startswith("bytes") else ""
+        return LACKING if found is None else about + format(found / scale, form)
+
+    return [
+        {
+            **_settings(p.run.spec),
+            "TFLOP": cell(p, "client_flops", 1e12, ".3f"),
+            "up MB": cell(p, "bytes_up", 1e6, ".2f"),
+            "down MB": cell(p, "bytes_down", 1e6, ".2f"),
+            "memory MB": cell(p, "peak_memory_bytes", 1e6, ".0f"),
+            "s": cell(p, "seconds", 1, ".1f"),
+            "status": p.status,
+        }
+        for p in plans
+    ]
+
+
+def dry_total(total: Mapping[str, Any], jobs: int) -> str:
+    """The line below that table."""
+
+    def amount(name: str, scale: float, form: str) -> str:
+        return LACKING if total[name] is None else format(total[name] / scale, form)
+
+    costs = f"{amount('client_flops', 1e12, '.3f')} TFLOP, {amount('bytes_up', 1e6, '.2f')} MB up, "
+    costs += f"{amount('bytes_down', 1e6, '.2f')} MB down"
+    lasts = LACKING if total["seconds"] is None else _duration(total["seconds"])
+    line = f"{total['runs']} to run: {costs}; about {lasts}, {jobs} at a time (an estimate)"
+    return line + (f"; without what is not told of {total['not_predicted']}" if total["not_predicted"] else "")
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in hours, minutes or seconds."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"

@@ -286,3 +286,8 @@ def _distinct(what: str, values: Sequence[object]) -> None:
 def now() -> str:
     """The time in words that sort as it passes."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def seconds_between(start: str, end: str) -> float:
+    """From one such time to another."""
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from benchmark.errors import RequestError
 from benchmark.files import TEMPORARY, claim, flush, remove, storing, write_whole
-from benchmark.schema import FINAL, ROUND, RUN, SCHEMA, Round, Run
+from benchmark.schema import BEFORE, FINAL, ROUND, RUN, SCHEMA, Round, Run
 
 HEADLINE_SHARE = 0.05
 """The headline is the mean over this share of the evaluated rounds, the last ones; at least one."""
@@ -141,7 +141,7 @@ class RunFolder:
             flush(file)
 
     def read(self) -> Run:
-        """run.json."""
+        """run.json; one of an earlier schema as if it were of this, but for its number."""
         path = self.path / "run.json"
         try:
             content = json.loads(path.read_bytes(), parse_constant=_refuse)
@@ -151,10 +151,11 @@ class RunFolder:
             raise RequestError(f"{path} can't be read ({error.strerror})") from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RequestError(f"{path} is damaged; remove its folder and run again") from error
-        if schema != SCHEMA:
-            raise RequestError(f"{path} has schema {schema!r:.20}, this version reads {SCHEMA}")
+        if schema not in (SCHEMA, *BEFORE):
+            known = " and ".join(map(str, (*BEFORE, SCHEMA)))
+            raise RequestError(f"{path} has schema {schema!r:.20}, this version reads {known}")
         try:
-            run = RUN.validate_python(content)
+            run = RUN.validate_python({**BEFORE.get(schema, {}), **content})
         except ValidationError as error:
             raise RequestError(f"{path}: {_complaint(error)}; remove its folder and run again") from error
         if run["digest"] != digest(content):

@@ -21,11 +21,12 @@ from benchmark.environment import environment, find_device
 from benchmark.errors import Diverged, RequestError, StorageError
 from benchmark.federation import Federation
 from benchmark.files import write_whole
+from benchmark.forecast.prediction import errors, forecast
 from benchmark.inspection import condensed, representations
 from benchmark.method import Method
-from benchmark.plan import Request, Run, now
+from benchmark.plan import Request, Run, now, seconds_between
 from benchmark.record import RunFolder, accuracies, summarise
-from benchmark.schema import ENDED, FINAL
+from benchmark.schema import ENDED, FINAL, Prediction
 
 LONGEST_REASON = 500
 PATIENCE = 1.0
@@ -88,6 +89,11 @@ def attempt(run: Run, request: Request, start: Callable[[], Shown]) -> Outcome |
         return outcome
 
 
+def is_there(run: Run, request: Request) -> bool:
+    """Whether a run has ended already and is not to be run again."""
+    return _there(run, request) is not None
+
+
 def is_settled(run: Run, request: Request) -> bool:
     """Whether there is nothing left to do for a run, so that its outcome can be read without a claim."""
     return _there(run, request) is not None and run.folder.tidy
@@ -96,17 +102,17 @@ def is_settled(run: Run, request: Request) -> bool:
 def execute(run: Run, request: Request, shown: Shown) -> Outcome:
     """Run it, or what is left of it, and record it; a failure is recorded too."""
     device = find_device(request.device)
-    checkpoint, memory = Checkpoint(run.folder.path), PeakMemory(device)
-    facts, rounds, peak = _facts(run, request, device, _speed(device)), list[Mapping[str, Any]](), 0
-    cleanup = ExitStack()
+    checkpoint, cleanup = Checkpoint(run.folder.path), ExitStack()
+    interrupted, speed = _interrupted(run, request, checkpoint), _speed(device)
+    prediction, memory = (None, PeakMemory(device)) if interrupted else forecast(run, device)
+    facts, rounds, peak = _facts(run, request, device, speed, prediction), list[Mapping[str, Any]](), 0
     ended: dict[str, Any] = {"status": "done", "reason": None, "traceback": None, "weights_hash": None}
     try:
         task, config = run.problem.task(), run.spec.federation
-        chosen = choose(run.method, task, config, device) if request.engine == "auto" else request.engine
-        facts["environment"] |= {"engine": chosen}
-        facts, rounds, manifest = _begin(run, request, facts, checkpoint)
-        engine = ENGINES[facts["environment"].get("engine", "eager") if request.engine == "auto" else chosen]
-        federation = Federation(run.method, task, config, device, request.inspect, engine)
+        engine = _engine(request, interrupted) or choose(run.method, task, config, device)
+        facts["environment"] |= {"engine": engine}
+        facts, rounds, manifest = _begin(run, request, facts, interrupted)
+        federation = Federation(run.method, task, config, device, request.inspect, ENGINES[engine])
         cleanup.callback(federation.states.close)
         federation.states.keep(run.folder.path)
         if manifest:
@@ -154,7 +160,7 @@ def record_death(run: Run, request: Request, reason: str) -> Outcome | None:
                 return Outcome(run.spec, run.folder.path, "failed", reason, None)
             rounds = run.folder.go_on(facts)
         except RequestError:  # it died before it had stored anything, or left what can't be read
-            facts, rounds = _facts(run, request, device, speed=None), []
+            facts, rounds = _facts(run, request, device, speed=None, prediction=None), []
             run.folder.start(facts)
         manifest = Checkpoint(run.folder.path).manifest()
         peak = (manifest["peak_memory_bytes"] if manifest else None) or 0
@@ -165,11 +171,18 @@ def record_death(run: Run, request: Request, reason: str) -> Outcome | None:
 def _finish(
     run: Run, facts: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]], device: torch.device, peak: int
 ) -> Outcome:
-    """Write how a run ended, with its summary; peak memory in bytes, 0 where it is not known."""
+    """Write how a run ended, with its summary and, once it is done, how far off its prediction was.
+
+    peak: memory in bytes, 0 where it is not known.
+    """
     summary = summarise(rounds)
     busy = summary["client_seconds"] + summary["server_seconds"]
     summary |= {"gpu_seconds": busy if device.type == "cuda" else None, "peak_memory_bytes": peak or None}
-    run.folder.finish({**facts, "finished": now(), "summary": summary})
+    ended: dict[str, Any] = {"finished": now(), "summary": summary}
+    if facts["status"] == "done":
+        passed = None if facts["resumed"] else seconds_between(facts["started"], ended["finished"])
+        ended["prediction_error"] = errors(facts["prediction"], {**summary, "seconds": passed})
+    run.folder.finish({**facts, **ended})
     return Outcome(run.spec, run.folder.path, facts["status"], facts["reason"], summary)
 
 
@@ -193,24 +206,46 @@ def _there(run: Run, request: Request) -> Outcome | None:
     return Outcome(run.spec, run.folder.path, found["status"], reason, found["summary"])
 
 
+def _interrupted(run: Run, request: Request, checkpoint: Checkpoint) -> tuple[Mapping[str, Any], Manifest] | None:
+    """What an interrupted attempt has left, where one can go on from it: (run.json, the checkpoint)."""
+    manifest = checkpoint.manifest()
+    if not manifest:
+        return None
+    try:
+        before = run.folder.read()
+    except RequestError:
+        return None
+    unforced = before["status"] == "running" or not request.force
+    goes_on = before["status"] not in FINAL and unforced and checkpoint.whole(manifest)
+    return (before, manifest) if goes_on else None
+
+
+def _engine(request: Request, interrupted: tuple[Mapping[str, Any], Manifest] | None) -> str | None:
+    """The engine that was asked for, or with which an interrupted attempt had begun."""
+    if request.engine != "auto":
+        return request.engine
+    return interrupted[0]["environment"].get("engine", "eager") if interrupted else None
+
+
 def _begin(
-    run: Run, request: Request, facts: dict[str, Any], checkpoint: Checkpoint
+    run: Run, request: Request, facts: dict[str, Any], interrupted: tuple[Mapping[str, Any], Manifest] | None
 ) -> tuple[dict[str, Any], list[Mapping[str, Any]], Manifest | None]:
     """Go on where an interrupted attempt stopped, or begin anew: (run.json, rounds that are done, their checkpoint)."""
-    manifest = checkpoint.manifest()
-    with suppress(RequestError):  # run.json or rounds.jsonl is damaged
-        before = run.folder.read() if manifest else facts
-        unforced = before["status"] == "running" or not request.force
-        if manifest and before["status"] not in FINAL and unforced and checkpoint.whole(manifest):
-            here = {name: facts[name] for name in ("started", "environment")} | {"rounds_done": manifest["rounds_done"]}
-            undone = {name: facts[name] for name in ("status", "reason", "traceback", "finished", "summary", "files")}
-            resumed = {**before, **undone, "inspected": request.inspect, "resumed": [*before["resumed"], here]}
+    if interrupted:
+        before, manifest = interrupted
+        here = {name: facts[name] for name in ("started", "environment")} | {"rounds_done": manifest["rounds_done"]}
+        names = ("status", "reason", "traceback", "finished", "summary", "files", "prediction_error")
+        resumed = {**before, **{name: facts[name] for name in names}}
+        resumed |= {"inspected": request.inspect, "resumed": [*before["resumed"], here]}
+        with suppress(RequestError):  # rounds.jsonl is damaged
             return resumed, [*run.folder.go_on(resumed, manifest["rounds_done"])], manifest
     run.folder.start(facts)
     return facts, [], None
 
 
-def _facts(run: Run, request: Request, device: torch.device, speed: float | None) -> dict[str, Any]:
+def _facts(
+    run: Run, request: Request, device: torch.device, speed: float | None, prediction: Prediction | None
+) -> dict[str, Any]:
     """run.json of a run that begins now, on a device of this speed in FLOPs per second."""
     problem = run.problem
     return {
@@ -236,6 +271,8 @@ def _facts(run: Run, request: Request, device: torch.device, speed: float | None
         "finished": None,
         "summary": None,
         "weights_hash": None,
+        "prediction": prediction,
+        "prediction_error": None,
         "files": {},
     }
 

@@ -8,7 +8,10 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict  # Python 3.11's own does not tell pydantic enough
 
-SCHEMA = 2
+SCHEMA = 3
+"""Of what is written."""
+BEFORE: dict[int, dict[str, Any]] = {2: {"prediction": None, "prediction_error": None}}
+"""Earlier schemas that are read as well -> what their run.json lacks, as it is read."""
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Whole = Annotated[int, Field(ge=0, lt=10**24)]
@@ -98,6 +101,39 @@ class Summary(TypedDict):
 
 
 @with_config(STRICT)
+class Prediction(TypedDict):
+    """What a run was expected to cost before it began, under the names of its summary; null where that can't be told.
+
+    seconds: from its start to its end; varying: messages whose sizes depend on what is learned, so that bytes are an
+    estimate
+    """
+
+    client_flops: Whole | None
+    bytes_up: Whole | None
+    bytes_down: Whole | None
+    peak_memory_bytes: Whole | None
+    client_seconds: Amount | None
+    server_seconds: Amount | None
+    eval_seconds: Amount | None
+    seconds: Amount | None
+    varying: list[Text]
+
+
+@with_config(STRICT)
+class Errors(TypedDict):
+    """(predicted - measured) / measured; null where either is missing or 0 was measured."""
+
+    client_flops: float | None
+    bytes_up: float | None
+    bytes_down: float | None
+    peak_memory_bytes: float | None
+    client_seconds: float | None
+    server_seconds: float | None
+    eval_seconds: float | None
+    seconds: float | None
+
+
+@with_config(STRICT)
 class DatasetFacts(TypedDict):
     """The data set of a run; target_accuracy in percent."""
 
@@ -131,10 +167,11 @@ class Run(TypedDict):
 
     files: name -> SHA-256 of what the run has written beside run.json, once it has ended
     weights_hash: of all that server and clients hold at the end
+    prediction: made before the first round; prediction_error: once it is done
     digest: SHA-256 of everything else in this file
     """
 
-    schema: Literal[2]
+    schema: Literal[2, 3]
     status: Status
     reason: Text | None
     traceback: str | None
@@ -151,6 +188,8 @@ class Run(TypedDict):
     finished: Text | None
     summary: Summary | None
     weights_hash: Text | None
+    prediction: Prediction | None
+    prediction_error: Errors | None
     files: dict[Literal["rounds.jsonl", "inspection.npz"], Text]
     digest: Text
 

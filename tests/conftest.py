@@ -190,6 +190,8 @@ def store(
         "finished": "2026-01-01T01:00:00.000+00:00",
         "summary": None,
         "weights_hash": "0" * 64 if status == "done" else None,
+        "prediction": None,
+        "prediction_error": None,
         "files": {},
     }
     folder.start(facts)

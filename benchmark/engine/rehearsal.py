@@ -1,12 +1,10 @@
 """Engines that count what rounds cost, without them: one takes a step of each phase, the other none at all."""
 
-from functools import cache
-
 import torch
 from torch import Tensor
 
 from benchmark.client import Client
-from benchmark.engine.eager import EagerEngine, Epochs, Indices
+from benchmark.engine.eager import EagerEngine, Indices
 from benchmark.method import Phase
 
 
@@ -22,15 +20,6 @@ class Rehearsal(EagerEngine):
 
 class Prospect(EagerEngine):
     """Counts training steps on the meta device: from shapes alone, nothing is computed and no memory is taken."""
-
-    def flops(self, client: Client, epochs: Epochs) -> int:
-        """FLOPs of the client's training in a round; its statistics and the server are not counted."""
-        passes = cache(epochs)
-        return sum(
-            self._step_flops(client, number, phase, *map(len, batches))
-            for number, phase in enumerate(self.method.phases())
-            for batches in self._steps(phase, passes)
-        )
 
     def _step(self, client: Client, phase: Phase, optimiser: torch.optim.Optimizer, batches: Indices) -> Tensor:
         loss = self._loss(client, phase, batches)

@@ -130,8 +130,9 @@ def test_a_number_that_json_has_not_is_not_written(tmp_path, store):
         ("{", "damaged"),
         ("[]", "damaged"),
         ("{}", "damaged"),
-        (json.dumps({"schema": 99}), "has schema 99, this version reads 2"),
+        (json.dumps({"schema": 99}), "has schema 99, this version reads 2 and 3"),
         (json.dumps({"schema": 2}), "status: Field required"),
+        (json.dumps({"schema": 3}), "status: Field required"),
     ],
 )
 def test_a_file_that_is_no_run_is_refused(tmp_path, text, message):

@@ -99,7 +99,7 @@ DAMAGE = {
     ),
     "a key that is missing": (lambda f: edit(f, lambda r: r.pop("environment")), "environment: Field required"),
     "a key that nobody knows": (lambda f: edit(f, lambda r: r.update(more=1)), "more: Extra inputs"),
-    "another schema": (lambda f: edit(f, lambda r: r.update(schema=1)), "schema 1, this version reads 2"),
+    "another schema": (lambda f: edit(f, lambda r: r.update(schema=1)), "schema 1, this version reads 2 and 3"),
     "no environment": (lambda f: edit(f, lambda r: r["environment"].pop("packages")), "its environment lacks packages"),
     "swapped partition": (
         lambda f: edit(f, lambda r: r["partition"].update(hash="f" * 16)),

@@ -1,0 +1,266 @@
+"""What the parts of a run cost, measured in a rehearsal: a few rounds of a few clients, one for every architecture.
+
+They have few samples, of which some have more classes than others, so that one sees what the size of a message depends
+on. Runs that differ in seed, partition or length alone have one rehearsal in common.
+"""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from statistics import mean
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmark.channel import Inbox, State, copied, nbytes
+from benchmark.client import Client
+from benchmark.config import FederationConfig
+from benchmark.cost import PeakMemory, Stopwatch
+from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine, Indices
+from benchmark.federation import Federation, Record
+from benchmark.forecast.sizes import Rule, rules
+from benchmark.forecast.workload import STATISTICS, Flops, Line, Shape, Workload, count_with, turns
+from benchmark.method import Phase
+from benchmark.plan import Run
+from benchmark.schedule import Schedule
+from benchmark.seeds import torch_seeded
+from benchmark.task import ClientData, Task
+
+STEPS = 2
+"""Full batches that a client of the rehearsal has."""
+LONG_ENOUGH = 0.01
+"""Seconds that steps are repeated for, to be timed together; a single step may take longer."""
+MOST = 20
+"""Times that they are repeated at most."""
+ROUNDS = 4
+SOLO = 2
+"""The round that client 0 does alone, so that the others miss one; the rounds before and after it are timed."""
+TIMED = (SOLO - 1, SOLO + 1)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What one rehearsal gave.
+
+    Seconds by architecture: of a step by its samples, of a sample's statistics, of a turn's messages, and of a visit.
+    Seconds: of what is on no clock in a turn (beside), of the server by the number of participants, of counting the
+    FLOPs of a shape, and of the server's in a round. Bytes: by architecture, of a client's state and of what it sent;
+    memory, of this rehearsal at its peak. clients: how many it had
+    """
+
+    flops: Flops
+    up: Mapping[str, Rule]
+    down: Mapping[str, Rule]
+    step: Mapping[tuple[str, int], Line]
+    statistics: Mapping[str, float]
+    messages: Mapping[str, float]
+    visits: Mapping[str, "Visit"]
+    beside: float
+    server: Line
+    counting: float
+    server_counting: float
+    state: Mapping[str, int]
+    sent: Mapping[str, int]
+    memory: int | None
+    clients: int
+
+
+CALIBRATIONS: dict[str, Calibration] = {}
+"""By what they depend on; those of this process."""
+
+
+def calibration(run: Run, work: Workload, device: torch.device) -> Calibration:
+    """What a run's parts cost on a device; rehearsed the first time that something is asked about runs like it."""
+    batch, test = work.common_batch, min(EVALUATION_BATCH, max(len(data.test) for data in work.task.clients))
+    clients = min(max(2, len(work.task.line_up.architectures)), work.task.num_clients)
+    numbers = {"clients": clients, "participation": 1.0, "rounds": ROUNDS + 1, "eval_every": ROUNDS + 1}
+    numbers |= {"batch_size": batch, "local_epochs": 1, "validation": 0.0}
+    spec = run.spec.model_copy(
+        update={
+            "federation": run.spec.federation.model_copy(update=numbers),
+            "partition": f"{test} for tests",
+            "seed": 0,
+        }
+    )
+    key = json.dumps([spec.model_dump(mode="json"), str(device), torch.get_num_threads()], sort_keys=True)
+    if key not in CALIBRATIONS:
+        with torch_seeded("forecast"):
+            found, memory = _rehearsed(replace(run, spec=spec), work, device, test)
+        rest = PeakMemory(device).bytes  # what it has freed is not its own
+        used = None if memory is None or rest is None else max(0, memory - rest)
+        CALIBRATIONS[key] = replace(found, memory=used)
+    return CALIBRATIONS[key]
+
+
+class TimedEngine(EagerEngine):
+    """Takes a step or two of every shape, and in some rounds keeps how long they took."""
+
+    def __init__(self, *given: Any) -> None:
+        """Nothing has been measured yet."""
+        super().__init__(*given)
+        self.seconds: dict[Shape, list[float]] = defaultdict(list)
+
+    def _train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
+        total = torch.zeros((), device=self.device)
+        for sizes, alike in groupby(sorted(steps, key=_sizes), _sizes):
+            few = [*alike][:STEPS]
+            if self.progress.round - 1 in TIMED:
+                taken = self._timed(client, number, phase, few)
+                if taken < LONG_ENOUGH:
+                    few = few * min(MOST, int(LONG_ENOUGH / taken) + 1)
+                    taken = self._timed(client, number, phase, few)
+                self.seconds[Shape(client.info.architecture, number, sizes)].append(taken / len(few))
+            else:
+                total += super()._train_phase(client, number, phase, few[:1])
+        return total
+
+    def _timed(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> float:
+        watch = Stopwatch(self.device)
+        with watch.measure("steps"):
+            super()._train_phase(client, number, phase, steps)
+        return watch.seconds["steps"]
+
+
+def _sizes(batches: Indices) -> tuple[int, ...]:
+    return tuple(map(len, batches))
+
+
+class ShortFederation(Federation):
+    """Counts what the server does in the last round alone, for that can take far longer than to do it."""
+
+    def _aggregate(self, t: int, inbox: Inbox, watch: Stopwatch) -> tuple[State, int]:
+        if t == ROUNDS - 1:
+            return super()._aggregate(t, inbox, watch)
+        with torch_seeded("server", seed=self.task.seed, round=t), watch.measure("server"):
+            return copied(self.method.aggregate(self.server, inbox)), 0
+
+
+class Script(Schedule):
+    """All take part in every round but one."""
+
+    def participants(self, round_: int) -> list[int]:
+        """Client 0 alone in the third round."""
+        return [0] if round_ == SOLO else [*range(self.task.num_clients)]
+
+
+def sample(work: Workload, config: FederationConfig, test: int) -> Task:
+    """The first clients with a few full batches, a remainder and so many tests, of one to three classes in turn."""
+    task = work.task
+    pool = torch.cat([data.train for data in task.clients])
+    by_class = [pool[task.labels[pool] == c] for c in task.labels[pool].unique()]
+
+    def of(k: int, n: int) -> Tensor:
+        mine = [by_class[(k + i) % len(by_class)] for i in range(1 + k % max(1, min(3, len(by_class) - 1)))]
+        return torch.stack([mine[i % len(mine)][i // len(mine) % len(mine[i % len(mine)])] for i in range(n)])
+
+    train = STEPS * config.batch_size + 2
+    few = tuple(ClientData(of(k, train), pool[:0], of(k, test)) for k in range(config.clients))
+    return replace(task, clients=few)
+
+
+def _rehearsed(run: Run, work: Workload, device: torch.device, test: int) -> tuple[Calibration, int | None]:
+    """What a rehearsal gave, and the memory that was in use at its peak."""
+    config, memory = run.spec.federation, PeakMemory(device)
+    federation = ShortFederation(run.method, sample(work, config, test), config, device)
+    federation.schedule = Script(federation.task, config)
+    engine = federation.engine = TimedEngine(run.method, federation.task, config, device)
+    rounds = [_round(federation, t) for t in range(ROUNDS)]
+    visits = {name: _visit(federation, k) for name, k in federation.task.by_architecture.items()}
+    peak = memory.bytes
+    return _read(federation, engine, rounds, visits), peak
+
+
+class Rehearsed(NamedTuple):
+    """A round of the rehearsal.
+
+    beside: seconds that were on no clock; counted: shapes whose FLOPs had been counted by its end
+    """
+
+    record: Record
+    beside: float
+    counted: int
+
+
+class Visit(NamedTuple):
+    """Seconds of a client: to load its state, to evaluate a sample, to make its initial state."""
+
+    load: float
+    evaluation: float
+    initial: float
+
+
+def _round(federation: Federation, t: int) -> Rehearsed:
+    begun = time.perf_counter()
+    record = federation.round(t)
+    clocks = record["client_seconds"] + record["server_seconds"] + record["eval_seconds"]
+    return Rehearsed(record, time.perf_counter() - begun - clocks, len(federation.engine._flops))
+
+
+def _visit(federation: Federation, k: int) -> Visit:
+    test, engine, watch = federation.task.clients[k].test, federation.engine, Stopwatch(federation.device)
+    with watch.measure("load"):
+        client = federation.client(k)
+    with watch.measure("evaluation"):
+        engine.evaluate(client, test)
+    with watch.measure("initial"):
+        engine.initial_state(k)
+    return Visit(watch.seconds["load"], watch.seconds["evaluation"] / len(test), watch.seconds["initial"])
+
+
+def _read(
+    federation: Federation, engine: TimedEngine, rounds: Sequence[Rehearsed], visits: Mapping[str, Visit]
+) -> Calibration:
+    """What the rounds of a rehearsal say."""
+    task = federation.task
+    first, warm, solo, last = rounds
+    of = {name: [_turn(warm, k), _turn(last, k)] for name, k in task.by_architecture.items()}
+    done = turns(task, [rehearsed.record["participants"] for rehearsed in rounds])
+    sent = [*zip(done, (turn for rehearsed in rounds for turn in rehearsed.record["clients"]), strict=True)]
+
+    def seconds(name: str, purpose: str) -> float:
+        return mean(turn["seconds"][purpose] for turn in of[name])
+
+    count = count_with(engine, lambda name: federation.client(task.by_architecture[name]))
+    server = {1: solo.record["server_seconds"], task.num_clients: warm.record["server_seconds"]}
+    making = sum(visits[info.architecture].initial for info in task.infos)
+    return Calibration(
+        flops=Flops.counting(count, _shapes(engine)),
+        up=rules([(turn, client["bytes_up"]) for turn, client in sent]),
+        down=rules([(turn, client["bytes_down"]) for turn, client in sent]),
+        step=_step_lines(engine),
+        statistics={name: seconds(name, "statistics") / task.infos[0].num_samples for name in of},
+        messages={name: seconds(name, "messages") for name in of},
+        visits=visits,
+        beside=max(0.0, warm.beside) / task.num_clients,
+        server=Line.through(server),
+        counting=max(0.0, first.beside - warm.beside - making) / first.counted,
+        server_counting=max(0.0, last.beside - warm.beside),
+        state={name: sum(map(nbytes, federation.states[k].values())) for name, k in task.by_architecture.items()},
+        sent={name: sum(_turn(last, k)["bytes_up"].values()) for name, k in task.by_architecture.items()},
+        memory=None,
+        clients=task.num_clients,
+    )
+
+
+def _turn(rehearsed: Rehearsed, k: int) -> Mapping[str, Any]:
+    """What is recorded of a client in a round in which all take part."""
+    return rehearsed.record["clients"][k]
+
+
+def _shapes(engine: TimedEngine) -> list[Shape]:
+    """Of every phase the largest step that was timed, and of the statistics one chunk."""
+    timed = sorted(engine.seconds, key=lambda shape: shape.sizes)
+    names = engine.task.by_architecture if engine._takes_statistics else ()
+    return [*reversed(timed), *(Shape(name, STATISTICS, (EVALUATION_BATCH,)) for name in names)]
+
+
+def _step_lines(engine: TimedEngine) -> dict[tuple[str, int], Line]:
+    """Architecture and phase -> seconds of a step by the samples that it sees."""
+    points: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
+    for shape, values in engine.seconds.items():
+        points[shape.architecture, shape.phase][sum(shape.sizes)] = mean(values)
+    return {key: Line.through(found) for key, found in points.items()}

@@ -1,0 +1,156 @@
+"""A run's costs before it begins, and how far off they were once it has ended."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import torch
+
+from benchmark.cost import PeakMemory
+from benchmark.engine.rehearsal import Prospect
+from benchmark.federation import Federation
+from benchmark.forecast.calibration import Calibration, calibration
+from benchmark.forecast.workload import STATISTICS, Flops, Shape, Workload, count_with, workload
+from benchmark.plan import Run
+from benchmark.schema import Errors, Prediction
+
+META = torch.device("meta")
+UNKNOWN = Prediction(
+    client_flops=None,
+    bytes_up=None,
+    bytes_down=None,
+    peak_memory_bytes=None,
+    client_seconds=None,
+    server_seconds=None,
+    eval_seconds=None,
+    seconds=None,
+    varying=[],
+)
+
+
+def forecast(run: Run, device: torch.device) -> tuple[Prediction, PeakMemory]:
+    """What a run will cost on a device, and its memory from here on: nothing of the forecast is left.
+
+    What can't be told is None: that a method fails is told when it runs.
+    """
+    prediction, needed = UNKNOWN, None
+    try:
+        work = prospect(run)
+        found = calibration(run, work, device)
+        prediction = _prediction(run, work, found)
+        needed = memory_needed(work, found)
+    except Exception:  # anybody's code
+        with suppress(Exception):
+            prediction = UNKNOWN | {"client_flops": shape_flops(run)}
+    memory = PeakMemory(device)
+    if needed is not None and (base := memory.bytes) is not None:
+        prediction = prediction | {"peak_memory_bytes": base + needed}
+    return prediction, memory
+
+
+def errors(prediction: Prediction | None, measured: Mapping[str, Any]) -> Errors | None:
+    """(predicted - measured) / measured; None where either is missing or nothing was measured."""
+    if prediction is None:
+        return None
+
+    def error(name: str) -> float | None:
+        predicted, actual = prediction[name], measured.get(name)  # type: ignore[literal-required]
+        return None if predicted is None or not actual else (predicted - actual) / actual
+
+    return Errors(**{name: error(name) for name in Errors.__annotations__})  # type: ignore[typeddict-item]
+
+
+def prospect(run: Run) -> Workload:
+    """What is to be done in a run."""
+    task, config = run.problem.task(), run.spec.federation
+    return workload(run.method, task, config, Prospect(run.method, task, config, META))
+
+
+def shape_flops(run: Run) -> int:
+    """FLOPs of the clients in all rounds, from shapes alone. Raises what a method raises that looks at values."""
+    with META:
+        federation = Federation(run.method, run.problem.task(), run.spec.federation, META)
+        federation.engine = engine = Prospect(run.method, federation.task, run.spec.federation, META)
+        count = count_with(engine, lambda name: federation.client(federation.task.by_architecture[name]))
+        work = prospect(run)
+        return Flops.counting(count, [*work.shapes]).total(work, count)
+
+
+def _prediction(run: Run, work: Workload, found: Calibration) -> Prediction:
+    sizes = {"up": 0.0, "down": 0.0}
+    for turn in work.turns():
+        for direction in sizes:
+            sizes[direction] += sum(rule.size(turn) for rule in getattr(found, direction).values())
+    clients, server, evaluation = _client_seconds(work, found), _server_seconds(work, found), _eval_seconds(work, found)
+    turns = sum(work.turns_of.values())
+    elsewhere = turns * found.beside + len(work.shapes) * found.counting
+    elsewhere += len(work.participants) * found.server_counting
+    elsewhere += sum(found.visits[_architecture(work, k)].initial for k in work.turns_of)
+    return Prediction(
+        client_flops=found.flops.total(work, _counted_anew(run)),
+        bytes_up=round(sizes["up"]),
+        bytes_down=round(sizes["down"]),
+        peak_memory_bytes=None,
+        client_seconds=clients,
+        server_seconds=server,
+        eval_seconds=evaluation,
+        seconds=clients + server + evaluation + elsewhere,
+        varying=sorted({name for rules in (found.up, found.down) for name, rule in rules.items() if not rule.exact}),
+    )
+
+
+def _counted_anew(run: Run) -> Any:
+    """What counts shapes that are on no line, in a federation that is made when there is one."""
+    federations: list[Federation] = []
+
+    def count(shape: Shape) -> int:
+        if not federations:
+            federations.append(Federation(run.method, run.problem.task(), run.spec.federation, torch.device("cpu")))
+        (federation,) = federations
+        first = federation.task.by_architecture
+        return count_with(federation.engine, lambda name: federation.client(first[name]))(shape)
+
+    return count
+
+
+def _client_seconds(work: Workload, found: Calibration) -> float:
+    total = 0.0
+    for (architecture, phase, sizes), n in work.shapes.items():
+        if phase == STATISTICS:
+            total += n * found.statistics[architecture] * sizes[0]
+        else:
+            total += n * found.step[architecture, phase](sum(sizes))
+    return total + sum(n * found.messages[_architecture(work, k)] for k, n in work.turns_of.items())
+
+
+def _server_seconds(work: Workload, found: Calibration) -> float:
+    return sum(found.server(len(ids)) for ids in work.participants)
+
+
+def _eval_seconds(work: Workload, found: Calibration) -> float:
+    """Of clients that have changed on their own, and where something is downloaded of all again after that."""
+    again = bool(found.down)
+    total = 0.0
+    for changed, seen in work.evaluated:
+        for k, data in enumerate(work.task.clients):
+            times = (k in changed) + again
+            samples = times * len(data.test) + (k in changed) * len(data.validation)
+            visit = found.visits[_architecture(work, k)]
+            total += samples * visit.evaluation + times * visit.load
+            total += (k not in seen) * times * visit.initial
+    return total
+
+
+def memory_needed(work: Workload, found: Calibration) -> int | None:
+    """Bytes on top of what is there before the run: what the rehearsal took, and what more clients hold and send."""
+    if found.memory is None:
+        return None
+    held = sum(found.state[_architecture(work, k)] for k in work.turns_of)
+    rehearsed = sum(found.state[_architecture(work, k)] for k in range(found.clients))
+    inbox = max(sum(found.sent[_architecture(work, k)] for k in ids) for ids in work.participants)
+    received = sum(found.sent[_architecture(work, k)] for k in range(found.clients))
+    return max(0, found.memory + held - rehearsed + inbox - received)
+
+
+def _architecture(work: Workload, client: int) -> str:
+    return work.task.infos[client].architecture

@@ -1,0 +1,212 @@
+"""What the clients of a run will do: who takes part when, and in steps of which shapes. Nothing is computed for it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import pairwise
+from typing import NamedTuple
+
+from benchmark.config import FederationConfig
+from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine
+from benchmark.method import Method
+from benchmark.schedule import Schedule
+from benchmark.task import Task
+
+Sizes = tuple[int, ...]
+"""Samples of a step, one number for each stretch that its phase draws from; of statistics, one number."""
+STATISTICS = -1
+"""Stands where a phase's number does."""
+
+
+class Shape(NamedTuple):
+    """What one piece of work depends on: the architecture, the phase's number (or STATISTICS), and the samples."""
+
+    architecture: str
+    phase: int
+    sizes: Sizes
+
+
+class Turn(NamedTuple):
+    """What the size of a participant's messages can depend on, besides what was learned.
+
+    since: "first" in the first round, "stayed" after a round that it took part in, otherwise "back"
+    own, known, others, returning: rows of a table with one for each class that the client has; that a participant of an
+        earlier round had; that another client had among them; that the client has, where it was among them itself
+    """
+
+    architecture: str
+    since: str
+    own: int
+    known: int
+    others: int
+    returning: int
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """All that is known of a run's work from its schedule.
+
+    participants: of each round; steps: of one turn of each client, how many of each shape, its statistics among them
+    """
+
+    task: Task
+    config: FederationConfig
+    participants: Sequence[Sequence[int]]
+    steps: Sequence[Counter[Shape]]
+
+    @cached_property
+    def turns_of(self) -> Counter[int]:
+        """Client -> how many rounds it takes part in, at least one."""
+        return Counter(k for ids in self.participants for k in ids)
+
+    @cached_property
+    def shapes(self) -> Counter[Shape]:
+        """How much there is of each shape in all rounds."""
+        total: Counter[Shape] = Counter()
+        for k, turns in self.turns_of.items():
+            for shape, count in self.steps[k].items():
+                total[shape] += turns * count
+        return total
+
+    @property
+    def common_batch(self) -> int:
+        """The samples that most training steps see."""
+        seen: Counter[int] = Counter()
+        for shape, count in self.shapes.items():
+            if shape.phase != STATISTICS:
+                seen[max(shape.sizes)] += count
+        return seen.most_common(1)[0][0]
+
+    def turns(self) -> Iterator[Turn]:
+        """Every turn of every participant, round by round."""
+        return turns(self.task, self.participants)
+
+    @property
+    def evaluated(self) -> Iterator[tuple[set[int], set[int]]]:
+        """Of each evaluated round: (clients that are not as they were last evaluated, who has ever taken part)."""
+        changed, seen = {*range(self.config.clients)}, set[int]()
+        for t, ids in enumerate(self.participants, start=1):
+            changed.update(ids)
+            seen.update(ids)
+            if t % self.config.eval_every == 0 or t == len(self.participants):
+                yield changed, {*seen}
+                changed = set()
+
+
+def workload(method: Method, task: Task, config: FederationConfig, engine: EagerEngine) -> Workload:
+    """What is to be done, as this engine of the method would divide it."""
+    schedule = Schedule(task, config)
+    names = [info.architecture for info in task.infos]
+    steps = [
+        Counter(
+            Shape(names[k], number, tuple(map(len, batches)))
+            for number, phase in enumerate(method.phases())
+            for batches in engine._steps(phase, partial(schedule.epochs, k, 0))
+        )
+        + Counter(Shape(names[k], STATISTICS, (n,)) for n in _chunks(engine, len(task.clients[k].train)))
+        for k in range(task.num_clients)
+    ]
+    return Workload(task, config, [schedule.participants(t) for t in range(config.rounds)], steps)
+
+
+def _chunks(engine: EagerEngine, samples: int) -> list[int]:
+    if not engine._takes_statistics:
+        return []
+    full, rest = divmod(samples, EVALUATION_BATCH)
+    return [EVALUATION_BATCH] * full + [rest] * (rest > 0)
+
+
+def turns(task: Task, participants: Sequence[Sequence[int]]) -> Iterator[Turn]:
+    """Every turn of every participant, round by round."""
+    classes = [{*task.labels[data.train].tolist()} for data in task.clients]
+    owners, seen = Counter[int](), set[int]()
+    for t, (before, ids) in enumerate(pairwise([[], *participants])):
+        stayed = {*before}
+        for k in ids:
+            since = "stayed" if k in stayed else "back" if t else "first"
+            mine = classes[k] if k in seen else set[int]()
+            others = len(owners) - sum(owners[c] == 1 for c in mine)
+            yield Turn(task.infos[k].architecture, since, len(classes[k]), len(owners), others, len(mine))
+        owners.update(c for k in ids if k not in seen for c in classes[k])
+        seen.update(ids)
+
+
+class Line(NamedTuple):
+    """at_zero + slope x size."""
+
+    at_zero: float
+    slope: float
+
+    def __call__(self, size: float) -> float:
+        """Its value there."""
+        return self.at_zero + self.slope * size
+
+    @classmethod
+    def through(cls, points: Mapping[int, float]) -> "Line":
+        """The line through the smallest and the largest of the points, level where they would make it fall.
+
+        Through zero where there is but one.
+        """
+        (low, a), (high, b) = min(points.items()), max(points.items())
+        if low == high:
+            return cls(0, a / low)
+        slope = max(0.0, (b - a) / (high - low))
+        return cls(b - slope * high, slope)
+
+
+@dataclass
+class Flops:
+    """FLOPs of all shapes from those of a few.
+
+    What a step counts grows in a straight line with its samples unless a method compares samples with each other. So
+    three sizes are counted, and the others where those three do not lie on one line. count tells the FLOPs of a shape.
+    """
+
+    lines: dict[tuple[str, int], Line | None]
+    counted: dict[Shape, int]
+
+    @classmethod
+    def counting(cls, count: Callable[[Shape], int], shapes: Sequence[Shape]) -> "Flops":
+        """Learn the lines for architecture and phase of these shapes."""
+        flops = cls({}, {})
+        for architecture, phase, sizes in shapes:
+            if (architecture, phase) not in flops.lines:
+                flops.lines[architecture, phase] = (
+                    None if len(sizes) > 1 else _line(count, architecture, phase, sizes[0])
+                )
+        return flops
+
+    def of(self, shape: Shape, count: Callable[[Shape], int]) -> int:
+        """FLOPs of one piece of work of that shape."""
+        if line := self.lines.get(shape[:2]):
+            return int(line(shape.sizes[0]))
+        if shape not in self.counted:
+            self.counted[shape] = count(shape)
+        return self.counted[shape]
+
+    def total(self, work: Workload, count: Callable[[Shape], int]) -> int:
+        """FLOPs of the clients in all rounds."""
+        return sum(n * self.of(shape, count) for shape, n in work.shapes.items())
+
+
+def _line(count: Callable[[Shape], int], architecture: str, phase: int, size: int) -> Line | None:
+    """The line that three sizes lie on, or None."""
+    two, three, large = sorted({2, 3, max(size, 4)})
+    found = {n: count(Shape(architecture, phase, (n,))) for n in (two, three, large)}
+    slope = found[three] - found[two]
+    line = Line(found[two] - two * slope, slope)
+    return line if line(large) == found[large] else None
+
+
+def count_with(engine: EagerEngine, client: Callable) -> Callable[[Shape], int]:
+    """What tells the FLOPs of a shape: this engine does it once. client: architecture -> Client, loaded."""
+
+    def count(shape: Shape) -> int:
+        loaded = client(shape.architecture)
+        if shape.phase != STATISTICS:
+            return engine._step_flops(loaded, shape.phase, engine.method.phases()[shape.phase], *shape.sizes)
+        samples = engine.task.clients[loaded.info.id].train[:1].expand(*shape.sizes)
+        return engine._statistics_flops(loaded, samples)
+
+    return count
