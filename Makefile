@@ -7,7 +7,7 @@ TIME ?= 25
 TIMINGS := pytest tests/perf/timings --import-mode=importlib -o addopts= --benchmark-disable-gc --benchmark-json
 NEW := .benchmarks
 
-.PHONY: demo test lint perf perf-timings perf-limits perf-baseline clean
+.PHONY: demo test lint perf perf-timings perf-limits perf-gpu perf-baseline clean
 
 demo: .venv/.run
 	$(BIN)/python -m benchmark run
@@ -30,6 +30,9 @@ perf-timings: .venv/.test          # has anything become slower than tests/perf/
 
 perf-limits: .venv/.test           # does this machine see what docs/performance.md promises?
 	$(BIN)/python -m pytest tests/perf/limits --import-mode=importlib -o addopts= -s
+
+perf-gpu: .venv/.test              # what a GPU makes of the engines, and of several runs at once
+	$(BIN)/python -m pytest tests/perf/gpu --import-mode=importlib -o addopts= -s
 
 perf-baseline: .venv/.test         # three runs: a new baseline, a point of the history, the curves
 	@mkdir -p $(NEW)

@@ -21,6 +21,7 @@ import torch
 
 from benchmark import registry
 from benchmark.config import FederationConfig
+from benchmark.engine.eager import EagerEngine
 from benchmark.federation import Federation
 from benchmark.task import ClientData, Task
 
@@ -28,7 +29,15 @@ NEVER = 10**6
 """More rounds than any benchmark takes."""
 
 
-def make_federation(method: str, clients: int, train: int, test: int, **config: Any) -> Federation:
+def make_federation(
+    method: str,
+    clients: int,
+    train: int,
+    test: int,
+    device: str = "cpu",
+    engine: type[EagerEngine] = EagerEngine,
+    **config: Any,
+) -> Federation:
     """Clients of cnn5 with so many random images of 32 x 32 each, in which nothing has happened yet."""
     rng = np.random.default_rng(0)
     owned = torch.arange(clients * (train + test)).split(train + test)
@@ -44,7 +53,8 @@ def make_federation(method: str, clients: int, train: int, test: int, **config: 
         seed=0,
     )
     settings = {"clients": clients, "rounds": NEVER, "eval_every": NEVER, "batch_size": 64} | config
-    return Federation(registry.method(method)[0], task, FederationConfig(**settings), torch.device("cpu"))
+    chosen, _ = registry.method(method)
+    return Federation(chosen, task, FederationConfig(**settings), torch.device(device), engine=engine)
 
 
 @pytest.fixture(name="make_federation", scope="session")

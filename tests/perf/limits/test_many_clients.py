@@ -4,7 +4,6 @@
 Turns of two federations alternate, for machines drift; what counts is the median over turns of their ratio.
 """
 
-import os
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -28,12 +27,7 @@ MOST_MEMORY = 3 * 2**30
 EVALUATION = 0.2
 
 
-@pytest.fixture(scope="module", autouse=True)
-def all_cores():
-    """The suite's conftest asks for one thread."""
-    torch.set_num_threads(os.cpu_count() or 1)
-    yield
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("all_cores")
 
 
 @pytest.fixture(scope="module")
