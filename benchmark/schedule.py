@@ -36,8 +36,13 @@ class Schedule:
         samples = _stretch(self.task.clients[client].train, *stretch)
         while True:
             order = rng.permutation(len(samples)) if len(samples) > 1 else np.zeros(2, dtype=int)
-            shuffled = samples[torch.from_numpy(order).to(samples.device)]
+            shuffled = samples[_sent(torch.from_numpy(order), samples.device)]
             yield shuffled.split(batch_sizes(len(order), self.config.batch_size))
+
+
+def _sent(order: Tensor, device: torch.device) -> Tensor:
+    """The order on the device; to a GPU it goes from pinned memory, so that nobody waits for what the GPU has to do."""
+    return order.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else order.to(device)
 
 
 def _stretch(samples: Tensor, start: float, stop: float) -> Tensor:

@@ -1,7 +1,8 @@
 """What clients hold between rounds: those used last in memory, within a limit, and all of them in files.
 
 Without a folder everything stays in memory. With one, a state is written while training goes on, as soon as a client
-has it; the files are those that a checkpoint names, so what does not fit into memory costs no file more.
+has it; the files are those that a checkpoint names, so what does not fit into memory costs no file more. A GPU's states
+are written at the end of the round, for reading them earlier would have training wait.
 """
 
 import zlib
@@ -53,6 +54,7 @@ class ClientStates(Mapping[int, State]):
         self._held: OrderedDict[int, State] = OrderedDict()  # the least recently used first
         self._initial: dict[int, State] = {}
         self._bytes = 0
+        self._due: set[int] = set()  # to be written, and in memory until then
         self._stored: dict[int, Stored] = {}
         self._writes: OrderedDict[int, Future[Stored]] = OrderedDict()
         self._outdated: list[Path] = []
@@ -93,8 +95,10 @@ class ClientStates(Mapping[int, State]):
             self._outdated.append(self._path(client))
         self._versions[client] = self._versions.get(client, 0) + 1
         if self._folder:
-            self._write(client, state)
+            self._due.add(client)
         self._hold(client, state)
+        if self._device.type != "cuda":
+            self._write_due()
 
     def initial(self, client: int, make: Callable[[], State]) -> State:
         """The state of a client that has not taken part: made, and kept as long as nothing else wants the memory."""
@@ -111,12 +115,13 @@ class ClientStates(Mapping[int, State]):
         if self._folder == folder:
             return
         self._folder, self._stored = folder, {}
-        for client, state in self._held.items():
-            self._write(client, state)
+        self._due.update(self._held)
+        self._write_due()
         self._shrink()
 
     def stored(self) -> Mapping[int, Stored]:
         """Every client's file, once all are on the disk. Raises StorageError."""
+        self._write_due()
         while self._writes:
             self._finish(next(iter(self._writes)))
         return {client: self._stored[client] for client in self._versions}
@@ -146,6 +151,8 @@ class ClientStates(Mapping[int, State]):
             self._forget_initial(next(reversed(self._initial)))
         while self._bytes > self._limit and self._folder and len(self._held) > 1:
             client = next(iter(self._held))
+            if client in self._due:
+                self._write(client)
             if client in self._writes:
                 self._finish(client)
             self._bytes -= nbytes(self._held.pop(client))
@@ -154,10 +161,15 @@ class ClientStates(Mapping[int, State]):
         if state := self._initial.pop(client, None):
             self._bytes -= nbytes(state)
 
-    def _write(self, client: int, state: State) -> None:
+    def _write_due(self) -> None:
+        for client in sorted(self._due):
+            self._write(client)
+
+    def _write(self, client: int) -> None:
+        self._due.remove(client)
         while len(self._writes) >= UNWRITTEN:
             self._finish(next(iter(self._writes)))
-        layout, tensors = taken_apart(state)  # here: a GPU's tensors are read by one thread alone
+        layout, tensors = taken_apart(self._held[client])  # here: a GPU's tensors are read by one thread alone
         path, version = self._path(client), self._versions[client]
         self._writes[client] = self._writer.submit(lambda: Stored(version, write(path, tensors), layout))
 

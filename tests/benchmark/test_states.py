@@ -141,3 +141,17 @@ def test_the_limit_follows_what_is_available(monkeypatch):
     assert states.default_limit(CPU) == states.MOST_BYTES
     monkeypatch.undo()
     assert 0 < states.default_limit(CPU) <= states.MOST_BYTES
+
+
+def test_states_of_a_gpu_are_written_when_the_round_is_over_or_memory_runs_out(tmp_path):
+    """None waits for the GPU between participants; what must leave its memory has been written before."""
+    states = ClientStates(torch.device("cuda"), limit=1000)  # two of them; the tensors of this test are on the CPU
+    states.keep(tmp_path)
+    for client in range(2):
+        states[client] = {"value": torch.full((125,), float(client))}
+    states._writer.submit(int).result()
+    assert not list(tmp_path.iterdir())
+    states[2] = {"value": torch.full((125,), 2.0)}
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.client-0.1.safetensors"]
+    assert len(states.stored()) == len(list(tmp_path.iterdir())) == 3
+    states.close()
