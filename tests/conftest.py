@@ -208,7 +208,7 @@ def _store() -> Callable[..., RunFolder]:
 
 
 TIMES = {"seconds", "client_seconds", "server_seconds", "eval_seconds", "started", "finished"}
-PLACES = {"environment", "resumed", "command", "peak_memory_bytes", "files", "digest"}
+PLACES = {"environment", "resumed", "command", "peak_memory_bytes", "files", "digest", "prediction", "prediction_error"}
 
 
 def timeless(value: object) -> object:

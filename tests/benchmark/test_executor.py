@@ -136,9 +136,9 @@ def test_longest_first_by_what_a_round_costs(spawned, monkeypatch):
         costs[run.spec.method.label] = json.loads((run.folder.path / "run.json").read_text())["summary"]["client_flops"]
     assert flops_or_infinite(standalone) == costs["standalone"]
     assert flops_or_infinite(fedproto) == costs["fedproto"]
-    assert [*longest_first(runs)] == [fedmoe, doomed, fedproto, standalone]
+    assert [*longest_first(runs)] == [fedmoe, fedproto, doomed, standalone]
     longer = plan(asked(rounds="9", methods="standalone"))
-    assert longest_first([*runs, *longer]) == [*longer, fedmoe, doomed, fedproto, standalone]
+    assert longest_first([*runs, *longer]) == [*longer, fedmoe, fedproto, doomed, standalone]
 
 
 def test_what_can_t_be_predicted_goes_first(spawned, monkeypatch):
