@@ -28,7 +28,7 @@ perf-timings: .venv/.test          # has anything become slower than tests/perf/
 	$(BIN)/python -m $(TIMINGS) $(NEW)/perf.json
 	$(BIN)/python -m benchmark compare tests/perf/baseline.json $(NEW)/perf.json --time $(TIME)
 
-perf-limits: .venv/.test           # does this machine see what docs/performance.md promises?
+perf-limits: .venv/.test           # does it reach the limits of docs/performance.md on this machine?
 	$(BIN)/python -m pytest tests/perf/limits --import-mode=importlib -o addopts= -s
 
 perf-gpu: .venv/.test              # what a GPU makes of the engines, and of several runs at once
