@@ -81,6 +81,7 @@ class Federation:
             k = client.info.id
             turns[k], self.states[k] = trained, engine.state(client)
             self._own_scores.pop(k, None)
+            engine.recall.forget(k)
             with trained.watch.measure("messages"):
                 message = method.upload(client, trained.statistics)
             channel.up(k, message)
@@ -165,14 +166,20 @@ class Federation:
             self._own_scores[k] = self._scored(self.engine.load(k, state))
         if not message:
             return {**self._own_scores[k], "post_download": self._own_scores[k]["post_local"]}
-        client = self.engine.load(k, self.method.receive(state, message, info))
-        test = self.task.clients[k].test
-        return {**self._own_scores[k], "post_download": (self.engine.evaluate(client, test), len(test))}
+        received = self.method.receive(state, message, info)
+        client, test = self.engine.load(k, received), self.task.clients[k].test
+        unchanged = [name for name in client.parts if received[name] is state[name]]
+        counts = self.engine.evaluate(client, test, "test", unchanged)
+        return {**self._own_scores[k], "post_download": (counts, len(test))}
 
     def _scored(self, client: Client) -> Scores:
+        """A client's scores with the weights that it has trained."""
         data = self.task.clients[client.info.id]
-        samples = {"post_local": data.test} | ({"validation": data.validation} if len(data.validation) else {})
-        return {moment: (self.engine.evaluate(client, indices), len(indices)) for moment, indices in samples.items()}
+        scores = {"post_local": (self.engine.evaluate(client, data.test, "test", client.parts), len(data.test))}
+        if len(data.validation):
+            counts = self.engine.evaluate(client, data.validation, "validation", client.parts)
+            scores["validation"] = (counts, len(data.validation))
+        return scores
 
 
 def _losses(turns: Mapping[int, Trained]) -> dict[int, float]:

@@ -40,6 +40,7 @@ LAYERS = [  # each may import those before it, never one after it
     "augment",
     "environment",
     "engine.anybody",
+    "engine.recall",
     "engine.eager",
     "engine.graphs",
     "engine.stacked",

@@ -6,7 +6,7 @@ leaks from one client, or one round, into another.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, islice
@@ -20,6 +20,7 @@ from benchmark.channel import State, copied
 from benchmark.client import Client
 from benchmark.config import FederationConfig
 from benchmark.cost import FlopCounter, Stopwatch, keep_freed_memory
+from benchmark.engine.recall import Recall
 from benchmark.method import Batch, Inspection, Method, Phase, Stretch, initial_parts, weights
 from benchmark.progress import Progress
 from benchmark.seeds import torch_seeded
@@ -67,6 +68,7 @@ class EagerEngine:
         self._resident: dict[str, dict[str, nn.Module]] = {}
         self._flops: dict[tuple, int] = {}
         self.progress = Progress(1, config.rounds)
+        self.recall = Recall()
         self._takes_statistics = type(method).statistics is not Method.statistics
         self.fell_back: str | None = None
         """Why an engine that builds on this one did as this one does, somewhere."""
@@ -126,16 +128,21 @@ class EagerEngine:
         """Within the block torch draws what this client draws in training in this round."""
         return torch_seeded("training", seed=self.task.seed, client=client, round=self.progress.round - 1)
 
-    def evaluate(self, client: Client, indices: Tensor) -> dict[str, int]:
-        """Correct predictions on these samples, for each of the method's predictors."""
+    def evaluate(self, client: Client, indices: Tensor, place: str, unchanged: Collection[str]) -> dict[str, int]:
+        """Correct predictions on these samples, for each of the method's predictors.
+
+        place: which of the client's samples these are; unchanged: its parts that are as they were when it last trained
+        """
         predictors = self.method.predictors()
         correct = {name: torch.zeros((), dtype=torch.int64, device=self.device) for name in predictors}
         with exact(), frozen(client):
-            for chunk in indices.split(EVALUATION_BATCH):
+            for number, chunk in enumerate(indices.split(EVALUATION_BATCH)):
                 batch = Batch(*self.task.batch(chunk))
-                for name, predictor in predictors.items():
-                    best, label = predictor(client, batch.x).max(1)
-                    correct[name] += ((label == batch.y) & (best > -torch.inf)).sum()
+                parts = {name: client.parts[name] for name in unchanged}
+                with self.recall.asked(client.info.id, (place, number), batch.x, parts):
+                    for name, predictor in predictors.items():
+                        best, label = predictor(client, batch.x).max(1)
+                        correct[name] += ((label == batch.y) & (best > -torch.inf)).sum()
         return {name: int(count) for name, count in correct.items()}
 
     def inspect(self, client: Client, indices: Tensor) -> Inspection:

@@ -205,7 +205,7 @@ def _visit(federation: Federation, k: int) -> Visit:
     with watch.measure("load"):
         client = federation.client(k)
     with watch.measure("evaluation"):
-        engine.evaluate(client, test)
+        engine.evaluate(client, test, "test", ())
     with watch.measure("initial"):
         engine.initial_state(k)
     return Visit(watch.seconds["load"], watch.seconds["evaluation"] / len(test), watch.seconds["initial"])

@@ -145,7 +145,7 @@ def test_the_headline_is_with_the_locally_trained_small_network(make_task, feder
     for moment, small in (("post_local", {}), ("post_download", federation.server)):
         for k, data in enumerate(task.clients):
             own = federation.engine.load(k, federation.states[k] | small)
-            assert federation.engine.evaluate(own, data.test)["header"] == records[-1][moment]["correct"][k]
+            assert federation.engine.evaluate(own, data.test, "test", ())["header"] == records[-1][moment]["correct"][k]
 
 
 def test_only_the_small_network_travels_with_its_header(make_task, federate):
