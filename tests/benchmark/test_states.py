@@ -120,7 +120,8 @@ def test_what_clients_hold_shares_no_memory(make_task, federate):
             continue
         federation, _ = federate(method, task, participation=0.5)
         holders = [federation.server, *federation.states.values()]
-        holders += [{n: dict(p.state_dict()) for n, p in parts.items()} for parts in federation.engine._resident.values()]
+        resident = federation.engine._resident.values()
+        holders += [{n: dict(p.state_dict()) for n, p in parts.items()} for parts in resident]
         places = [{t.data_ptr() for _, t in tensors_of(holder) if t.numel()} for holder in holders]
         assert sum(map(len, places)) == len(set().union(*places))
 
