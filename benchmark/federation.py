@@ -158,19 +158,28 @@ class Federation:
 
     def _scores(self, k: int) -> Scores:
         """A client's scores as it is (post_local, and validation where it has such samples) and after a download."""
-        info = self._info(k, self.engine.progress.round + 1)
-        message = self.method.download(self.server, info)
-        if message or k not in self._own_scores:
-            state = self.state(k)
+        state = None
         if k not in self._own_scores:
+            state = self.state(k)
             self._own_scores[k] = self._scored(self.engine.load(k, state))
-        if not message:
-            return {**self._own_scores[k], "post_download": self._own_scores[k]["post_local"]}
+        own, test = self._own_scores[k], self.task.clients[k].test
+        if (downloaded := self.after_download(k, state)) is None:
+            return {**own, "post_download": own["post_local"]}
+        client, unchanged = downloaded
+        return {**own, "post_download": (self.engine.evaluate(client, test, "test", unchanged), len(test))}
+
+    def after_download(self, k: int, state: State | None = None) -> tuple[Client, list[str]] | None:
+        """A client as it will be after the next download, and which of its parts that leaves alone; None: all of it.
+
+        state: its state now, where that is at hand
+        """
+        info = self._info(k, self.engine.progress.round + 1)
+        if not (message := self.method.download(self.server, info)):
+            return None
+        state = self.state(k) if state is None else state
         received = self.method.receive(state, message, info)
-        client, test = self.engine.load(k, received), self.task.clients[k].test
-        unchanged = [name for name in client.parts if received[name] is state[name]]
-        counts = self.engine.evaluate(client, test, "test", unchanged)
-        return {**self._own_scores[k], "post_download": (counts, len(test))}
+        client = self.engine.load(k, received)
+        return client, [name for name in client.parts if received[name] is state[name]]
 
     def _scored(self, client: Client) -> Scores:
         """A client's scores with the weights that it has trained."""

@@ -186,10 +186,11 @@ class Rehearsed(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """Seconds of a client: to load its state, to evaluate a sample, to make its initial state."""
+    """Seconds of a client: to load its state, to evaluate a sample, the same after a download, to make its first state."""
 
     load: float
     evaluation: float
+    again: float
     initial: float
 
 
@@ -204,11 +205,17 @@ def _visit(federation: Federation, k: int) -> Visit:
     test, engine, watch = federation.task.clients[k].test, federation.engine, Stopwatch(federation.device)
     with watch.measure("load"):
         client = federation.client(k)
+    engine.recall.forget(k)
     with watch.measure("evaluation"):
-        engine.evaluate(client, test, "test", ())
+        engine.evaluate(client, test, "test", client.parts)
+    if downloaded := federation.after_download(k):
+        client, unchanged = downloaded
+        with watch.measure("again"):
+            engine.evaluate(client, test, "test", unchanged)
     with watch.measure("initial"):
         engine.initial_state(k)
-    return Visit(watch.seconds["load"], watch.seconds["evaluation"] / len(test), watch.seconds["initial"])
+    taken = watch.seconds
+    return Visit(taken["load"], taken["evaluation"] / len(test), taken["again"] / len(test), taken["initial"])
 
 
 def _read(

@@ -134,9 +134,9 @@ def _eval_seconds(work: Workload, found: Calibration) -> float:
     for changed, seen in work.evaluated:
         for k, data in enumerate(work.task.clients):
             times = (k in changed) + again
-            samples = times * len(data.test) + (k in changed) * len(data.validation)
             visit = found.visits[_architecture(work, k)]
-            total += samples * visit.evaluation + times * visit.load
+            total += (k in changed) * (len(data.test) + len(data.validation)) * visit.evaluation
+            total += again * len(data.test) * visit.again + times * visit.load
             total += (k not in seen) * times * visit.initial
     return total
 

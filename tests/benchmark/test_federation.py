@@ -91,7 +91,9 @@ def test_clients_that_have_not_changed_are_not_evaluated_again(make_task, federa
     """Four clients, one in each round: all are evaluated at first, later who took part; and all after a download."""
     counted = []
     original = EagerEngine.evaluate
-    monkeypatch.setattr(EagerEngine, "evaluate", lambda self, c, i: counted.append(c.info.id) or original(self, c, i))
+    monkeypatch.setattr(
+        EagerEngine, "evaluate", lambda self, c, *of: counted.append(c.info.id) or original(self, c, *of)
+    )
     federate(registry.method("standalone")[0], make_task((6,) * 4), participation=0.1, rounds=3)
     assert len(counted) == 4 + 1 + 1
     counted.clear()
