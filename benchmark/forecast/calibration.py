@@ -186,7 +186,7 @@ class Rehearsed(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """Seconds of a client: to load its state, to evaluate a sample, the same after a download, to make its first state."""
+    """Seconds of a client: to load its state, to evaluate a sample, again after a download, to make its first state."""
 
     load: float
     evaluation: float
