@@ -29,7 +29,7 @@ class SwitchNorm2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise a batch of images."""
-        x = x.contiguous()  # channels last, means of images meet pixels in threes, which takes twice the time
+        x = x.contiguous()  # channels last, the few channels of a pixel are a loop of their own: twice the time
         var_in, mean_in = torch.var_mean(x, dim=(2, 3), keepdim=True, correction=0)  # [B, c, 1, 1]
         square_in = var_in + mean_in.square()
         mean_ln = mean_in.mean(1, keepdim=True)  # [B, 1, 1, 1]

@@ -34,7 +34,7 @@ def test_a_method_computes_as_fast_as_standalone(method, rates):
 
 @pytest.mark.parametrize("method", ["standalone", *METHODS])
 def test_evaluation_costs_little(method, make_federation, all_cores):
-    """All of a hundred clients every five rounds, a tenth takes part: CIFAR-10 among a hundred, once all have been seen."""
+    """All of a hundred clients every five rounds, a tenth taking part in a round, CIFAR-10 divided among them."""
     federation = make_federation(method, clients=100, train=480, test=120, participation=0.1, eval_every=5)
     records = [federation.round(t) for t in range(20)][5:]  # first, a hundred clients are made and evaluated
     share = sum(r["eval_seconds"] for r in records) / sum(r["client_seconds"] for r in records)
