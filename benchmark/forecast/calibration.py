@@ -30,6 +30,8 @@ from benchmark.schedule import Schedule
 from benchmark.seeds import torch_seeded
 from benchmark.task import ClientData, Task
 
+BATCHES = 2
+"""Full batches that a client of the rehearsal has: as in a run, one of them need not show all of its classes."""
 LONG_ENOUGH = 0.01
 """Seconds that steps are repeated for, to be timed together; a single step may take longer."""
 MOST = 20
@@ -146,7 +148,7 @@ class Script(Schedule):
 
 
 def sample(work: Workload, config: FederationConfig, test: int) -> Task:
-    """The first clients with a full batch, a remainder and so many tests, of one to three classes in turn."""
+    """The first clients with a few full batches, a remainder and so many tests, of one to three classes in turn."""
     task = work.task
     pool = torch.cat([data.train for data in task.clients])
     by_class = [pool[task.labels[pool] == c] for c in task.labels[pool].unique()]
@@ -155,7 +157,7 @@ def sample(work: Workload, config: FederationConfig, test: int) -> Task:
         mine = [by_class[(k + i) % len(by_class)] for i in range(1 + k % max(1, min(3, len(by_class) - 1)))]
         return torch.stack([mine[i % len(mine)][i // len(mine) % len(mine[i % len(mine)])] for i in range(n)])
 
-    train = config.batch_size + 2
+    train = BATCHES * config.batch_size + 2
     few = tuple(ClientData(of(k, train), pool[:0], of(k, test)) for k in range(config.clients))
     return replace(task, clients=few)
 
