@@ -4,7 +4,15 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+)
 
 from benchmark.errors import RequestError
 from benchmark.fields import Rate, Weight
@@ -46,6 +54,12 @@ class FederationConfig(BaseModel):
         Field(description="bf16: training steps under autocast; weights, messages and evaluation stay in fp32."),
     ] = "fp32"
 
+    @model_serializer(mode="wrap")
+    def _as_before_there_was_a_choice(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Full precision goes without saying: earlier results keep their keys."""
+        content: dict[str, Any] = serialise(self)
+        return {name: value for name, value in content.items() if (name, value) != ("precision", "fp32")}
+
     @property
     def participants(self) -> int:
         """Clients per round: participation x clients, rounded, at least one."""
@@ -82,8 +96,6 @@ class RunSpec(BaseModel):
     def key(self) -> str:
         """Hash of what determines the numbers: not of device, paths, or the label."""
         content = self.model_dump(mode="json", exclude={"method": {"label"}}, exclude_none=True)
-        if self.federation.precision == "fp32":
-            del content["federation"]["precision"]  # as before there was a choice: earlier results keep their keys
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from benchmark import arguments, runner
 from benchmark.cli import main
+from benchmark.config import FederationConfig, RunSpec
 
 QUICK = ["--methods", "standalone,fedmoe", "--rounds", "2", "--clients", "4", "--partition", "iid", "--batch-size", "8"]
 
@@ -418,3 +419,16 @@ def test_a_data_folder_that_can_t_be_written(here, capsys):
     (here / "data").write_text("a file")
     assert main(["run"]) == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_full_precision_goes_without_saying_and_bf16_is_another_run():
+    """Results from before there was a choice keep their keys."""
+
+    def spec(**precision):
+        method = {"name": "fml", "label": "fml", "hyperparameters": {}}
+        given = {"dataset": "d", "data_hash": "h", "method": method, "partition": "iid", "models": "cnn5", "seed": 0}
+        return RunSpec(**given, federation=FederationConfig(**precision))
+
+    assert "precision" not in spec().model_dump()["federation"]
+    assert spec(precision="bf16").model_dump()["federation"]["precision"] == "bf16"
+    assert spec(precision="fp32").key == spec().key != spec(precision="bf16").key

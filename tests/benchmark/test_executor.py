@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import torch
 from rich.console import Console
 
 from benchmark.arguments import request_of
@@ -256,7 +257,7 @@ def test_wrong_requests(here, capsys, words, message):
 
 
 def test_workers_get_devices_in_turn_and_an_equal_share_of_the_cores(here, monkeypatch):
-    monkeypatch.setattr("benchmark.plan.find_device", lambda name: name)  # two that are not there
+    monkeypatch.setattr("benchmark.plan.find_device", torch.device)  # two that are not there
     monkeypatch.setattr(local, "cores", lambda: 8)
     request = asked(device="cuda:0,cuda:1", jobs=3, threads=None)
     assert len(plan(request)) == 4

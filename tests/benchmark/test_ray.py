@@ -38,7 +38,7 @@ class Doomed(Method):
 
     def download(self, server, client):
         deadly = Path(self.ends)
-        while client.progress.round == 3 and deadly.exists():
+        while client.progress == (3, 3) and deadly.exists():  # in a rehearsal there are more rounds
             import ray
             if self.ends == "process" or ray.get_runtime_context().get_node_id() == deadly.read_text():
                 deadly.unlink()
