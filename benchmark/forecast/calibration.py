@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from math import ceil
 from statistics import mean
 from typing import Any, NamedTuple
 
@@ -18,7 +19,6 @@ from torch import Tensor
 
 from benchmark.channel import Inbox, State, copied, nbytes
 from benchmark.client import Client
-from benchmark.config import FederationConfig
 from benchmark.cost import PeakMemory, Stopwatch
 from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine, Indices
 from benchmark.federation import Federation, Record
@@ -36,6 +36,9 @@ LONG_ENOUGH = 0.01
 """Seconds that steps are repeated for, to be timed together; a single step may take longer."""
 MOST = 20
 """Times that they are repeated at most."""
+SHORTEST = 0.1
+"""The smallest share of the training samples that has a full batch in the rehearsal; all of them are two more than a
+batch, so that steps of two sizes are timed."""
 ROUNDS = 4
 SOLO = 2
 """The round that client 0 does alone, so that the others miss one; the rounds before and after it are timed."""
@@ -147,8 +150,8 @@ class Script(Schedule):
         return [0] if round_ == SOLO else [*range(self.task.num_clients)]
 
 
-def sample(work: Workload, config: FederationConfig, test: int) -> Task:
-    """The first clients with a few full batches, a remainder and so many tests, of one to three classes in turn."""
+def sample(work: Workload, clients: int, train: int, test: int) -> Task:
+    """The first clients with so many samples for training and tests, of one to three classes in turn."""
     task = work.task
     pool = torch.cat([data.train for data in task.clients])
     by_class = [pool[task.labels[pool] == c] for c in task.labels[pool].unique()]
@@ -157,15 +160,16 @@ def sample(work: Workload, config: FederationConfig, test: int) -> Task:
         mine = [by_class[(k + i) % len(by_class)] for i in range(1 + k % max(1, min(3, len(by_class) - 1)))]
         return torch.stack([mine[i % len(mine)][i // len(mine) % len(mine[i % len(mine)])] for i in range(n)])
 
-    train = BATCHES * config.batch_size + 2
-    few = tuple(ClientData(of(k, train), pool[:0], of(k, test)) for k in range(config.clients))
+    few = tuple(ClientData(of(k, train), pool[:0], of(k, test)) for k in range(clients))
     return replace(task, clients=few)
 
 
 def _rehearsed(run: Run, work: Workload, device: torch.device, test: int) -> tuple[Calibration, int | None]:
     """What a rehearsal gave, and the memory that was in use at its peak."""
     config, memory = run.spec.federation, PeakMemory(device)
-    federation = ShortFederation(run.method, sample(work, config, test), config, device)
+    stretches = [stop - start for phase in run.method.phases() for start, stop in phase.samples]
+    train = ceil(config.batch_size / max(SHORTEST, min(stretches))) + 2
+    federation = ShortFederation(run.method, sample(work, config.clients, train, test), config, device)
     federation.schedule = Script(federation.task, config)
     engine = federation.engine = TimedEngine(run.method, federation.task, config, device)
     rounds = [_round(federation, t) for t in range(ROUNDS)]
