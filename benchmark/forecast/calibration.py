@@ -30,8 +30,6 @@ from benchmark.schedule import Schedule
 from benchmark.seeds import torch_seeded
 from benchmark.task import ClientData, Task
 
-BATCHES = 2
-"""Full batches that a client of the rehearsal has: as in a run, one of them need not show all of its classes."""
 LONG_ENOUGH = 0.01
 """Seconds that steps are repeated for, to be timed together; a single step may take longer."""
 MOST = 20
