@@ -26,7 +26,7 @@ from benchmark.inspection import condensed, representations
 from benchmark.method import Method
 from benchmark.plan import Request, Run, now, seconds_between
 from benchmark.record import RunFolder, accuracies, summarise
-from benchmark.schema import ENDED, FINAL, Prediction
+from benchmark.schema import ENDED, FINAL
 
 LONGEST_REASON = 500
 PATIENCE = 1.0
@@ -104,8 +104,8 @@ def execute(run: Run, request: Request, shown: Shown) -> Outcome:
     device = find_device(request.device)
     checkpoint, cleanup = Checkpoint(run.folder.path), ExitStack()
     interrupted, speed = _interrupted(run, request, checkpoint), _speed(device)
-    prediction, memory = (None, PeakMemory(device)) if interrupted else forecast(run, device)
-    facts, rounds, peak = _facts(run, request, device, speed, prediction), list[Mapping[str, Any]](), 0
+    facts, rounds, peak = _facts(run, request, device, speed), list[Mapping[str, Any]](), 0
+    memory = PeakMemory(device)
     ended: dict[str, Any] = {"status": "done", "reason": None, "traceback": None, "weights_hash": None}
     try:
         task, config = run.problem.task(), run.spec.federation
@@ -126,6 +126,10 @@ def execute(run: Run, request: Request, shown: Shown) -> Outcome:
             checkpoint.save(federation, record, peak)
             scores = accuracies([record])
             shown.round(record["round"], float(scores.mean()) if len(scores) else None)
+            if record["round"] == 1:  # not before: a rehearsal takes as long as all else that comes before a round
+                prediction, memory = forecast(run, device, federation.states.bytes)
+                facts = {**facts, "prediction": prediction}
+                run.folder.write(facts)
         ended["weights_hash"] = fingerprint(federation)
         if federation.engine.fell_back:
             ended["environment"] = facts["environment"] | {"engine_fell_back": federation.engine.fell_back}
@@ -160,7 +164,7 @@ def record_death(run: Run, request: Request, reason: str) -> Outcome | None:
                 return Outcome(run.spec, run.folder.path, "failed", reason, None)
             rounds = run.folder.go_on(facts)
         except RequestError:  # it died before it had stored anything, or left what can't be read
-            facts, rounds = _facts(run, request, device, speed=None, prediction=None), []
+            facts, rounds = _facts(run, request, device, speed=None), []
             run.folder.start(facts)
         manifest = Checkpoint(run.folder.path).manifest()
         peak = (manifest["peak_memory_bytes"] if manifest else None) or 0
@@ -243,9 +247,7 @@ def _begin(
     return facts, [], None
 
 
-def _facts(
-    run: Run, request: Request, device: torch.device, speed: float | None, prediction: Prediction | None
-) -> dict[str, Any]:
+def _facts(run: Run, request: Request, device: torch.device, speed: float | None) -> dict[str, Any]:
     """run.json of a run that begins now, on a device of this speed in FLOPs per second."""
     problem = run.problem
     return {
@@ -271,7 +273,7 @@ def _facts(
         "finished": None,
         "summary": None,
         "weights_hash": None,
-        "prediction": prediction,
+        "prediction": None,
         "prediction_error": None,
         "files": {},
     }

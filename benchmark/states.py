@@ -110,6 +110,11 @@ class ClientStates(Mapping[int, State]):
             self._bytes += nbytes(state)
         return self._initial[client]
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of the states that are in memory."""
+        return self._bytes
+
     def keep(self, folder: Path) -> None:
         """From now on states are written to this folder; those that are in memory alone are written now."""
         if self._folder == folder:

@@ -28,10 +28,11 @@ UNKNOWN = Prediction(
 )
 
 
-def forecast(run: Run, device: torch.device) -> tuple[Prediction, PeakMemory]:
+def forecast(run: Run, device: torch.device, held: int = 0) -> tuple[Prediction, PeakMemory]:
     """What a run will cost on a device, and its memory from here on: nothing of the forecast is left.
 
-    What can't be told is None: that a method fails is told when it runs.
+    held: bytes of states that the run has in memory already. What can't be told is None: that a method fails is told
+    when it runs.
     """
     prediction, needed = UNKNOWN, None
     try:
@@ -44,7 +45,7 @@ def forecast(run: Run, device: torch.device) -> tuple[Prediction, PeakMemory]:
             prediction = UNKNOWN | {"client_flops": shape_flops(run)}
     memory = PeakMemory(device)
     if needed is not None and (base := memory.bytes) is not None:
-        prediction = prediction | {"peak_memory_bytes": base + needed}
+        prediction = prediction | {"peak_memory_bytes": base - held + needed}
     return prediction, memory
 
 

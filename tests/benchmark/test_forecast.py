@@ -281,7 +281,7 @@ def test_what_goes_on_keeps_the_prediction_of_its_start(here, monkeypatch, capsy
 
     made = UNKNOWN | {"bytes_up": 12}
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "forecast", lambda run, device: (made, PeakMemory(device)))
+        patch.setattr(runner, "forecast", lambda run, device, held: (made, PeakMemory(device)))
         patch.setattr(Federation, "run", stopped)
         assert main([*WORDS, "--no-report"]) == 130
     capsys.readouterr()

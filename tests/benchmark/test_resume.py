@@ -45,7 +45,7 @@ def never_interrupted(tmp_path_factory, write_data, contents):
 @pytest.fixture
 def here(tmp_path, monkeypatch, write_data):
     monkeypatch.setattr(runner, "matrix_product_rate", lambda *_, **__: 1e11)  # half of a small run's time
-    monkeypatch.setattr(runner, "forecast", lambda run, device: (None, PeakMemory(device)))  # has rounds of its own
+    monkeypatch.setattr(runner, "forecast", lambda run, device, held: (None, PeakMemory(device)))  # it has rounds too
     monkeypatch.chdir(tmp_path)
     write_data(tmp_path)
     return tmp_path
