@@ -20,7 +20,7 @@ from torch import Tensor
 from benchmark.channel import Rows, State, Value
 from benchmark.files import remove, write_whole
 
-MOST_BYTES = 2 * 2**30
+MOST_BYTES = 2**30
 SHARE = 0.25
 """Of the memory that is available states take this share, and never more than MOST_BYTES: other processes want some,
 and the system keeps in memory what it can of the files."""
