@@ -1,16 +1,16 @@
 """What a method does again: under the same seed, under another, and after an interruption."""
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from benchmark.checkpoint import Checkpoint, fingerprint
 from benchmark.conformance.suite import Broken, where
 from benchmark.conformance.toy import federate, same, tensors, toy_federation, toy_task
+from benchmark.federation import Federation
 from benchmark.method import Method
-from benchmark.task import Task
 
 TIMES = ("seconds", "client_seconds", "server_seconds", "eval_seconds", "clients")
 
@@ -37,12 +37,14 @@ def another_seed(method: Method) -> None:
 def resume(method: Method) -> None:
     """Gone on from a checkpoint equals never interrupted, to the bit."""
     for config in ({}, {"participation": 0.4, "momentum": 0.5}):
-        with tempfile.TemporaryDirectory() as folder, where("after two of three rounds"):
-            _resumes(method, toy_task(method), Checkpoint(Path(folder)), rounds=3, **config)
+        with tempfile.TemporaryDirectory() as folder, where("after two of three rounds"), ExitStack() as writers:
+            whole, again = (toy_federation(method, toy_task(method), rounds=3, **config) for _ in range(2))
+            for federation in (whole, again):
+                writers.callback(federation.states.close)  # before the folder goes
+            _resumes(whole, again, Checkpoint(Path(folder)))
 
 
-def _resumes(method: Method, task: Task, checkpoint: Checkpoint, **config: Any) -> None:
-    whole, again = (toy_federation(method, task, **config) for _ in range(2))
+def _resumes(whole: Federation, again: Federation, checkpoint: Checkpoint) -> None:
     for t in range(2):
         checkpoint.save(whole, whole.round(t), None)
     manifest = checkpoint.manifest()
