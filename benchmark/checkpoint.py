@@ -1,7 +1,7 @@
 """Where an interrupted run goes on: what server and clients held after its last completed round. Tensors only.
 
     checkpoint.json            the round, and which files belong to it, with their checksums
-    checkpoint.<holder>.<version>.safetensors
+    checkpoint.<holder>.<version>.tensors
 
 Only who has changed is written anew, and clients' states are written while the round goes on, so a round costs what its
 participants hold. checkpoint.json gets its name last: wherever the process is cut off, the files it names are whole.
@@ -18,14 +18,14 @@ from typing import Annotated
 
 import torch
 from pydantic import Field, TypeAdapter, with_config
-from safetensors import SafetensorError
 from typing_extensions import TypedDict
 
 from benchmark.federation import Federation
-from benchmark.files import remove, write_whole
+from benchmark.files import bring_to_disk, remove, write_whole
 from benchmark.record import MANIFEST
 from benchmark.schema import STRICT
-from benchmark.states import Layout, Stored, file_of, named_tensors, read, taken_apart, write
+from benchmark.states import file_of
+from benchmark.stored import Layout, Stored, bytes_of, read, taken_apart, tensors_of, write
 
 Whole = Annotated[int, Field(ge=0)]
 Entry = tuple[Whole, Whole, Whole]
@@ -56,7 +56,8 @@ class Checkpoint:
         """Keep what the federation holds after the round of this record. Raises StorageError."""
         t, states = record["round"], federation.states
         layout, tensors = taken_apart(federation.server)
-        server = Stored(t, write(self.folder / file_of("server", t), tensors), layout)
+        path = self.folder / file_of("server", t)
+        server = Stored(t, write(path, tensors), layout)
         states.keep(self.folder)
         numbers: dict[str, int] = {}
         layouts: list[Layout] = []
@@ -74,8 +75,9 @@ class Checkpoint:
             server=entry(server),
             clients={k: entry(stored) for k, stored in states.stored().items()},
         )
+        bring_to_disk([path])
         write_whole(self._path, lambda file: file.write(json.dumps(manifest).encode()))
-        states.remove_outdated()
+        states.release_outdated()
         remove([self.folder / file_of("server", t - 1)])
 
     def manifest(self) -> Manifest | None:
@@ -90,7 +92,7 @@ class Checkpoint:
         try:
             for name, stored in _files(manifest):
                 read(self.folder / name, stored, torch.device("cpu"))
-        except (OSError, ValueError, LookupError, SafetensorError):
+        except (OSError, ValueError):
             return False
         return True
 
@@ -100,7 +102,7 @@ class Checkpoint:
         federation.server = read(self.folder / name, server, federation.device)
         federation.states.restore(self.folder, {k: _stored(manifest, held) for k, held in manifest["clients"].items()})
         named = {name for name, _ in _files(manifest)}
-        remove(path for path in self.folder.glob("checkpoint.*.safetensors") if path.name not in named)
+        remove(path for path in self.folder.glob("checkpoint.*.tensors") if path.name not in named)
 
     @property
     def _path(self) -> Path:
@@ -129,7 +131,7 @@ def fingerprint(federation: Federation) -> str:
     states = federation.states
     for holder, state in chain([("server", federation.server)], ((k, states[k]) for k in sorted(states))):
         for name, value in state.items():
-            for key, tensor in named_tensors(name, value).items():
-                whole.update(f"{holder}/{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-                whole.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().data)
+            for key, tensor in tensors_of(value).items():
+                whole.update(f"{holder}/{name}{key and '/'}{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                whole.update(bytes_of(tensor.cpu()))
     return whole.hexdigest()

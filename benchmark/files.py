@@ -28,19 +28,17 @@ def storing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object], cached: bool = True) -> None:
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Let `write` fill a temporary file beside path, then give it the name; where that fails nothing is left behind.
 
     What is written has reached the disk before it has the name, so a power cut leaves the old file or the new one.
-    cached: whether the system is to keep it in memory. Raises StorageError.
+    Raises StorageError.
     """
     with storing(path), tempfile.NamedTemporaryFile(dir=path.parent, suffix=TEMPORARY, delete=False) as file:
         temporary = Path(file.name)
         try:
             write(file)
             flush(file)
-            if not cached and hasattr(os, "posix_fadvise"):
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         except BaseException:
             temporary.unlink()
             raise
@@ -53,6 +51,34 @@ def flush(file: IO) -> None:
     """Bring to the disk what was written to a file so far."""
     file.flush()
     os.fsync(file.fileno())
+
+
+def write_over(path: Path, chunks: Iterable[bytes | memoryview], over: Path | None = None) -> None:
+    """Write a file that nothing names yet, and let it be on its way to the disk; bring_to_disk waits for it.
+
+    over: a file that nothing names any more, whose place it takes: to write over what is in memory already takes the
+    system a tenth of the time of a new file. Raises StorageError; nothing is left behind then.
+    """
+    with storing(path):
+        try:
+            if over:
+                over.replace(path)
+            with path.open("r+b" if over else "wb") as file:
+                file.writelines(chunks)
+                file.truncate()
+                file.flush()
+                if hasattr(os, "posix_fadvise"):  # begins to write, and lets go of nothing that is not written
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def bring_to_disk(paths: Iterable[Path]) -> None:
+    """Wait until these files have reached the disk. Raises StorageError."""
+    for path in paths:
+        with storing(path), path.open("r+b") as file:
+            flush(file)
 
 
 @contextlib.contextmanager

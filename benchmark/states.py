@@ -5,20 +5,17 @@ has it; the files are those that a checkpoint names, so what does not fit into m
 are written at the end of the round, for reading them earlier would have training wait.
 """
 
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import torch
-from safetensors.torch import load, save
-from torch import Tensor
 
-from benchmark.channel import Rows, State, Value
-from benchmark.files import remove, write_whole
+from benchmark.channel import State
+from benchmark.files import bring_to_disk
+from benchmark.stored import Stored, read, taken_apart, tensors_of, write
 
 MOST_BYTES = 2**30
 SHARE = 0.25
@@ -26,17 +23,6 @@ SHARE = 0.25
 and the system keeps in memory what it can of the files."""
 UNWRITTEN = 4
 """States that may wait to be written."""
-
-Layout = dict[str, list[str] | Literal["tensor", "rows"]]
-"""What each name of a state stands for: weights with these keys, in their order, or a value of that kind."""
-
-
-class Stored(NamedTuple):
-    """A state in a file: which of its holder's versions it is, the file's checksum, and the state's layout."""
-
-    version: int
-    crc32: int
-    layout: Layout
 
 
 class ClientStates(Mapping[int, State]):
@@ -57,7 +43,9 @@ class ClientStates(Mapping[int, State]):
         self._due: set[int] = set()  # to be written, and in memory until then
         self._stored: dict[int, Stored] = {}
         self._writes: OrderedDict[int, Future[Stored]] = OrderedDict()
-        self._outdated: list[Path] = []
+        self._on_their_way: set[int] = set()  # written, and not yet known to have reached the disk
+        self._outdated: list[Path] = []  # files that the last checkpoint may name
+        self._spare: list[Path] = []  # files that no checkpoint names, to be written over
         self._folder: Path | None = None
         self._writer = ThreadPoolExecutor(1, "states")
 
@@ -80,7 +68,7 @@ class ClientStates(Mapping[int, State]):
             return self._held[client]
         if client not in self._versions:
             raise KeyError(client)
-        state = read(self._path(client), self._stored[client], self._device)
+        state = read(self._path(client), self._stored[client], self._device, check=False)
         self._hold(client, state)
         return state
 
@@ -129,6 +117,8 @@ class ClientStates(Mapping[int, State]):
         self._write_due()
         while self._writes:
             self._finish(next(iter(self._writes)))
+        bring_to_disk(map(self._path, sorted(self._on_their_way)))
+        self._on_their_way.clear()
         return {client: self._stored[client] for client in self._versions}
 
     def restore(self, folder: Path, stored: Mapping[int, Stored]) -> None:
@@ -136,9 +126,9 @@ class ClientStates(Mapping[int, State]):
         self._folder, self._stored = folder, dict(stored)
         self._versions = {client: held.version for client, held in stored.items()}
 
-    def remove_outdated(self) -> None:
-        """Remove the files of states that were replaced; no checkpoint may need them any more."""
-        remove(self._outdated)
+    def release_outdated(self) -> None:
+        """The files of states that were replaced may be written over; no checkpoint may need them any more."""
+        self._spare += self._outdated
         self._outdated = []
 
     def close(self) -> None:
@@ -175,11 +165,12 @@ class ClientStates(Mapping[int, State]):
         while len(self._writes) >= UNWRITTEN:
             self._finish(next(iter(self._writes)))
         layout, tensors = taken_apart(self._held[client])  # here: a GPU's tensors are read by one thread alone
-        path, version = self._path(client), self._versions[client]
-        self._writes[client] = self._writer.submit(lambda: Stored(version, write(path, tensors), layout))
+        path, version, over = self._path(client), self._versions[client], self._spare.pop() if self._spare else None
+        self._writes[client] = self._writer.submit(lambda: Stored(version, write(path, tensors, over), layout))
 
     def _finish(self, client: int) -> None:
         self._stored[client] = self._writes.pop(client).result()
+        self._on_their_way.add(client)
 
     def _path(self, client: int) -> Path:
         assert self._folder is not None
@@ -188,56 +179,12 @@ class ClientStates(Mapping[int, State]):
 
 def file_of(holder: str, version: int) -> str:
     """The name of the file with a version of what a holder has."""
-    return f"checkpoint.{holder}.{version}.safetensors"
-
-
-def taken_apart(state: State) -> tuple[Layout, dict[str, Tensor]]:
-    """(what the names stand for, the tensors on the CPU by the names that they have in a file)."""
-    layout: Layout = {}
-    for name, value in state.items():
-        layout[name] = "rows" if isinstance(value, Rows) else "tensor" if isinstance(value, Tensor) else list(value)
-    return layout, {key: t.cpu() for name, value in state.items() for key, t in named_tensors(name, value).items()}
-
-
-def write(path: Path, tensors: Mapping[str, Tensor]) -> int:
-    """Write tensors to a file, whole or not at all; its checksum. Raises StorageError."""
-    content = save(dict(tensors))
-    write_whole(path, lambda file: file.write(content), cached=False)
-    return zlib.crc32(content)
-
-
-def read(path: Path, stored: Stored, device: torch.device) -> State:
-    """A state from its file. Raises OSError, ValueError, KeyError or SafetensorError where it is not as written."""
-    content = path.read_bytes()
-    if zlib.crc32(content) != stored.crc32:
-        raise ValueError(f"{path.name} is damaged")
-    tensors = {key: tensor.to(device, copy=True) for key, tensor in load(content).items()}
-    state: State = {}
-    for name, what in stored.layout.items():
-        match what:
-            case "rows":
-                state[name] = Rows(*(tensors[f"{name}/{field}"] for field in Rows._fields))
-            case "tensor":
-                state[name] = tensors[name]
-            case _:
-                state[name] = {key: tensors[f"{name}/{key}"] for key in what}
-    return state
-
-
-def named_tensors(name: str, value: Value) -> dict[str, Tensor]:
-    """A value's tensors, by the names that they have in a file."""
-    match value:
-        case Rows():
-            return {f"{name}/{field}": tensor for field, tensor in value._asdict().items()}
-        case Tensor():
-            return {name: value}
-        case _:
-            return {f"{name}/{key}": tensor for key, tensor in value.items()}
+    return f"checkpoint.{holder}.{version}.tensors"
 
 
 def nbytes(state: State) -> int:
     """Bytes of a state in memory."""
-    return sum(tensor.nbytes for name, value in state.items() for tensor in named_tensors(name, value).values())
+    return sum(tensor.nbytes for value in state.values() for tensor in tensors_of(value).values())
 
 
 def default_limit(device: torch.device) -> int:

@@ -59,15 +59,16 @@ def test_a_fingerprint_tells_states_apart(federation):
 
 def test_only_who_has_changed_is_written_anew(tmp_path, federation):
     saved(tmp_path, federation, t=1, participants=(0, 1))
-    first = (tmp_path / "checkpoint.client-0.1.safetensors").stat().st_mtime_ns
+    first = (tmp_path / "checkpoint.client-0.1.tensors").stat().st_mtime_ns
     saved(tmp_path, federation, t=2, participants=(1, 2))
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [
-        "checkpoint.client-0.1.safetensors",
-        "checkpoint.client-1.2.safetensors",
-        "checkpoint.client-2.1.safetensors",
+        "checkpoint.client-0.1.tensors",
+        "checkpoint.client-1.1.tensors",  # to be written over in the next round
+        "checkpoint.client-1.2.tensors",
+        "checkpoint.client-2.1.tensors",
         "checkpoint.json",
-        "checkpoint.server.2.safetensors",
+        "checkpoint.server.2.tensors",
     ]
     assert (tmp_path / names[0]).stat().st_mtime_ns == first
 
@@ -75,7 +76,7 @@ def test_only_who_has_changed_is_written_anew(tmp_path, federation):
 @pytest.mark.parametrize("damage", ["flip", "cut", "missing", "pickle"])
 def test_a_damaged_file_is_not_taken(tmp_path, federation, damage):
     checkpoint = saved(tmp_path, federation)
-    path = tmp_path / "checkpoint.client-1.1.safetensors"
+    path = tmp_path / "checkpoint.client-1.1.tensors"
     content = bytearray(path.read_bytes())
     match damage:
         case "flip":

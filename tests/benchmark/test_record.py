@@ -86,7 +86,7 @@ def content(folder):
 
 def test_to_start_anew_throws_away_what_was_there(tmp_path, store):
     folder = store(tmp_path, "fedmoe", [(4, 6)])
-    for name in ("checkpoint.json", "checkpoint.server.1.safetensors", "x.tmp"):
+    for name in ("checkpoint.json", "checkpoint.server.1.tensors", "x.tmp"):
         (folder.path / name).touch()
     folder.start(content(folder) | {"status": "running"})
     assert not folder.final

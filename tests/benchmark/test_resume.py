@@ -120,7 +120,7 @@ def test_an_interrupted_run_does_not_repeat_its_rounds(never_interrupted, here, 
     assert again["environment"]["packages"]["torch"]
 
 
-@pytest.mark.parametrize("damaged", ["checkpoint.json", "checkpoint.server.2.safetensors", "rounds.jsonl"])
+@pytest.mark.parametrize("damaged", ["checkpoint.json", "checkpoint.server.2.tensors", "rounds.jsonl"])
 def test_a_damaged_checkpoint_begins_anew(never_interrupted, here, monkeypatch, damaged, contents):
     with monkeypatch.context() as patch:
         original = Federation.round

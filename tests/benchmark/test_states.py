@@ -37,12 +37,12 @@ def fill(store, folder):
 def test_what_was_used_last_is_in_memory_and_the_rest_comes_back_equal(three, tmp_path, same, monkeypatch):
     fill(three, tmp_path)
     reads, read = [], states.read
-    monkeypatch.setattr(states, "read", lambda path, *more: reads.append(path.name) or read(path, *more))
+    monkeypatch.setattr(states, "read", lambda path, *a, **k: reads.append(path.name) or read(path, *a, **k))
     assert all(same(three[k], state(k)) for k in (2, 1))
     assert reads == []
     assert same(three[0], state(0))  # 2 goes: 1 was used after it
     assert same(three[1], state(1))
-    assert reads == ["checkpoint.client-0.1.safetensors"]
+    assert reads == ["checkpoint.client-0.1.tensors"]
     assert same(three[2], state(2))
     assert len(reads) == 2
     assert (list(three), len(three), 3 in three) == ([0, 1, 2], 3, False)
@@ -56,8 +56,26 @@ def test_without_a_folder_all_stay_in_memory_and_get_files_with_one(three, tmp_p
     assert all(same(three[k], state(k)) for k in range(3))
     assert {k: held.version for k, held in fill(three, tmp_path).items()} == {0: 2, 1: 2, 2: 2}
     assert len(list(tmp_path.iterdir())) == 3 + 3  # the earlier ones until nobody needs them
-    three.remove_outdated()
-    assert sorted(p.name for p in tmp_path.iterdir()) == [f"checkpoint.client-{k}.2.safetensors" for k in range(3)]
+    three.release_outdated()
+    for k in range(3):
+        three[k] = state(k)
+    three.stored()  # written over the earlier ones
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"checkpoint.client-{k}.{version}.tensors" for k in range(3) for version in (2, 3)]
+
+
+def test_a_shorter_state_over_the_file_of_a_longer_one_leaves_nothing_of_it(three, tmp_path, same):
+    fill(three, tmp_path)
+    short = {"value": torch.ones(3)}
+    for value in (state(7), short):  # the second takes the place of what the first replaced
+        three[0] = value
+        stored = three.stored()
+        three.release_outdated()
+    assert len(list(tmp_path.iterdir())) == 3 + 1
+    again = ClientStates(CPU)
+    again.restore(tmp_path, stored)
+    assert same(again[0], short)
+    assert (tmp_path / "checkpoint.client-0.3.tensors").stat().st_size == 64
 
 
 def test_a_replaced_state_stays_on_disk_until_no_checkpoint_needs_it(three, tmp_path, same):
@@ -90,7 +108,7 @@ def test_initial_states_are_kept_as_long_as_there_is_room(three, tmp_path):
 def test_what_can_not_be_written_is_told(three, tmp_path):
     three.keep(tmp_path / "missing")
     three[0] = state(0)
-    with pytest.raises(StorageError, match=r"client-0\.1\.safetensors can't be written"):
+    with pytest.raises(StorageError, match=r"client-0\.1\.tensors can't be written"):
         three.stored()
 
 
@@ -152,6 +170,6 @@ def test_states_of_a_gpu_are_written_when_the_round_is_over_or_memory_runs_out(t
     states._writer.submit(int).result()
     assert not list(tmp_path.iterdir())
     states[2] = {"value": torch.full((125,), 2.0)}
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.client-0.1.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.client-0.1.tensors"]
     assert len(states.stored()) == len(list(tmp_path.iterdir())) == 3
     states.close()
