@@ -17,6 +17,7 @@ LAYERS = [  # each may import those before it, never one after it
     "seeds",
     "progress",
     "channel",
+    "stored",
     "low_rank",
     "functional",
     "models.line_up",
