@@ -107,7 +107,7 @@ class ClientStates(Mapping[int, State]):
         """From now on states are written to this folder; those that are in memory alone are written now."""
         if self._folder == folder:
             return
-        self._folder, self._stored = folder, {}
+        self._folder, self._stored, self._spare = folder, {}, []
         self._due.update(self._held)
         self._write_due()
         self._shrink()

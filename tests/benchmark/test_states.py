@@ -78,6 +78,21 @@ def test_a_shorter_state_over_the_file_of_a_longer_one_leaves_nothing_of_it(thre
     assert (tmp_path / "checkpoint.client-0.3.tensors").stat().st_size == 64
 
 
+def test_another_folder_takes_nothing_from_the_first(three, tmp_path, same):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    fill(three, tmp_path / "first")
+    three[0] = state(7)
+    three.stored()
+    three.release_outdated()
+    before = sorted(path.name for path in (tmp_path / "first").iterdir())
+    three.keep(tmp_path / "second")
+    three[1] = state(8)
+    three.stored()
+    assert sorted(path.name for path in (tmp_path / "first").iterdir()) == before
+    assert (same(three[0], state(7)), same(three[1], state(8))) == (True, True)
+
+
 def test_a_replaced_state_stays_on_disk_until_no_checkpoint_needs_it(three, tmp_path, same):
     before = dict(fill(three, tmp_path))
     three[0] = state(7)
