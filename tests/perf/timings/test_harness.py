@@ -1,11 +1,13 @@
 """What surrounds training: messages, aggregation, partitions, checkpoints, reports."""
 
+from itertools import count
+
 import numpy as np
 import pytest
 import torch
 
 from benchmark import registry
-from benchmark.channel import Channel, Rows
+from benchmark.channel import Channel, Rows, copied
 from benchmark.checkpoint import Checkpoint
 from benchmark.report.write import Options, write_report
 from datasets.partitions import dirichlet, pathological
@@ -77,9 +79,16 @@ def test_checkpoint(normalised, kernels, make_federation, tmp_path):
     """Five clients, each of its own network, all of which have changed."""
     federation = make_federation("standalone", clients=5, train=16, test=8, batch_size=16)
     record = federation.round(0)
-    numbers = iter(range(1, 10**6))
+    checkpoint, numbers = Checkpoint(tmp_path), count(1)
+    federation.states.keep(tmp_path)
+
+    def change_and_save() -> None:
+        for k, state in list(federation.states.items()):
+            federation.states[k] = copied(state)
+        checkpoint.save(federation, record | {"round": next(numbers)}, None)
+
     normalised(
-        lambda: Checkpoint(tmp_path).save(federation, record | {"round": next(numbers)}, None),
+        change_and_save,
         kernels.storage,
         rounds=15,
     )
