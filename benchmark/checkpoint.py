@@ -16,16 +16,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
-import torch
 from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from benchmark.federation import Federation
-from benchmark.files import bring_to_disk, remove, write_whole
+from benchmark.files import remove, write_whole
 from benchmark.record import MANIFEST
 from benchmark.schema import STRICT
 from benchmark.states import file_of
-from benchmark.stored import Layout, Stored, bytes_of, read, taken_apart, tensors_of, write
+from benchmark.stored import Layout, Stored, bytes_of, on_cpu, piece, piece_of, read, tensors_of, write
 
 Whole = Annotated[int, Field(ge=0)]
 Entry = tuple[Whole, Whole, Whole]
@@ -55,27 +54,21 @@ class Checkpoint:
     def save(self, federation: Federation, record: Mapping, peak_memory_bytes: int | None) -> None:
         """Keep what the federation holds after the round of this record. Raises StorageError."""
         t, states = record["round"], federation.states
-        layout, tensors = taken_apart(federation.server)
-        path = self.folder / file_of("server", t)
-        server = Stored(t, write(path, tensors), layout)
+        held = piece(federation.server)
+        server = Stored(t, write(self.folder / file_of("server", t), on_cpu(held)), held.layout)
         states.keep(self.folder)
-        numbers: dict[str, int] = {}
-        layouts: list[Layout] = []
+        numbers: dict[Layout, int] = {}
 
         def entry(stored: Stored) -> Entry:
-            if (text := json.dumps(stored.layout)) not in numbers:
-                numbers[text] = len(layouts)
-                layouts.append(stored.layout)
-            return stored.version, stored.crc32, numbers[text]
+            return stored.version, stored.checksum, numbers.setdefault(stored.layout, len(numbers))
 
         manifest = Manifest(
             rounds_done=t,
             peak_memory_bytes=peak_memory_bytes,
-            layouts=layouts,
             server=entry(server),
             clients={k: entry(stored) for k, stored in states.stored().items()},
+            layouts=list(numbers),
         )
-        bring_to_disk([path])
         write_whole(self._path, lambda file: file.write(json.dumps(manifest).encode()))
         states.release_outdated()
         remove([self.folder / file_of("server", t - 1)])
@@ -91,7 +84,7 @@ class Checkpoint:
         """Whether every file that belongs to it is there and can be read."""
         try:
             for name, stored in _files(manifest):
-                read(self.folder / name, stored, torch.device("cpu"))
+                read(self.folder / name, stored)
         except (OSError, ValueError):
             return False
         return True
@@ -99,7 +92,7 @@ class Checkpoint:
     def restore(self, federation: Federation, manifest: Manifest) -> None:
         """Give a new federation what it held, from files that are whole; what they do not name is removed."""
         name, server = _server(manifest)
-        federation.server = read(self.folder / name, server, federation.device)
+        federation.server = piece_of(server.layout, read(self.folder / name, server).to(federation.device)).state
         federation.states.restore(self.folder, {k: _stored(manifest, held) for k, held in manifest["clients"].items()})
         named = {name for name, _ in _files(manifest)}
         remove(path for path in self.folder.glob("checkpoint.*.tensors") if path.name not in named)
@@ -110,8 +103,8 @@ class Checkpoint:
 
 
 def _stored(manifest: Manifest, entry: Entry) -> Stored:
-    version, crc32, layout = entry
-    return Stored(version, crc32, manifest["layouts"][layout])
+    version, checksum, layout = entry
+    return Stored(version, checksum, manifest["layouts"][layout])
 
 
 def _server(manifest: Manifest) -> tuple[str, Stored]:

@@ -182,11 +182,7 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Give what is free back to the system, where the C library is glibc.
-
-    The states of many clients, of different sizes and renewed in turn, leave holes between them: a quarter of the
-    memory of a hundred clients.
-    """
+    """Give what is free back to the system, where the C library is glibc."""
     if libc := _glibc():
         libc.malloc_trim(0)
 

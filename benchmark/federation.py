@@ -11,7 +11,7 @@ import torch
 from benchmark.channel import Channel, Inbox, State, copied
 from benchmark.client import Client, ClientInfo
 from benchmark.config import FederationConfig
-from benchmark.cost import FlopCounter, Stopwatch, return_freed_memory
+from benchmark.cost import FlopCounter, Stopwatch
 from benchmark.engine.eager import EagerEngine, Start, Trained
 from benchmark.errors import Diverged
 from benchmark.inspection import weights_by_class
@@ -77,6 +77,7 @@ class Federation:
         channel = Channel({k: self.task.infos[k].num_samples for k in participants}, engine.progress)
         turns: dict[int, Trained] = {}
 
+        self.states.expect(participants)
         for client, trained in engine.turns(self._starts(participants, channel)):
             k = client.info.id
             turns[k], self.states[k] = trained, engine.state(client)
@@ -89,7 +90,6 @@ class Federation:
         watch = Stopwatch(self.device)
         self.server, flops = self._aggregate(t, channel.inbox(), watch)
 
-        return_freed_memory()
         record = _record(t, turns, losses, channel) | {"server_flops": flops}
         if (t + 1) % self.config.eval_every == 0 or t + 1 == self.config.rounds:
             with watch.measure("evaluation"):

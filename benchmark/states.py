@@ -1,35 +1,37 @@
 """What clients hold between rounds: those used last in memory, within a limit, and all of them in files.
 
 Without a folder everything stays in memory. With one, a state is written while training goes on, as soon as a client
-has it; the files are those that a checkpoint names, so what does not fit into memory costs no file more. A GPU's states
-are written at the end of the round, for reading them earlier would have training wait.
+has it; the files are those that a checkpoint names, so what does not fit into memory costs no file more. What is asked
+for soon is read while training goes on, too. A GPU's states are written at the end of the round, for reading them
+earlier would have training wait.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from benchmark.channel import State
-from benchmark.files import bring_to_disk
-from benchmark.stored import Stored, read, taken_apart, tensors_of, write
+from benchmark.stored import Piece, Stored, on_cpu, piece, piece_of, read, write
 
 MOST_BYTES = 2**30
 SHARE = 0.25
-"""Of the memory that is available states take this share, and never more than MOST_BYTES: other processes want some,
-and the system keeps in memory what it can of the files."""
+"""Of the memory that is available states take this share, and never more than MOST_BYTES: other processes want some."""
 UNWRITTEN = 4
 """States that may wait to be written."""
+AHEAD = 4
+"""States that may have been read before they are asked for."""
 
 
 class ClientStates(Mapping[int, State]):
     """Client id -> its state, for clients that have taken part.
 
-    What is put in belongs to the store: nobody changes it any more. A state that was on disk comes back equal to the
-    bit, on the device.
+    What is put in is copied. What comes out belongs to the store, and nobody changes it: a state that was on disk is
+    equal to the bit, on the device.
     """
 
     def __init__(self, device: torch.device, limit: int | None = None) -> None:
@@ -37,17 +39,18 @@ class ClientStates(Mapping[int, State]):
         self._device = device
         self._limit = default_limit(device) if limit is None else limit
         self._versions: dict[int, int] = {}
-        self._held: OrderedDict[int, State] = OrderedDict()  # the least recently used first
-        self._initial: dict[int, State] = {}
+        self._held: OrderedDict[int, Piece] = OrderedDict()  # the least recently used first
+        self._initial: dict[int, Piece] = {}
         self._bytes = 0
         self._due: set[int] = set()  # to be written, and in memory until then
         self._stored: dict[int, Stored] = {}
         self._writes: OrderedDict[int, Future[Stored]] = OrderedDict()
-        self._on_their_way: set[int] = set()  # written, and not yet known to have reached the disk
+        self._expected: deque[int] = deque()  # to be asked for next, in this order
+        self._reads: dict[int, Future[Tensor]] = {}  # what was read ahead
         self._outdated: list[Path] = []  # files that the last checkpoint may name
         self._spare: list[Path] = []  # files that no checkpoint names, to be written over
         self._folder: Path | None = None
-        self._writer = ThreadPoolExecutor(1, "states")
+        self._writer, self._reader = (ThreadPoolExecutor(1, f"states {what}") for what in ("out", "in"))
 
     def __len__(self) -> int:
         """How many clients have a state."""
@@ -65,18 +68,21 @@ class ClientStates(Mapping[int, State]):
         """A client's state; what is read takes the place of what was used least recently."""
         if client in self._held:
             self._held.move_to_end(client)
-            return self._held[client]
+            return self._held[client].state
         if client not in self._versions:
             raise KeyError(client)
-        state = read(self._path(client), self._stored[client], self._device, check=False)
-        self._hold(client, state)
-        return state
+        content = self._reads.pop(client).result() if client in self._reads else self._read(client)
+        self._read_ahead()
+        held = piece_of(self._stored[client].layout, content.to(self._device))
+        self._hold(client, held)
+        return held.state
 
     def __setitem__(self, client: int, state: State) -> None:
-        """Keep a client's new state. Raises StorageError, also where an earlier one could not be written."""
+        """Keep a copy of a client's new state. Raises StorageError, also where an earlier one could not be written."""
         self._forget_initial(client)
         if client in self._held:
-            self._bytes -= nbytes(self._held.pop(client))
+            self._bytes -= self._held.pop(client).content.nbytes
+        self._reads.pop(client, None)
         if client in self._writes:
             self._finish(client)
         if self._stored.pop(client, None):
@@ -84,19 +90,24 @@ class ClientStates(Mapping[int, State]):
         self._versions[client] = self._versions.get(client, 0) + 1
         if self._folder:
             self._due.add(client)
-        self._hold(client, state)
+        self._hold(client, piece(state))
         if self._device.type != "cuda":
             self._write_due()
+
+    def expect(self, clients: Iterable[int]) -> None:
+        """These clients' states are asked for next, in this order: those on disk are read ahead, a few at a time."""
+        self._expected, self._reads = deque(clients), {}
+        self._read_ahead()
 
     def initial(self, client: int, make: Callable[[], State]) -> State:
         """The state of a client that has not taken part: made, and kept as long as nothing else wants the memory."""
         if client not in self._initial:
-            state = make()
-            if self._bytes + nbytes(state) > self._limit:
-                return state
-            self._initial[client] = state
-            self._bytes += nbytes(state)
-        return self._initial[client]
+            made = piece(make())
+            if self._bytes + made.content.nbytes > self._limit:
+                return made.state
+            self._initial[client] = made
+            self._bytes += made.content.nbytes
+        return self._initial[client].state
 
     @property
     def bytes(self) -> int:
@@ -117,8 +128,6 @@ class ClientStates(Mapping[int, State]):
         self._write_due()
         while self._writes:
             self._finish(next(iter(self._writes)))
-        bring_to_disk(map(self._path, sorted(self._on_their_way)))
-        self._on_their_way.clear()
         return {client: self._stored[client] for client in self._versions}
 
     def restore(self, folder: Path, stored: Mapping[int, Stored]) -> None:
@@ -132,12 +141,13 @@ class ClientStates(Mapping[int, State]):
         self._outdated = []
 
     def close(self) -> None:
-        """Write no more; what is being written is finished."""
-        self._writer.shutdown(cancel_futures=True)
+        """Write and read no more; what has begun is finished."""
+        for thread in (self._writer, self._reader):
+            thread.shutdown(cancel_futures=True)
 
-    def _hold(self, client: int, state: State) -> None:
-        self._held[client] = state
-        self._bytes += nbytes(state)
+    def _hold(self, client: int, held: Piece) -> None:
+        self._held[client] = held
+        self._bytes += held.content.nbytes
         self._shrink()
 
     def _shrink(self) -> None:
@@ -150,11 +160,20 @@ class ClientStates(Mapping[int, State]):
                 self._write(client)
             if client in self._writes:
                 self._finish(client)
-            self._bytes -= nbytes(self._held.pop(client))
+            self._bytes -= self._held.pop(client).content.nbytes
 
     def _forget_initial(self, client: int) -> None:
-        if state := self._initial.pop(client, None):
-            self._bytes -= nbytes(state)
+        if made := self._initial.pop(client, None):
+            self._bytes -= made.content.nbytes
+
+    def _read(self, client: int) -> Tensor:
+        return read(self._path(client), self._stored[client], check=False)
+
+    def _read_ahead(self) -> None:
+        while self._expected and len(self._reads) < AHEAD:
+            client = self._expected.popleft()
+            if client in self._stored and client not in self._held:
+                self._reads[client] = self._reader.submit(self._read, client)
 
     def _write_due(self) -> None:
         for client in sorted(self._due):
@@ -164,13 +183,12 @@ class ClientStates(Mapping[int, State]):
         self._due.remove(client)
         while len(self._writes) >= UNWRITTEN:
             self._finish(next(iter(self._writes)))
-        layout, tensors = taken_apart(self._held[client])  # here: a GPU's tensors are read by one thread alone
+        held, content = self._held[client], on_cpu(self._held[client])  # here: a GPU is read by one thread alone
         path, version, over = self._path(client), self._versions[client], self._spare.pop() if self._spare else None
-        self._writes[client] = self._writer.submit(lambda: Stored(version, write(path, tensors, over), layout))
+        self._writes[client] = self._writer.submit(lambda: Stored(version, write(path, content, over), held.layout))
 
     def _finish(self, client: int) -> None:
         self._stored[client] = self._writes.pop(client).result()
-        self._on_their_way.add(client)
 
     def _path(self, client: int) -> Path:
         assert self._folder is not None
@@ -180,11 +198,6 @@ class ClientStates(Mapping[int, State]):
 def file_of(holder: str, version: int) -> str:
     """The name of the file with a version of what a holder has."""
     return f"checkpoint.{holder}.{version}.tensors"
-
-
-def nbytes(state: State) -> int:
-    """Bytes of a state in memory."""
-    return sum(tensor.nbytes for value in state.values() for tensor in tensors_of(value).values())
 
 
 def default_limit(device: torch.device) -> int:

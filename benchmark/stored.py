@@ -1,91 +1,123 @@
-"""A state as a file: the bytes of its tensors one after another; what they are stands in its layout, which many share.
+"""A state in one piece of memory, and as a file: the bytes of its tensors one after another, and what they are.
 
-Nothing stands between a tensor's memory and the file, neither copies nor a format, and nothing in a file can run. With
-thousands of clients the states' way to the disk and back is what a round costs beside training.
+What they are stands in the state's layout, which many share. No format stands between memory and file, and nothing in
+a file can run. With thousands of clients the states' way to the disk and back is what a round costs beside training.
 """
 
-import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from xxhash import xxh3_64_intdigest
 
 from benchmark.channel import Rows, State, Value
-from benchmark.files import write_over
+from benchmark.files import BLOCK, read_into, write_over
 
 ALIGNMENT = 64
 """Bytes; every tensor begins at a multiple, as torch's own do: where it lies never shows in what is computed."""
+CPU = torch.device("cpu")
 
-Kind = Literal["weights", "rows", "tensor"]
+Kind = Literal["rows", "tensor", "weights"]
 Field = tuple[str, str, tuple[int, ...]]
 """A tensor's key within its value, its type, its shape."""
-Layout = dict[str, tuple[Kind, tuple[Field, ...]]]
-"""Each name of a state -> which kind of value it stands for, and the value's tensors in their order."""
+Layout = tuple[tuple[str, Kind, tuple[Field, ...]], ...]
+"""For each value of a state in its order: its name, which kind of value it is, and its tensors in their order."""
+
+
+class Piece(NamedTuple):
+    """A state whose tensors lie in one piece of memory.
+
+    content: [n] uint8, zero between the tensors; on a CPU whole blocks, and it begins where a block does
+    """
+
+    layout: Layout
+    content: Tensor
+    state: State
 
 
 class Stored(NamedTuple):
     """A state in a file: which of its holder's versions it is, the file's checksum, and the state's layout."""
 
     version: int
-    crc32: int
+    checksum: int
     layout: Layout
 
 
-def taken_apart(state: State) -> tuple[Layout, list[Tensor]]:
-    """(what a file with this state consists of, its tensors on the CPU in that order)."""
-    layout: Layout = {}
-    for name, value in state.items():
-        kind: Kind = "rows" if isinstance(value, Rows) else "tensor" if isinstance(value, Tensor) else "weights"
-        fields = ((key, str(t.dtype).removeprefix("torch."), tuple(t.shape)) for key, t in tensors_of(value).items())
-        layout[name] = kind, tuple(fields)
-    return layout, [tensor.cpu() for value in state.values() for tensor in tensors_of(value).values()]
+class _As(NamedTuple):
+    """A kind of value: its type, and how it is made of tensors by key, and they of it."""
+
+    type: type
+    tensors: Callable[[Any], dict[str, Tensor]]
+    value: Callable[[dict[str, Tensor]], Value]
 
 
-def write(path: Path, tensors: Iterable[Tensor], over: Path | None = None) -> int:
-    """Write tensors to a file that nothing names yet, over one that nothing names any more; its checksum.
-
-    Raises StorageError.
-    """
-    chunks = [chunk for tensor in tensors for chunk in (bytes_of(tensor), bytes(-tensor.nbytes % ALIGNMENT))]
-    write_over(path, chunks, over)
-    crc32 = 0
-    for chunk in chunks:
-        crc32 = zlib.crc32(chunk, crc32)
-    return crc32
-
-
-def read(path: Path, stored: Stored, device: torch.device, check: bool = True) -> State:
-    """A state from its file. Raises OSError, and where it is not as written ValueError.
-
-    check: whether to compare checksums, which a process need not do with what it has written itself
-    """
-    content = torch.empty(_size(stored.layout), dtype=torch.uint8)
-    with path.open("rb") as file:
-        whole = file.readinto(bytes_of(content)) == len(content) and not file.read(1)
-    if not whole or (check and zlib.crc32(bytes_of(content)) != stored.crc32):
-        raise ValueError(f"{path.name} is damaged")
-    rest, state = content.to(device), {}
-    for name, (kind, fields) in stored.layout.items():
-        tensors: dict[str, Tensor] = {}
-        for key, dtype, shape in fields:
-            size = _nbytes(dtype, shape)
-            tensors[key] = rest[:size].view(_dtype(dtype)).reshape(shape)
-            rest = rest[_padded(size) :]
-        state[name] = Rows(**tensors) if kind == "rows" else tensors[""] if kind == "tensor" else tensors
-    return state
+KINDS: dict[Kind, _As] = {
+    "rows": _As(Rows, Rows._asdict, lambda tensors: Rows(**tensors)),
+    "tensor": _As(Tensor, lambda tensor: {"": tensor}, lambda tensors: tensors[""]),
+    "weights": _As(dict, dict, dict),
+}
 
 
 def tensors_of(value: Value) -> dict[str, Tensor]:
     """A value's tensors by key."""
-    match value:
-        case Rows():
-            return value._asdict()
-        case Tensor():
-            return {"": value}
-        case _:
-            return dict(value)
+    return KINDS[_kind(value)].tensors(value)
+
+
+def piece(state: State) -> Piece:
+    """A copy of a state, on its device."""
+    fields: list[tuple[str, Kind, tuple[Field, ...]]] = []
+    tensors: list[Tensor] = []
+    for name, value in state.items():
+        found = tensors_of(value)
+        of = ((key, str(t.dtype).removeprefix("torch."), tuple(t.shape)) for key, t in found.items())
+        fields.append((name, _kind(value), tuple(of)))
+        tensors += found.values()
+    layout = tuple(fields)
+    content, end = _memory(layout, tensors[0].device if tensors else CPU), 0
+    for at, tensor in zip(_places(layout), tensors, strict=True):
+        content[end : at.start] = 0
+        content[at].view(tensor.dtype).view(tensor.shape).copy_(tensor.detach())
+        end = at.stop
+    content[end:] = 0
+    return piece_of(layout, content)
+
+
+def piece_of(layout: Layout, content: Tensor) -> Piece:
+    """The state of this layout with this content. Raises ValueError where a type is none."""
+    state: State = {}
+    places = _places(layout)
+    for name, kind, fields in layout:
+        tensors = {key: content[next(places)].view(_dtype(dtype)).view(shape) for key, dtype, shape in fields}
+        state[name] = KINDS[kind].value(tensors)
+    return Piece(layout, content, state)
+
+
+def write(path: Path, content: Tensor, over: Path | None = None) -> int:
+    """Write a piece's content on a CPU to a file that nothing names yet, over one that nothing names any more.
+
+    Returns its checksum. Raises StorageError.
+    """
+    write_over(path, bytes_of(content), over)
+    return xxh3_64_intdigest(bytes_of(content))
+
+
+def read(path: Path, stored: Stored, check: bool = True) -> Tensor:
+    """A state's content from its file, on the CPU. Raises OSError, and where it is not as written ValueError.
+
+    check: whether to compare checksums, which a process need not do with what it has written itself
+    """
+    content = _memory(stored.layout, CPU)
+    whole = read_into(path, bytes_of(content))
+    if not whole or (check and xxh3_64_intdigest(bytes_of(content)) != stored.checksum):
+        raise ValueError(f"{path.name} is damaged")
+    return content
+
+
+def on_cpu(piece: Piece) -> Tensor:
+    """A piece's content, on the CPU."""
+    return piece.content if piece.content.device == CPU else _memory(piece.layout, CPU).copy_(piece.content)
 
 
 def bytes_of(tensor: Tensor) -> memoryview:
@@ -93,20 +125,32 @@ def bytes_of(tensor: Tensor) -> memoryview:
     return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
-def _size(layout: Layout) -> int:
-    """Bytes of a file."""
-    return sum(_padded(_nbytes(dtype, shape)) for _, fields in layout.values() for _, dtype, shape in fields)
+def _kind(value: Value) -> Kind:
+    return next(kind for kind, of in KINDS.items() if isinstance(value, of.type))
 
 
-def _nbytes(dtype: str, shape: tuple[int, ...]) -> int:
-    return _dtype(dtype).itemsize * torch.Size(shape).numel()
+def _places(layout: Layout) -> Iterator[slice]:
+    """Where in a content of this layout each tensor lies."""
+    end = 0
+    for _, _, fields in layout:
+        for _, dtype, shape in fields:
+            start = _up_to(ALIGNMENT, end)
+            end = start + _dtype(dtype).itemsize * torch.Size(shape).numel()
+            yield slice(start, end)
+
+
+def _memory(layout: Layout, device: torch.device) -> Tensor:
+    """Memory for a content of this layout."""
+    whole = _up_to(BLOCK, max((at.stop for at in _places(layout)), default=0))
+    memory = torch.empty(whole + BLOCK, dtype=torch.uint8, device=device)
+    return memory[-memory.data_ptr() % BLOCK :][:whole]
+
+
+def _up_to(multiple: int, size: int) -> int:
+    return -(-size // multiple) * multiple
 
 
 def _dtype(name: str) -> torch.dtype:
     if not isinstance(dtype := getattr(torch, name, None), torch.dtype):
         raise ValueError(f"{name} is no type of tensors")
     return dtype
-
-
-def _padded(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT

@@ -91,8 +91,8 @@ class EagerEngine:
         return Client(replace(info, progress=self.progress), parts, values)
 
     def state(self, client: Client) -> State:
-        """The client's state, read back by copy."""
-        return copied({**weights(client.parts), **client.values})
+        """The client's state; its parts are in the modules' memory, so that who keeps it copies it."""
+        return {**weights(client.parts), **copied(client.values)}
 
     def turns(self, starts: Iterable[Start]) -> Iterator[tuple[Client, Trained]]:
         """The participants of a round, each as it is after its training, until the next one is asked for."""
@@ -211,7 +211,7 @@ class EagerEngine:
         """FLOPs of one training step; that step is also the warm-up of its shape, on no clock and without effect."""
 
         def step() -> None:
-            before = self.state(client)
+            before = copied(self.state(client))
             sample = self.task.clients[client.info.id].train[:1]
             self._step(client, phase, self._optimiser(client, phase), tuple(sample.expand(n) for n in batch_sizes))
             self.load(client.info.id, before)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from benchmark.channel import Value
+from benchmark.channel import Value, copied
 from benchmark.client import Client
 from benchmark.engine.anybody import Anybody
 from benchmark.engine.eager import EagerEngine, Indices, set_to_train
@@ -104,7 +104,7 @@ class GraphEngine(EagerEngine):
         self._seen[shape] += 1
         if shape not in self._recordings and self._seen[shape] > WORTH:
             indices = tuple(batch.clone() for batch in batches)
-            before = self.state(client), [m.clone() for m in _momentum(optimiser)]
+            before = copied(self.state(client)), [m.clone() for m in _momentum(optimiser)]
             try:
                 with torch_seeded("warm-up"):
                     replay = self.record(lambda: self._step(standing, phase, optimiser, indices))

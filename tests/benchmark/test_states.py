@@ -9,14 +9,15 @@ from benchmark.checkpoint import Checkpoint, fingerprint
 from benchmark.config import FederationConfig
 from benchmark.errors import StorageError
 from benchmark.federation import Federation
+from benchmark.files import BLOCK
 from benchmark.states import ClientStates
 
 CPU = torch.device("cpu")
 
 
 def state(number):
-    """A state of 4 KiB that no other number has."""
-    return {"extractor": {"weight": torch.full((1000,), float(number))}, "value": torch.full((24,), float(number))}
+    """A state of 4 KiB, one block, that no other number has."""
+    return {"extractor": {"weight": torch.full((992,), float(number))}, "value": torch.full((32,), float(number))}
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_without_a_folder_all_stay_in_memory_and_get_files_with_one(three, tmp_p
 def test_a_shorter_state_over_the_file_of_a_longer_one_leaves_nothing_of_it(three, tmp_path, same):
     fill(three, tmp_path)
     short = {"value": torch.ones(3)}
-    for value in (state(7), short):  # the second takes the place of what the first replaced
+    for value in (state(7) | {"more": torch.ones(1000)}, state(8), short):  # the third is written over the first
         three[0] = value
         stored = three.stored()
         three.release_outdated()
@@ -75,7 +76,7 @@ def test_a_shorter_state_over_the_file_of_a_longer_one_leaves_nothing_of_it(thre
     again = ClientStates(CPU)
     again.restore(tmp_path, stored)
     assert same(again[0], short)
-    assert (tmp_path / "checkpoint.client-0.3.tensors").stat().st_size == 64
+    assert (tmp_path / "checkpoint.client-0.4.tensors").stat().st_size == BLOCK
 
 
 def test_another_folder_takes_nothing_from_the_first(three, tmp_path, same):
@@ -178,7 +179,7 @@ def test_the_limit_follows_what_is_available(monkeypatch):
 
 def test_states_of_a_gpu_are_written_when_the_round_is_over_or_memory_runs_out(tmp_path):
     """None waits for the GPU between participants; what must leave its memory has been written before."""
-    states = ClientStates(torch.device("cuda"), limit=1000)  # two of them; the tensors of this test are on the CPU
+    states = ClientStates(torch.device("cuda"), limit=2 * BLOCK)  # two of them; the tensors of this test are on the CPU
     states.keep(tmp_path)
     for client in range(2):
         states[client] = {"value": torch.full((125,), float(client))}
