@@ -21,9 +21,9 @@ from benchmark.stored import Piece, Stored, on_cpu, piece, piece_of, read, write
 MOST_BYTES = 2**30
 SHARE = 0.25
 """Of the memory that is available states take this share, and never more than MOST_BYTES: other processes want some."""
-UNWRITTEN = 4
+UNWRITTEN = 8
 """States that may wait to be written."""
-AHEAD = 4
+AHEAD = 8
 """States that may have been read before they are asked for."""
 
 

@@ -4,7 +4,8 @@ What they are stands in the state's layout, which many share. No format stands b
 a file can run. With thousands of clients the states' way to the disk and back is what a round costs beside training.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -67,29 +68,25 @@ def tensors_of(value: Value) -> dict[str, Tensor]:
 
 def piece(state: State) -> Piece:
     """A copy of a state, on its device."""
-    fields: list[tuple[str, Kind, tuple[Field, ...]]] = []
-    tensors: list[Tensor] = []
-    for name, value in state.items():
-        found = tensors_of(value)
-        of = ((key, str(t.dtype).removeprefix("torch."), tuple(t.shape)) for key, t in found.items())
-        fields.append((name, _kind(value), tuple(of)))
-        tensors += found.values()
-    layout = tuple(fields)
-    content, end = _memory(layout, tensors[0].device if tensors else CPU), 0
-    for at, tensor in zip(_places(layout), tensors, strict=True):
-        content[end : at.start] = 0
-        content[at].view(tensor.dtype).view(tensor.shape).copy_(tensor.detach())
-        end = at.stop
-    content[end:] = 0
-    return piece_of(layout, content)
+    values = [(name, _kind(value), tensors_of(value)) for name, value in state.items()]
+    layout = tuple((name, kind, tuple(_field(*item) for item in tensors.items())) for name, kind, tensors in values)
+    tensors = [tensor.detach() for _, _, of in values for tensor in of.values()]
+    copy = piece_of(layout, _memory(layout, tensors[0].device if tensors else CPU))
+    owns = (own for value in copy.state.values() for own in tensors_of(value).values())
+    for own, tensor in zip(owns, tensors, strict=True):
+        own.copy_(tensor)
+    for gap in copy.content.split(_sizes(layout))[1::2]:
+        if len(gap):
+            gap.zero_()
+    return copy
 
 
 def piece_of(layout: Layout, content: Tensor) -> Piece:
     """The state of this layout with this content. Raises ValueError where a type is none."""
     state: State = {}
-    places = _places(layout)
+    parts = iter(content.split(_sizes(layout))[::2])
     for name, kind, fields in layout:
-        tensors = {key: content[next(places)].view(_dtype(dtype)).view(shape) for key, dtype, shape in fields}
+        tensors = {key: next(parts).view(_dtype(dtype)).view(shape) for key, dtype, shape in fields}
         state[name] = KINDS[kind].value(tensors)
     return Piece(layout, content, state)
 
@@ -129,25 +126,26 @@ def _kind(value: Value) -> Kind:
     return next(kind for kind, of in KINDS.items() if isinstance(value, of.type))
 
 
-def _places(layout: Layout) -> Iterator[slice]:
-    """Where in a content of this layout each tensor lies."""
-    end = 0
-    for _, _, fields in layout:
-        for _, dtype, shape in fields:
-            start = _up_to(ALIGNMENT, end)
-            end = start + _dtype(dtype).itemsize * torch.Size(shape).numel()
-            yield slice(start, end)
+def _field(key: str, tensor: Tensor) -> Field:
+    return key, str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)
+
+
+@cache
+def _sizes(layout: Layout) -> list[int]:
+    """The bytes of each tensor of a content and of the gap behind it, in turn; the last gap ends a block."""
+    sizes: list[int] = []
+    for _, dtype, shape in (field for _, _, fields in layout for field in fields):
+        size = _dtype(dtype).itemsize * torch.Size(shape).numel()
+        sizes += [size, -size % ALIGNMENT]
+    sizes[-1:] = [gap + -sum(sizes) % BLOCK for gap in sizes[-1:]]
+    return sizes
 
 
 def _memory(layout: Layout, device: torch.device) -> Tensor:
     """Memory for a content of this layout."""
-    whole = _up_to(BLOCK, max((at.stop for at in _places(layout)), default=0))
-    memory = torch.empty(whole + BLOCK, dtype=torch.uint8, device=device)
-    return memory[-memory.data_ptr() % BLOCK :][:whole]
-
-
-def _up_to(multiple: int, size: int) -> int:
-    return -(-size // multiple) * multiple
+    size = sum(_sizes(layout))
+    memory = torch.empty(size + BLOCK, dtype=torch.uint8, device=device)
+    return memory[-memory.data_ptr() % BLOCK :][:size]
 
 
 def _dtype(name: str) -> torch.dtype:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import augment
-from benchmark.channel import State, copied
+from benchmark.channel import State, Weights, copied
 from benchmark.client import Client
 from benchmark.config import FederationConfig
 from benchmark.cost import FlopCounter, Stopwatch, keep_freed_memory
@@ -66,6 +66,7 @@ class EagerEngine:
         """task has its images on the device already."""
         self.method, self.task, self.config, self.device = method, task, config, device
         self._resident: dict[str, dict[str, nn.Module]] = {}
+        self._weights: dict[str, State] = {}  # of the same modules, in their memory
         self._flops: dict[tuple, int] = {}
         self.progress = Progress(1, config.rounds)
         self.recall = Recall()
@@ -84,15 +85,16 @@ class EagerEngine:
         info = self.task.infos[client]
         if info.architecture not in self._resident:
             self._resident[info.architecture] = self._new_parts(client)
+            self._weights[info.architecture] = weights(self._resident[info.architecture])
         parts = self._resident[info.architecture]
         values = {name: value for name, value in state.items() if name not in parts}
-        for name, module in parts.items():
-            module.load_state_dict(state[name])
+        for name, held in self._weights[info.architecture].items():
+            _copy(name, state[name], held)
         return Client(replace(info, progress=self.progress), parts, values)
 
     def state(self, client: Client) -> State:
         """The client's state; its parts are in the modules' memory, so that who keeps it copies it."""
-        return {**weights(client.parts), **copied(client.values)}
+        return {**self._weights[client.info.architecture], **copied(client.values)}
 
     def turns(self, starts: Iterable[Start]) -> Iterator[tuple[Client, Trained]]:
         """The participants of a round, each as it is after its training, until the next one is asked for."""
@@ -232,11 +234,22 @@ class EagerEngine:
 
     def _statistics(self, client: Client, chunks: tuple[Tensor, ...]) -> dict[str, Tensor]:
         sums: dict[str, Tensor] = {}
+        if not chunks:
+            return sums
         with frozen(client):
             for chunk in chunks:
                 part = self.method.statistics(client, Batch(*self.task.batch(chunk)))
                 sums = {name: sums[name] + value if sums else value for name, value in part.items()}
         return sums
+
+
+def _copy(part: str, weights: Weights, to: Weights) -> None:
+    """Copy a part's weights to where others of the same names and shapes are. Raises ValueError where they are not."""
+    given, held = ({key: tuple(tensor.shape) for key, tensor in of.items()} for of in (weights, to))
+    if given != held:
+        raise ValueError(f"the state has weights {given} for {part}, which has {held}")
+    for key, tensor in weights.items():
+        to[key].copy_(tensor)
 
 
 def exact() -> contextlib.AbstractContextManager[None]:
