@@ -99,10 +99,10 @@ def read_into(path: Path, blocks: memoryview) -> bool:
 
 
 def _directly(path: Path, mode: str, work: Callable[[FileIO], T]) -> T:
-    """Do some work with a file whose blocks the disk takes from memory and puts there by itself, where it can.
+    """Do some work with a file whose blocks the disk takes from memory and puts there by itself.
 
-    A new page of the system's cache costs up to a hundred times what the disk's own way costs the processor. Where a
-    system or a file system does not know that way it is done as always.
+    A new page of the system's cache costs the processor up to forty times as much. Where a system or a file system does
+    not know this way, the work is done through the cache.
     """
 
     def opened(direct: int) -> FileIO:

@@ -1,5 +1,7 @@
 """Clients' states in memory and on disk: the same to the bit, within a limit, and whole whatever happens."""
 
+from threading import current_thread
+
 import pytest
 import torch
 
@@ -49,6 +51,25 @@ def test_what_was_used_last_is_in_memory_and_the_rest_comes_back_equal(three, tm
     assert (list(three), len(three), 3 in three) == ([0, 1, 2], 3, False)
     with pytest.raises(KeyError):
         three[3]
+
+
+def test_what_is_expected_is_read_before_it_is_asked_for(three, tmp_path, same, monkeypatch):
+    fill(three, tmp_path)
+    readers, read = [], states.read
+    monkeypatch.setattr(states, "read", lambda *a, **k: readers.append(current_thread().name) or read(*a, **k))
+    three.expect([0, 1])  # 1 is in memory
+    assert same(three[0], state(0))
+    assert [name.split("_")[0] for name in readers] == ["states in"]
+    three.expect([2, 1])  # 0 and 2 are in memory
+    three[1] = state(8)
+    assert same(three[1], state(8))
+
+
+def test_what_is_put_in_is_copied(three, same):
+    value = state(0)
+    three[0] = value
+    value["extractor"]["weight"].zero_()
+    assert same(three[0], state(0))
 
 
 def test_without_a_folder_all_stay_in_memory_and_get_files_with_one(three, tmp_path, same):

@@ -22,7 +22,7 @@ from benchmark.schedule import Schedule
 from benchmark.task import ClientData, Task
 
 CPU = torch.device("cpu")
-PICTURES, NETWORKS, TURNS = 60_000, 5, 5
+PICTURES, NETWORKS, TURNS = 60_000, 5, 15
 GROWTH = 1.3
 MOST_MEMORY = 3 * 2**30
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark import registry
-from benchmark.channel import Channel, Rows, copied
+from benchmark.channel import Channel, Rows
 from benchmark.checkpoint import Checkpoint
 from benchmark.report.write import Options, write_report
 from datasets.partitions import dirichlet, pathological
@@ -84,7 +84,7 @@ def test_checkpoint(normalised, kernels, make_federation, tmp_path):
 
     def change_and_save() -> None:
         for k, state in list(federation.states.items()):
-            federation.states[k] = copied(state)
+            federation.states[k] = state
         checkpoint.save(federation, record | {"round": next(numbers)}, None)
 
     normalised(
