@@ -70,7 +70,7 @@ def write_over(path: Path, blocks: memoryview, over: Path | None = None) -> None
         while (done := file.tell()) < len(blocks):
             file.write(blocks[done:])
         file.truncate()
-        flush(file)
+        getattr(os, "fdatasync", os.fsync)(file.fileno())  # times and names follow with the file that names it
 
     with storing(path):
         try:

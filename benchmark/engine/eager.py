@@ -94,7 +94,7 @@ class EagerEngine:
 
     def state(self, client: Client) -> State:
         """The client's state; its parts are in the modules' memory, so that who keeps it copies it."""
-        return {**self._weights[client.info.architecture], **copied(client.values)}
+        return {**self._weights[client.info.architecture], **copied(dict(client.values))}
 
     def turns(self, starts: Iterable[Start]) -> Iterator[tuple[Client, Trained]]:
         """The participants of a round, each as it is after its training, until the next one is asked for."""

@@ -102,7 +102,8 @@ def test_blocks_that_can_not_be_written_leave_nothing_behind(tmp_path, monkeypat
     def full(fd):
         raise OSError(errno.ENOSPC, "disk full")
 
-    monkeypatch.setattr(os, "fsync", full)
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, full, raising=False)
     with pytest.raises(StorageError, match=r"a can't be written \(disk full\)"):
         write_over(tmp_path / "a", blocks())
     assert list(tmp_path.iterdir()) == []
