@@ -183,7 +183,8 @@ class ClientStates(Mapping[int, State]):
         self._due.remove(client)
         while len(self._writes) >= UNWRITTEN:
             self._finish(next(iter(self._writes)))
-        held, content = self._held[client], on_cpu(self._held[client])  # here: a GPU is read by one thread alone
+        held = self._held[client]
+        content = on_cpu(held)  # here: a GPU is read by one thread alone
         path, version, over = self._path(client), self._versions[client], self._spare.pop() if self._spare else None
         self._writes[client] = self._writer.submit(lambda: Stored(version, write(path, content, over), held.layout))
 

@@ -114,7 +114,10 @@ def test_ten_thousand_clients_cost_what_a_thousand_do(pictures, tmp_path, monkey
 
 
 def test_ten_thousand_clients_fit_into_memory(pictures, tmp_path):
+    """After some 1,100 of them have taken part, ten a round."""
     peak = PeakMemory(CPU)
+    if peak.bytes is None:
+        pytest.skip("the system does not tell what is resident")
     many = Timed(pictures, tmp_path / "many", "standalone", 10_000, 6, participation=0.001)
     for _ in range(120):
         many.round()
