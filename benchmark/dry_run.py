@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmark.cost import settled
 from benchmark.environment import find_device
 from benchmark.executor.local import requests_of_workers
 from benchmark.forecast.prediction import forecast
@@ -33,7 +34,11 @@ def planned(runs: Sequence[Run], request: Request) -> list[Planned]:
     own = requests_of_workers(request)[0] if request.jobs else request
     use_threads(own.threads)
     device = find_device(own.device)
-    return [Planned(run, forecast(run, device)[0], _status(run, request)) for run in runs]
+    plans = []
+    for run in runs:
+        with settled():
+            plans.append(Planned(run, forecast(run, device)[0], _status(run, request)))
+    return plans
 
 
 def _status(run: Run, request: Request) -> str:

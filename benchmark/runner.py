@@ -14,7 +14,7 @@ import torch
 
 from benchmark.checkpoint import Checkpoint, Manifest, fingerprint
 from benchmark.config import RunSpec
-from benchmark.cost import PeakMemory, matrix_product_rate
+from benchmark.cost import PeakMemory, matrix_product_rate, settled
 from benchmark.display import Display, Shown
 from benchmark.engine.choice import ENGINES, choose
 from benchmark.environment import environment, find_device
@@ -105,6 +105,7 @@ def execute(run: Run, request: Request, shown: Shown) -> Outcome:
     checkpoint, cleanup = Checkpoint(run.folder.path), ExitStack()
     interrupted, speed = _interrupted(run, request, checkpoint), _speed(device)
     facts, rounds, peak = _facts(run, request, device, speed), list[Mapping[str, Any]](), 0
+    cleanup.enter_context(settled())
     memory = PeakMemory(device)
     ended: dict[str, Any] = {"status": "done", "reason": None, "traceback": None, "weights_hash": None}
     try:

@@ -20,6 +20,11 @@ from benchmark.task import Task
 torch.set_num_threads(1)  # toy networks are faster on one, above all on a busy machine
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that none is left alone at the end when several processes share them."""
+    items.sort(key=lambda item: item.path.name != "test_ray.py")
+
+
 @pytest.fixture(name="make_task")
 def _make_task() -> Callable[..., Task]:
     return make_task

@@ -76,7 +76,8 @@ CALIBRATIONS: dict[str, Calibration] = {}
 
 def calibration(run: Run, work: Workload, device: torch.device) -> Calibration:
     """What a run's parts cost on a device; rehearsed the first time that something is asked about runs like it."""
-    batch, test = work.common_batch, min(EVALUATION_BATCH, max(len(data.test) for data in work.task.clients))
+    batch, most = work.common_batch, max(len(data.test) for data in work.task.clients)
+    test = min(EVALUATION_BATCH, 1 << (most - 1).bit_length())  # so that partitions alike in this share a rehearsal
     clients = min(max(2, len(work.task.line_up.architectures)), work.task.num_clients)
     numbers = {"clients": clients, "participation": 1.0, "rounds": ROUNDS + 1, "eval_every": ROUNDS + 1}
     numbers |= {"batch_size": batch, "local_epochs": 1, "validation": 0.0}

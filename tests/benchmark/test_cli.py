@@ -11,6 +11,7 @@ import pytest
 from benchmark import arguments, runner
 from benchmark.cli import main
 from benchmark.config import FederationConfig, RunSpec
+from benchmark.plan import plan
 
 QUICK = ["--methods", "standalone,fedmoe", "--rounds", "2", "--clients", "4", "--partition", "iid", "--batch-size", "8"]
 
@@ -130,11 +131,12 @@ def test_json_is_one_document_and_nothing_else(here, capsys):
         assert Path(run["path"]).exists()
 
 
-def test_the_grid_is_a_product(here, capsys):
-    words = ["run", "--datasets", "mine/tiny.npz", "--methods", "standalone,fml", "--rounds", "1", "--clients", "2,3"]
-    assert main([*words, "--partition", "iid,dirichlet:1", "--seeds", "0,1", "--json", "--no-report"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert len({run["key"] for run in document["runs"]}) == len(document["runs"]) == 16
+def test_the_grid_is_a_product(here):
+    given = {"datasets": "mine/tiny.npz", "methods": "standalone,fml", "rounds": "1", "clients": "2,3"}
+    given |= {"partition": "iid,dirichlet:1", "seeds": "0,1"}
+    places = {"data": Path("data"), "results": Path("results"), "device": "cpu"}
+    runs = plan(arguments.request_of(None, given, None, ("run",), **places))
+    assert len({run.folder.path for run in runs}) == len(runs) == 16
 
 
 def test_a_method_that_fails_is_a_row_and_the_grid_goes_on(here, capsys):

@@ -110,8 +110,10 @@ def test_runs_that_differ_in_seed_have_one_rehearsal(make_task, monkeypatch):
     first = run_of(Method(), make_task())
     told(first)
     assert rounds == [0, 1, 2, 3]
-    for other in (first.spec.model_copy(update={"seed": 1}), run_of(Method(), make_task(), rounds=9).spec):
-        told(replace(first, spec=other))
+    told(replace(first, spec=first.spec.model_copy(update={"seed": 1})))
+    told(run_of(Method(), make_task(), rounds=9))
+    task = make_task()
+    told(run_of(Method(), replace(task, clients=[replace(data, test=data.test[:3]) for data in task.clients])))
     assert len(rounds) == 4
     told(run_of(Method(), make_task(), momentum=0.9))
     assert len(rounds) == 8

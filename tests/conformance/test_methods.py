@@ -93,7 +93,7 @@ BROKEN = {  # what is wrong with it: (the check that finds it, in its words, (th
     "no arXiv id": ("docstring", "not say: arXiv$", (", arXiv 0000.00000", "")),
     "images of two channels alone": (
         "any-line-up",
-        r"on cnn5: RuntimeError: .* channels.* \(mine.py, line \d+\)",
+        r"on mixed: RuntimeError: .* channels.* \(mine.py, line \d+\)",
         part("nn.Conv2d(2, 2, 1)"),
         ("client.expert(x)", "client.expert(client.spare(x))"),
     ),
@@ -184,10 +184,12 @@ BROKEN = {  # what is wrong with it: (the check that finds it, in its words, (th
 
 
 @pytest.fixture(autouse=True)
-def few_line_ups(monkeypatch):
-    """Without the large networks."""
-    line_ups = [(toy, SHAPE) for toy in (MIXED, ALIKE, HEADS)] + [(registry.line_up("cnn5"), (1, 16, 16))]
+def few_cases(monkeypatch):
+    """Of line-ups and odd clients, those that a method here fails on: for all of them there are the real methods."""
+    line_ups = [(toy, SHAPE) for toy in (MIXED, ALIKE, HEADS)] + [(MIXED, (1, 5, 5))]
     monkeypatch.setattr(training, "line_ups", lambda: line_ups)
+    alone = "a client with one sample"
+    monkeypatch.setattr(training, "ODD", {alone: training.ODD[alone]})
 
 
 @pytest.fixture
