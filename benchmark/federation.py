@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from benchmark.channel import Channel, Inbox, State, copied
+from benchmark.channel import Channel, Inbox, Message, State, copied
 from benchmark.client import Client, ClientInfo
 from benchmark.config import FederationConfig
 from benchmark.cost import FlopCounter, Stopwatch
@@ -145,7 +145,9 @@ class Federation:
 
     def _evaluate(self) -> Record:
         """Scores of all clients; the first predictor is the headline, all are kept."""
-        clients = [self._scores(k) for k in range(self.task.num_clients)]
+        ids, some_download = range(self.task.num_clients), bool(self._next_download(0))
+        self.states.expect(k for k in ids if some_download or k not in self._own_scores)
+        clients = [self._scores(k) for k in ids]
 
         def of(predictor: str, moment: str) -> Mapping[str, list[int]]:
             correct, total = zip(*((counts[predictor], n) for counts, n in (c[moment] for c in clients)), strict=True)
@@ -173,13 +175,18 @@ class Federation:
 
         state: its state now, where that is at hand
         """
-        info = self._info(k, self.engine.progress.round + 1)
-        if not (message := self.method.download(self.server, info)):
+        if not (message := self._next_download(k)):
             return None
         state = self.state(k) if state is None else state
-        received = self.method.receive(state, message, info)
+        received = self.method.receive(state, message, self._next_info(k))
         client = self.engine.load(k, received)
         return client, [name for name in client.parts if received[name] is state[name]]
+
+    def _next_download(self, k: int) -> Message:
+        return self.method.download(self.server, self._next_info(k))
+
+    def _next_info(self, k: int) -> ClientInfo:
+        return self._info(k, self.engine.progress.round + 1)
 
     def _scored(self, client: Client) -> Scores:
         """A client's scores with the weights that it has trained."""

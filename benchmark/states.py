@@ -115,10 +115,11 @@ class ClientStates(Mapping[int, State]):
         return self._bytes
 
     def keep(self, folder: Path) -> None:
-        """From now on states are written to this folder; those that are in memory alone are written now."""
+        """From now on states are written to this folder, and to no other; those that are in memory are written now."""
         if self._folder == folder:
             return
-        self._folder, self._stored, self._spare = folder, {}, []
+        assert self._folder is None, "states on disk are not moved"
+        self._folder = folder
         self._due.update(self._held)
         self._write_due()
         self._shrink()

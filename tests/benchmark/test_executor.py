@@ -7,8 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
-import time
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -163,52 +161,15 @@ def test_the_next_call_ends_as_if_nothing_had_happened(spawned, monkeypatch, cap
     assert capsys.readouterr().err.count("already there") == 4
 
 
-def members(group):
-    """The processes of a group that have not ended."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
-            found += [stat.parent.name] * (int(its_group) == group and state != "Z")
-    return found
-
-
-def wait_until(condition, seconds=90):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs a list of processes")
 @pytest.mark.parametrize("death", ["Ctrl-C", "SIGKILL"])
-def test_nobody_outlives_the_parent(tmp_path, write_data, death):
+def test_nobody_outlives_the_parent(tmp_path, write_data, running, death):
     """Ctrl-C reaches all processes of a terminal, and only the parent answers; killed, it can't tell anybody."""
     write_data(tmp_path)
     words = [*WORDS, "--methods", "fedproto,standalone", "--rounds", "100000", "--jobs", "2", "--no-report"]
-    words += ["--datasets", str(tmp_path / "tiny.npz"), "--results", str(tmp_path / "results")]
-    command = [sys.executable, "-m", "benchmark", "run", *words]
-    parent = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a script has `... &`
-    )
-    try:
-        wait_until(lambda: len([*tmp_path.glob("results/*/*/*/*/checkpoint.json")]) == 2)
-        assert len(members(parent.pid)) >= 3
-        if death == "Ctrl-C":
-            os.killpg(parent.pid, signal.SIGINT)
-        else:
-            parent.kill()
-        _, err = parent.communicate(timeout=60)
-        assert parent.returncode == (130 if death == "Ctrl-C" else -signal.SIGKILL)
-        wait_until(lambda: not members(parent.pid))
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(parent.pid, signal.SIGKILL)
+    grid = running(tmp_path, words, runs=2)
+    assert len(grid.alive()) >= 3
+    err = grid.end(death)
+    assert grid.parent.returncode == (130 if death == "Ctrl-C" else -signal.SIGKILL)
     runs = [json.loads(path.read_text()) for path in tmp_path.glob("results/*/*/*/*/run.json")]
     assert [run["status"] for run in runs] == ["running", "running"]
     if death == "Ctrl-C":

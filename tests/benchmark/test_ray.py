@@ -2,12 +2,8 @@
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
 import sys
 import time
-import uuid
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -130,48 +126,14 @@ def test_a_grid_outlives_a_process_and_a_node(cluster, here, capsys, contents):
     assert capsys.readouterr().err.count("already there") == 6
 
 
-def alive(mark):
-    """The processes that have a mark in their environment and have not ended."""
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            state = (environ.parent / "stat").read_text().rpartition(")")[2].split()[0]
-            found += [environ.parent.name] * (mark.encode() in environ.read_bytes() and state != "Z")
-    return found
-
-
-def wait_until(condition, seconds=90):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @needs_ray
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs a list of processes")
-def test_ctrl_c_ends_all_and_the_next_call_goes_on(here):
+def test_ctrl_c_ends_all_and_the_next_call_goes_on(here, running):
     """On a cluster of its own, which nothing is left of."""
-    mark = str(uuid.uuid4())
     words = [*WORDS, "--methods", "fedmoe", "--rounds", "100000", "--executor", "ray", "--jobs", "2", "--no-report"]
-    settings = {"MARK": mark, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": ""}
-    parent = subprocess.Popen(
-        [sys.executable, "-m", "benchmark", "run", *words],
-        env=os.environ | settings,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a script has `... &`
-    )
-    try:
-        wait_until(lambda: len([*here.glob("results/*/*/*/*/checkpoint.json")]) == 2)
-        assert len(alive(mark)) > 3
-        os.killpg(parent.pid, signal.SIGINT)
-        _, err = parent.communicate(timeout=60)
-        wait_until(lambda: not alive(mark))
-    finally:
-        for process in alive(mark):
-            os.kill(int(process), signal.SIGKILL)
-    assert parent.returncode == 130
+    grid = running(here, words, runs=2, RAY_AUTH_MODE="disabled", RAY_ADDRESS="")
+    assert len(grid.alive()) > 3
+    err = grid.end("Ctrl-C")
+    assert grid.parent.returncode == 130
     assert "Traceback" not in err
     assert err.endswith("goes on after the last completed round\n")
     runs = [json.loads(path.read_text())["status"] for path in here.glob("results/*/*/*/*/run.json")]

@@ -5,7 +5,7 @@ from threading import current_thread
 import pytest
 import torch
 
-from benchmark import registry, states
+from benchmark import registry, states, stored
 from benchmark.channel import Rows
 from benchmark.checkpoint import Checkpoint, fingerprint
 from benchmark.config import FederationConfig
@@ -100,21 +100,6 @@ def test_a_shorter_state_over_the_file_of_a_longer_one_leaves_nothing_of_it(thre
     assert (tmp_path / "checkpoint.client-0.4.tensors").stat().st_size == BLOCK
 
 
-def test_another_folder_takes_nothing_from_the_first(three, tmp_path, same):
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-    fill(three, tmp_path / "first")
-    three[0] = state(7)
-    three.stored()
-    three.release_outdated()
-    before = sorted(path.name for path in (tmp_path / "first").iterdir())
-    three.keep(tmp_path / "second")
-    three[1] = state(8)
-    three.stored()
-    assert sorted(path.name for path in (tmp_path / "first").iterdir()) == before
-    assert (same(three[0], state(7)), same(three[1], state(8))) == (True, True)
-
-
 def test_a_replaced_state_stays_on_disk_until_no_checkpoint_needs_it(three, tmp_path, same):
     before = dict(fill(three, tmp_path))
     three[0] = state(7)
@@ -164,6 +149,30 @@ def test_a_run_with_hardly_any_memory_for_states_is_the_same_run(make_task, fede
         assert record["post_download"] == records[t]["post_download"]
     assert fingerprint(short) == fingerprint(whole)
     short.states.close()
+
+
+@pytest.mark.parametrize("name, read", [("fedmoe", [0, 1, 2, 3, 4]), ("standalone", [1, 4])])
+def test_an_evaluation_reads_ahead_what_it_asks_for(make_task, name, read, tmp_path, monkeypatch):
+    """All clients where there is a download, otherwise those that have changed since they were evaluated."""
+    method, task = registry.method(name)[0], make_task((6,) * 6)
+    config = FederationConfig(clients=6, rounds=3, eval_every=3, batch_size=4)
+    federation = Federation(method, task, config, CPU, state_bytes=0)
+    federation.states.keep(tmp_path)
+    federation.round(0)
+    federation._evaluate()
+    federation.states.stored()
+    for k in (1, 4):
+        del federation._own_scores[k]
+    reads = []
+
+    def recorded(path, *given, **more):
+        reads.append((int(path.name.split("-")[1].split(".")[0]), current_thread().name.split("_")[0]))
+        return stored.read(path, *given, **more)
+
+    monkeypatch.setattr(states, "read", recorded)
+    federation._evaluate()
+    assert [entry for entry in reads if entry[0] != 5] == [(k, "states in") for k in read]  # 5 was in memory
+    federation.states.close()
 
 
 def test_what_clients_hold_shares_no_memory(make_task, federate):

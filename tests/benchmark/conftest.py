@@ -1,0 +1,79 @@
+"""A command in processes of its own, of which none outlives the test."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process group on a terminal of its own; whatever its processes start has the mark in its environment."""
+
+    parent: subprocess.Popen
+    mark: str
+
+    def alive(self) -> list[int]:
+        """The processes that have the mark and have not ended."""
+        found = []
+        for environ in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                state = (environ.parent / "stat").read_text().rpartition(")")[2].split()[0]
+                if self.mark.encode() in environ.read_bytes() and state != "Z":
+                    found.append(int(environ.parent.name))
+        return found
+
+    def end(self, death: str) -> str:
+        """Ctrl-C reaches all processes of the group, SIGKILL the parent alone; what it says until all have ended."""
+        if death == "Ctrl-C":
+            os.killpg(self.parent.pid, signal.SIGINT)
+        else:
+            self.parent.kill()
+        _, err = self.parent.communicate(timeout=60)
+        wait_until(lambda: not self.alive())
+        return err
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def running() -> Iterator[Callable[..., Started]]:
+    """Start `run` with these words in a folder, and wait until so many of its runs have a checkpoint."""
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("needs a list of processes")
+    begun = []
+
+    def start(folder: Path, words: Sequence[str], runs: int, **settings: str) -> Started:
+        mark = str(uuid.uuid4())
+        parent = subprocess.Popen(
+            [sys.executable, "-m", "benchmark", "run", *words],
+            cwd=folder,
+            env=os.environ | {"MARK": mark, "PYTHONPATH": str(ROOT)} | settings,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a script has `... &`
+        )
+        begun.append(Started(parent, mark))
+        wait_until(lambda: len([*folder.glob("results/*/*/*/*/checkpoint.json")]) == runs)
+        return begun[-1]
+
+    yield start
+    for started in begun:
+        for process in started.alive():
+            os.kill(process, signal.SIGKILL)
