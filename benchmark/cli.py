@@ -102,7 +102,7 @@ def cli() -> None:
     """Benchmark of model-heterogeneous personalised federated learning.
 
     \b
-    python -m benchmark run                                        the demo, about a minute
+    python -m benchmark run                                        the demo, one or two minutes
     python -m benchmark run --methods fedmoe,fml --datasets cifar10,cifar100
     python -m benchmark report                                     tables and figures anew
     python -m benchmark check my/method.py                         does one's own method do what all must?
