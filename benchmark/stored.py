@@ -137,7 +137,8 @@ def _sizes(layout: Layout) -> list[int]:
     for _, dtype, shape in (field for _, _, fields in layout for field in fields):
         size = _dtype(dtype).itemsize * torch.Size(shape).numel()
         sizes += [size, -size % ALIGNMENT]
-    sizes[-1:] = [gap + -sum(sizes) % BLOCK for gap in sizes[-1:]]
+    if sizes:
+        sizes[-1] += -sum(sizes) % BLOCK
     return sizes
 
 

@@ -136,7 +136,7 @@ def test_the_grid_is_a_product(here):
     given |= {"partition": "iid,dirichlet:1", "seeds": "0,1"}
     places = {"data": Path("data"), "results": Path("results"), "device": "cpu"}
     runs = plan(arguments.request_of(None, given, None, ("run",), **places))
-    assert len({run.folder.path for run in runs}) == len(runs) == 16
+    assert len({run.spec.key for run in runs}) == len(runs) == 16
 
 
 def test_a_method_that_fails_is_a_row_and_the_grid_goes_on(here, capsys):
