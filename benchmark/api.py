@@ -1,6 +1,6 @@
 """The façade: what methods/ and datasets/ import from the harness, beside `fields` and `functional`."""
 
-from benchmark.channel import Inbox, Message, Rows, State, Weights
+from benchmark.channel import Inbox, Message, Progress, Rows, State, Weights
 from benchmark.client import Client, ClientInfo
 from benchmark.data import Arrays, Source, from_torchvision
 from benchmark.errors import RequestError
@@ -8,7 +8,6 @@ from benchmark.method import Batch, Inspection, Method, Phase
 from benchmark.models.line_up import Architecture, LineUp, LocalModel, Shape
 from benchmark.models.switch_norm import SwitchNorm2d
 from benchmark.partition import cut, dirichlet_shares, fill_up
-from benchmark.progress import Progress
 from benchmark.task import Task
 
 __all__ = [

@@ -11,9 +11,23 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.progress import FIRST, Progress
-
 ROW_INDEX_BYTES = 4
+
+
+class Progress(NamedTuple):
+    """The round, from 1 on, and of how many."""
+
+    round: int = 1
+    rounds: int = 1
+
+    @property
+    def share(self) -> float:
+        """round / rounds."""
+        return self.round / self.rounds
+
+
+FIRST = Progress()
+"""The only round of a federation of one."""
 
 
 class Rows(NamedTuple):

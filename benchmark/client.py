@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from benchmark.channel import Value
-from benchmark.progress import FIRST, Progress
+from benchmark.channel import FIRST, Progress, Value
 
 
 @dataclass(frozen=True)

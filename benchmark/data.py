@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import RequestError
-from benchmark.files import write_whole
+from benchmark.storage.files import write_whole
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 OWNERS = ("owners_train", "owners_test")

@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 
-from benchmark.channel import Channel, Inbox, Message, State, copied
+from benchmark.channel import Channel, Inbox, Message, Progress, State, copied
 from benchmark.client import Client, ClientInfo
 from benchmark.config import FederationConfig
-from benchmark.cost import FlopCounter, Stopwatch
 from benchmark.engine.eager import EagerEngine, Start, Trained
+from benchmark.engine.inspection import weights_by_class
 from benchmark.errors import Diverged
-from benchmark.inspection import weights_by_class
+from benchmark.measure.clock import Stopwatch
+from benchmark.measure.flops import FlopCounter
 from benchmark.method import Method
-from benchmark.progress import Progress
 from benchmark.schedule import Schedule
 from benchmark.seeds import torch_seeded
-from benchmark.states import ClientStates
+from benchmark.storage.client_states import ClientStates
 from benchmark.task import Task
 
 Record = dict[str, Any]

@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.channel import Rows
-from benchmark.low_rank import compressed, decompressed
+from benchmark.channel import Rows, Weights
 
 __all__ = [
     "class_means",
@@ -81,3 +80,45 @@ def step_ahead(module: nn.Module, loss: Callable[[dict[str, Tensor]], Tensor], l
     before = {name: parameter.detach().requires_grad_() for name, parameter in module.named_parameters()}
     gradients = torch.autograd.grad(loss(before), tuple(before.values()), create_graph=True)
     return {name: w - lr * gradient for (name, w), gradient in zip(before.items(), gradients, strict=True)}
+
+
+FACTORS = ("u", "sigma", "v")
+
+
+def compressed(weights: Weights, energy: float) -> Weights:
+    """What travels: each matrix in the smallest rank whose squared singular values reach this share of their sum.
+
+    The rank is at least 1, and full where the share asks for it. Factors lie in memory as they will at the receiver's,
+    so both sides make the same weights of them, to the bit.
+    """
+    return {name: part for key, tensor in weights.items() for name, part in _factors(key, tensor, energy).items()}
+
+
+def decompressed(sent: Weights, like: Weights) -> Weights:
+    """The weights again, in the shapes of `like`."""
+    return {key: _product(key, sent).view(tensor.shape) for key, tensor in like.items()}
+
+
+def rank(singular: Tensor, energy: float) -> int:
+    """The smallest r, at least 1, so that the first r of the descending singular values hold this share of energy."""
+    held = singular.double().square().cumsum(0)
+    return int((held < energy * held[-1]).sum()) + 1
+
+
+def _factors(key: str, tensor: Tensor, energy: float) -> Weights:
+    if tensor.dim() < 2 or not tensor.is_floating_point() or not tensor.isfinite().all():
+        return {key: tensor}
+    u, sigma, v = torch.linalg.svd(tensor.flatten(1), full_matrices=False)
+    r = rank(sigma, energy)
+    if r * (len(u) + 1 + v.shape[1]) >= tensor.numel():
+        return {key: tensor}
+    return {
+        f"{key}.{name}": part.contiguous() for name, part in zip(FACTORS, (u[:, :r], sigma[:r], v[:r]), strict=True)
+    }
+
+
+def _product(key: str, sent: Weights) -> Tensor:
+    if key in sent:
+        return sent[key]
+    u, sigma, v = (sent[f"{key}.{name}"] for name in FACTORS)
+    return u * sigma @ v

@@ -14,7 +14,8 @@ from benchmark.config import FederationConfig, MethodSpec, RunSpec
 from benchmark.conformance.toy import ALIKE, MIXED, federate, make_task, same
 from benchmark.federation import Federation
 from benchmark.models.line_up import LineUp
-from benchmark.record import RunFolder, summarise
+from benchmark.storage.run_folder import RunFolder
+from benchmark.storage.summary import summarise
 from benchmark.task import Task
 
 torch.set_num_threads(1)  # toy networks are faster on one, above all on a busy machine

@@ -1,4 +1,4 @@
-"""Who may import whom, read from the import statements."""
+"""Who may import whom, read from the import statements; CONTRIBUTING has the same order as a map."""
 
 import ast
 import subprocess
@@ -8,129 +8,66 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OURS = {"benchmark", "methods", "datasets"}
-LAYERS = [  # each may import those before it, never one after it
-    "errors",
-    "fields",
-    "files",
-    "schema",
-    "seeds",
-    "progress",
-    "channel",
-    "stored",
-    "low_rank",
-    "functional",
-    "models.line_up",
-    "models.switch_norm",
-    "models.cnn",
-    "models.resnet",
-    "models.transformer",
-    "models.vision",
-    "models.groups",
-    "client",
-    "data",
-    "partition",
-    "task",
-    "method",
-    "api",
-    "config",
-    "own",
-    "registry",
-    "schedule",
-    "cost",
-    "augment",
-    "environment",
-    "engine.anybody",
-    "engine.recall",
-    "engine.eager",
-    "engine.graphs",
-    "engine.stacked",
-    "engine.rehearsal",
-    "inspection",
-    "states",
-    "federation",
-    "engine.choice",
-    "record",
-    "checkpoint",
-    "display",
-    "plan",
-    "forecast.workload",
-    "forecast.sizes",
-    "forecast.calibration",
-    "forecast.prediction",
-    "runner",
-    "executor.order",
-    "executor.worker",
-    "executor.crew",
-    "executor.local",
-    "executor.node",
-    "executor.hand",
-    "executor.room",
-    "executor.connection",
-    "executor.cluster",
-    "dry_run",
-    "conformance.suite",
-    "conformance.toy",
-    "conformance.training",
-    "conformance.exchange",
-    "conformance.repetition",
-    "conformance.methods",
-    "conformance.line_ups",
-    "conformance.datasets",
-    "conformance.targets",
-    "verify",
-    "report.statistics",
-    "report.frame",
-    "report.cells",
-    "report.notes",
-    "report.differences",
-    "report.tables",
-    "report.formats",
-    "report.drawing",
-    "report.figures",
-    "report.across",
-    "report.html",
-    "report.document",
-    "report.write",
-    "compare",
-    "timings",
-    "doctor",
-    "documentation.source",
-    "documentation.costs",
-    "documentation.blocks",
-    "documentation.pages",
-    "arguments",
-    "listing",
-    "outcomes",
-    "cli",
-    "__main__",
-]
+OURS = {"benchmark", "methods", "datasets", "tools"}
+ORDER = """
+    errors fields seeds config
+    channel
+    storage measure
+    data partition models
+    client task method functional api
+    schedule compatibility problem
+    plugins
+    engine
+    federation
+    forecast
+    run
+    conformance
+    report
+    tools
+    cli
+"""
+"""A line may import the lines above it, and within a line a name those before it; a name is a package or a file of
+benchmark/, and `tools` the folder beside it.
+"""
+PLACE = {name: place for place, name in enumerate(ORDER.split())}
 FACADE = {"benchmark.api", "benchmark.fields", "benchmark.functional"}
-WITHOUT_TORCH = ["record", "verify", "report.write", "compare", "timings", "display"]
+WITHOUT_TORCH = ["storage.run_folder", "storage.verify", "report.write", "report.compare", "run.progress_display"]
+
+
+def statements(path: Path) -> list[ast.stmt]:
+    """The import statements of a file, wherever they stand in it."""
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 def imported(path: Path) -> set[str]:
     """Modules that a file imports anywhere, submodules of ours in full."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in statements(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
+        else:
             below = {f"{node.module}.{alias.name}" for alias in node.names}
             modules = {name for name in below if (ROOT / (name.replace(".", "/") + ".py")).exists()}
             found |= modules or {node.module}
     return found
 
 
-def modules(package: str) -> list[Path]:
-    return sorted(p for p in (ROOT / package).rglob("*.py") if p.name != "__init__.py")
+def modules(*folders: str) -> list[Path]:
+    return sorted(p for folder in folders for p in (ROOT / folder).rglob("*.py") if p.name != "__init__.py")
 
 
 def name_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT / "benchmark").with_suffix("").parts)
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
-@pytest.mark.parametrize("path", modules("methods") + modules("datasets"), ids=lambda p: p.stem)
+def room(module: str) -> str | None:
+    """The name in ORDER that a module of ours belongs to; None for the package benchmark itself and what starts it."""
+    first, *below = module.split(".")
+    name = below[0] if first == "benchmark" and below else first
+    return None if name in ("benchmark", "__main__") else name
+
+
+@pytest.mark.parametrize("path", modules("methods", "datasets"), ids=lambda p: p.stem)
 def test_plug_ins_import_nothing_of_ours_but_the_facade(path):
     assert {name for name in imported(path) if name.split(".")[0] in OURS} <= FACADE
 
@@ -141,17 +78,27 @@ def test_methods_import_torch_numpy_and_the_standard_library(path):
     assert roots <= {"torch", "numpy", "benchmark", "dataclasses", "typing", "collections", "math", "functools"}
 
 
-def test_every_module_of_the_harness_has_a_layer():
-    assert {name_of(path) for path in modules("benchmark")} == set(LAYERS)
+def test_the_order_names_what_is_there():
+    assert {room(name_of(path)) for path in modules("benchmark", "tools")} - {None} == PLACE.keys()
 
 
-@pytest.mark.parametrize("path", modules("benchmark"), ids=name_of)
-def test_the_harness_imports_downwards_and_no_plug_in(path):
+@pytest.mark.parametrize("path", modules("benchmark", "tools"), ids=name_of)
+def test_imports_go_upwards_in_the_order_and_to_no_plug_in(path):
     ours = [name for name in imported(path) if name.split(".")[0] in OURS]
-    assert all(name.startswith("benchmark") for name in ours)
-    layer = LAYERS.index(name_of(path))
-    below = {f"benchmark.{name}" for name in LAYERS[:layer]} | {"benchmark"}
-    assert set(ours) <= below
+    assert not [name for name in ours if name.split(".")[0] in ("methods", "datasets")]
+    here = room(name_of(path))
+    rooms = {found for name in ours if (found := room(name))}
+    assert here is None or all(PLACE[found] <= PLACE[here] for found in rooms), rooms
+
+
+def test_no_package_has_a_circle_of_files():
+    """Whichever file one begins with, no way along the imports leads back to it."""
+    paths = {name_of(path): path for path in modules("benchmark", "tools")}
+    below = {name: imported(path) & paths.keys() for name, path in paths.items() if name != "benchmark.__main__"}
+    while leaves := [name for name, others in below.items() if not others & below.keys()]:
+        for name in leaves:
+            del below[name]
+    assert not below
 
 
 @pytest.mark.parametrize("name", WITHOUT_TORCH)
@@ -174,7 +121,7 @@ WORDS = [["--help"], ["run", "--help"], ["report", "--results", "nowhere"], ["li
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)
 def test_help_and_report_do_not_import_torch(words, tmp_path):
     code = (
-        "import sys; from benchmark.cli import main; code = main(sys.argv[1:]); "
+        "import sys; from benchmark.cli.commands import main; code = main(sys.argv[1:]); "
         "sys.exit(99 if 'torch' in sys.modules else code)"
     )
     got = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""README's `Add a method`, followed to the letter."""
+"""README's `Add a method`, followed to the letter; and the paths that documents name."""
 
 import re
 import shlex
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import PYTHON, main
+from benchmark.cli.commands import PYTHON, main
 
 ROOT = Path(__file__).parent.parent
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
 @pytest.fixture
@@ -35,3 +36,12 @@ def test_the_method_in_readme_passes_the_suite_and_runs(section, tmp_path, monke
     assert "nothing broken" in checked
     assert re.search(r"fedbabu .* done", run)
     assert (tmp_path / "reports" / "default" / "index.html").exists()
+
+
+PATH = re.compile(r"\b(?:benchmark|methods|datasets|tools|tests|docs|examples)/[\w/-]+(?:\.(?:py|md|toml|json|sh)|/)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_path_that_a_document_names_is_there(document):
+    named = PATH.findall(document.read_text(encoding="utf-8"))
+    assert not [path for path in named if not (ROOT / path).exists()]

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmark import registry
 from benchmark.conformance.suite import Broken, Check, where
 from benchmark.conformance.toy import federate
 from benchmark.data import Arrays
 from benchmark.models.line_up import LineUp
 from benchmark.partition import Partition, draw
-from benchmark.plan import Dataset, Problem
+from benchmark.plugins import registry
+from benchmark.problem import Dataset, Problem
 
 CLIENTS = 2
 SAMPLES = 64

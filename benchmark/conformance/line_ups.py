@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark import registry
 from benchmark.conformance.suite import Broken, Check, where
 from benchmark.conformance.toy import federate, make_task, same
 from benchmark.models.line_up import Architecture, LineUp, LocalModel
+from benchmark.plugins import registry
 from benchmark.seeds import torch_seeded
 
 CHANNELS = (3, 1)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark import registry
 from benchmark.conformance import datasets, line_ups, methods
 from benchmark.conformance.suite import Check, Result, examine
 from benchmark.errors import RequestError, unknown
 from benchmark.method import Method
 from benchmark.models.line_up import LineUp
+from benchmark.plugins import registry
 
 SUITES: dict[str, Sequence[Check]] = {
     "method": methods.CHECKS,

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmark.compatibility import unsupported
 from benchmark.config import FederationConfig
 from benchmark.conformance.suite import Broken
 from benchmark.federation import Federation, Record
 from benchmark.method import Method
 from benchmark.models.line_up import Architecture, LineUp, Shape
-from benchmark.plan import unsupported
 from benchmark.task import ClientData, Task
 
 CPU = torch.device("cpu")

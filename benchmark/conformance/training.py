@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark import registry
 from benchmark.channel import Rows, Value
 from benchmark.client import Client
+from benchmark.compatibility import unsupported
 from benchmark.conformance.suite import Broken, where
 from benchmark.conformance.toy import HEADS, SHAPE, TOYS, federate, make_task, same, toy_federation, toy_task
 from benchmark.federation import Federation
 from benchmark.method import Batch, Method, Phase
 from benchmark.models.line_up import LineUp, Shape
-from benchmark.plan import unsupported
+from benchmark.plugins import registry
 from benchmark.task import Task
 
 BATCH_NORM = "resnet3"

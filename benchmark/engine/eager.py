@@ -15,14 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmark import augment
-from benchmark.channel import State, Weights, copied
+from benchmark.channel import Progress, State, Weights, copied
 from benchmark.client import Client
 from benchmark.config import FederationConfig
-from benchmark.cost import FlopCounter, Stopwatch, keep_freed_memory
-from benchmark.engine.recall import Recall
+from benchmark.engine import augment
+from benchmark.engine.evaluation_cache import Recall
+from benchmark.measure.clock import Stopwatch
+from benchmark.measure.flops import FlopCounter
+from benchmark.measure.memory import keep_freed_memory
 from benchmark.method import Batch, Inspection, Method, Phase, Stretch, initial_parts, weights
-from benchmark.progress import Progress
 from benchmark.seeds import torch_seeded
 from benchmark.task import Task
 

@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 
 from benchmark.channel import Value, copied
 from benchmark.client import Client
-from benchmark.engine.anybody import Anybody
+from benchmark.engine.anonymous_client import Anybody
 from benchmark.engine.eager import EagerEngine, Indices, set_to_train
 from benchmark.method import Phase
 from benchmark.seeds import torch_seeded

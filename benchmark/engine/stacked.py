@@ -19,9 +19,9 @@ from torch.utils import _pytree as pytree
 
 from benchmark.channel import Value
 from benchmark.client import Client
-from benchmark.cost import Span
-from benchmark.engine.anybody import Anybody
+from benchmark.engine.anonymous_client import Anybody
 from benchmark.engine.eager import EagerEngine, Indices, Start, Trained, exact, set_to_train
+from benchmark.measure.clock import Span
 from benchmark.method import Batch, Method, Phase
 
 

@@ -19,13 +19,14 @@ from torch import Tensor
 
 from benchmark.channel import Inbox, State, copied, nbytes
 from benchmark.client import Client
-from benchmark.cost import PeakMemory, Stopwatch
 from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine, Indices
 from benchmark.federation import Federation, Record
 from benchmark.forecast.sizes import Rule, rules
 from benchmark.forecast.workload import STATISTICS, Flops, Line, Shape, Workload, count_with, turns
+from benchmark.measure.clock import Stopwatch
+from benchmark.measure.memory import PeakMemory
 from benchmark.method import Phase
-from benchmark.plan import Run
+from benchmark.problem import Run
 from benchmark.schedule import Schedule
 from benchmark.seeds import torch_seeded
 from benchmark.task import ClientData, Task

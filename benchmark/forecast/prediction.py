@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from benchmark.cost import PeakMemory
-from benchmark.engine.rehearsal import Prospect
 from benchmark.federation import Federation
 from benchmark.forecast.calibration import Calibration, calibration
+from benchmark.forecast.shape_engine import Prospect
 from benchmark.forecast.workload import STATISTICS, Flops, Shape, Workload, count_with, workload
-from benchmark.plan import Run
-from benchmark.schema import Errors, Prediction
+from benchmark.measure.memory import PeakMemory
+from benchmark.problem import Run
+from benchmark.storage.schema import Errors, Prediction
 
 META = torch.device("meta")
 UNKNOWN = Prediction(

@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from benchmark.errors import RequestError
-from benchmark.record import RunFolder, accuracies, headline_rounds, run_folders
 from benchmark.report.statistics import intervals
-from benchmark.schema import Round, Run
-from benchmark.verify import problems, read_checked, remarks
+from benchmark.storage.run_folder import RunFolder, run_folders
+from benchmark.storage.schema import Round, Run
+from benchmark.storage.summary import accuracies, headline_rounds
+from benchmark.storage.verify import problems, read_checked, remarks
 
 COSTS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1.0)}
 """Column of a curve -> its unit, and how many base units that is."""

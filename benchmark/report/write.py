@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.errors import RequestError, unknown
-from benchmark.files import claim, storing, write_whole
-from benchmark.record import run_folders
 from benchmark.report.across import ranking_table, write_across
 from benchmark.report.differences import difference_table
 from benchmark.report.document import Part, document, intro
@@ -19,12 +17,9 @@ from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
-from benchmark.report.tables import (
-    accuracy_table,
-    budget_table,
-    cost_table,
-    main_table,
-)
+from benchmark.report.tables import accuracy_table, budget_table, cost_table, main_table
+from benchmark.storage.files import claim, storing, write_whole
+from benchmark.storage.run_folder import run_folders
 
 NEW = ".new-"
 """How the name of a folder begins that is not whole yet."""

@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark import registry
 from benchmark.data import Arrays, Source, checked, load_dataset, read_image_folder, read_npz
 from benchmark.errors import RequestError
+from benchmark.plugins import registry
 
 RNG = np.random.default_rng(0)
 GOOD = {

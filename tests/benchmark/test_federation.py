@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from benchmark import registry
 from benchmark.api import Progress
-from benchmark.checkpoint import Checkpoint
 from benchmark.config import FederationConfig
 from benchmark.engine.eager import EagerEngine
 from benchmark.federation import Federation
 from benchmark.method import Method, Phase
+from benchmark.plugins import registry
+from benchmark.storage.checkpoint import Checkpoint
 
 
 def test_only_participants_send_and_train_but_all_are_evaluated(make_task, federate):
@@ -189,8 +189,8 @@ def test_weights_held_as_a_value_survive_checkpoints(make_task, federate, same, 
     first, again = (Federation(Anchored(), make_task(line_up=alike), whole.config, whole.device) for _ in range(2))
     checkpoint = Checkpoint(tmp_path)
     for t in range(3):
-        checkpoint.save(first, first.round(t), None)
-    checkpoint.restore(again, checkpoint.manifest())
+        checkpoint.save(first.round(t)["round"], first.server, first.states, None)
+    again.server = checkpoint.restore(checkpoint.manifest(), again.states, again.device)
     assert same(again.states, first.states)
     record = again.round(3)
     assert same(again.states, whole.states)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark import registry
 from benchmark.errors import RequestError
 from benchmark.partition import cut, dirichlet_shares, draw, fill_up
+from benchmark.plugins import registry
 
 LABELS = np.repeat(np.arange(10), 60)
 FILLED_UP = {"dirichlet", "quantity", "label-quantity"}

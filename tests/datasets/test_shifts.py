@@ -5,9 +5,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from benchmark import registry
 from benchmark.errors import RequestError
 from benchmark.partition import draw, shifted
+from benchmark.plugins import registry
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 3), dtype=np.uint8)
 LABELS = np.arange(60) % 3

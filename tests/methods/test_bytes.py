@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from benchmark import registry
 from benchmark.api import Client
 from benchmark.channel import nbytes
 from benchmark.config import FederationConfig
 from benchmark.federation import Federation
 from benchmark.method import initial_parts
+from benchmark.plugins import registry
 from benchmark.schedule import Schedule
 from benchmark.task import ClientData, Task
 from methods.fedkd import FedKD

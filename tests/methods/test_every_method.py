@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmark import registry
 from benchmark.conformance.methods import CHECKS
+from benchmark.plugins import registry
 
 FEW = 3
 

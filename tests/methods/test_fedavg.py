@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from benchmark.api import Inbox
+from benchmark.compatibility import unsupported
 from benchmark.method import initial_parts
-from benchmark.plan import unsupported
 from methods.fedavg import FedAvg
 from methods.standalone import Standalone
 

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmark import registry
 from benchmark.api import Batch, Client, ClientInfo, Inbox
 from benchmark.method import initial_parts
+from benchmark.plugins import registry
 from benchmark.seeds import torch_seeded
 from methods import fedgen
 from methods.fedgen import FedGen, Generator

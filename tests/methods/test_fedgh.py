@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark import registry
 from benchmark.api import Client, ClientInfo, Inbox
 from benchmark.method import initial_parts
+from benchmark.plugins import registry
 from benchmark.seeds import torch_seeded
 from methods.fedgh import FedGH
 from methods.lg_fedavg import LGFedAvg

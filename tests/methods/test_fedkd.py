@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Phase, Progress
-from benchmark.low_rank import rank
+from benchmark.functional import rank
 from methods.fedkd import FedKD
 from methods.standalone import Standalone
 

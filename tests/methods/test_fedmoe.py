@@ -108,8 +108,8 @@ def test_only_the_expert_travels(make_task, federate):
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1])
 def test_weight_of_the_static_gate_is_a_fraction(weight):
-    from benchmark import registry
     from benchmark.errors import RequestError
+    from benchmark.plugins import registry
 
     with pytest.raises(RequestError, match="expert_weight of fedmoe"):
         registry.method(f"fedmoe+gate=static+expert_weight={weight}")

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmark import registry
 from benchmark.api import Batch, Client, ClientInfo, Method, Phase
 from benchmark.method import initial_parts
 from benchmark.models.line_up import Architecture, LineUp
+from benchmark.plugins import registry
 from methods.fedmrl import FedMRL
 from methods.standalone import Standalone
 

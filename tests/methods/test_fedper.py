@@ -5,8 +5,8 @@ import copy
 import torch
 from torch import nn
 
+from benchmark.compatibility import unsupported
 from benchmark.method import initial_parts
-from benchmark.plan import unsupported
 from methods.fedavg import FedAvg
 from methods.fedper import FedPer
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo
+from benchmark.compatibility import unsupported
 from benchmark.method import initial_parts
-from benchmark.plan import unsupported
 from methods.fedavg import FedAvg
 from methods.fedprox import FedProx
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.compatibility import unsupported
 from benchmark.method import Phase, initial_parts
-from benchmark.plan import unsupported
 from methods.fedper import FedPer
 from methods.fedrep import FedRep
 

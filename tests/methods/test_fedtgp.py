@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmark import registry
 from benchmark.api import Batch, Inbox, Rows
+from benchmark.plugins import registry
 from methods import fedtgp
 from methods.fedproto import FedProto
 from methods.fedtgp import FedTGP, gap, trainer_of

@@ -3,7 +3,7 @@
 from itertools import combinations
 from statistics import median
 
-from benchmark import registry
+from benchmark.plugins import registry
 
 RUN = 6
 FILES = {name: path.read_text().splitlines() for name, path in registry.names("methods").items()}

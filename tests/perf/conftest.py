@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import registry
 from benchmark.config import FederationConfig
 from benchmark.engine.eager import EagerEngine
 from benchmark.federation import Federation
+from benchmark.plugins import registry
 from benchmark.task import ClientData, Task
 
 NEVER = 10**6

@@ -12,10 +12,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark import cli
-from benchmark.arguments import budgets_of
+from benchmark.cli.arguments import budgets_of
+from benchmark.cli.commands import main
 from benchmark.errors import RequestError
-from benchmark.record import RunFolder
 from benchmark.report import write
 from benchmark.report.across import common, ranking_table, varying
 from benchmark.report.differences import difference_table
@@ -26,6 +25,7 @@ from benchmark.report.frame import names_of, read_experiment
 from benchmark.report.notes import footnotes
 from benchmark.report.tables import accuracy_table, budget_table, cost_table, main_table
 from benchmark.report.write import Options, write_report
+from benchmark.storage.run_folder import RunFolder
 
 EXPECTED = Path(__file__).parent / "expected"
 ROOT = Path(__file__).parents[3]
@@ -392,11 +392,11 @@ def test_gates_and_representations_are_drawn(tmp_path, monkeypatch, write_data, 
     monkeypatch.chdir(tmp_path)
     words = ["run", "--datasets", "tiny.npz", "--methods", "fedmoe,standalone", "--rounds", "2", "--clients", "3"]
     words += ["--partition", "iid", "--batch-size", "8", "--models", "cnn1"]
-    assert cli.main([*words, "--no-report"]) == 0
+    assert main([*words, "--no-report"]) == 0
     figures = tmp_path / "reports" / "default" / "figures"
-    assert cli.main([*words, "--inspect", "--no-report"]) == 0
+    assert main([*words, "--inspect", "--no-report"]) == 0
     assert "already there, without what --inspect stores; --force runs it again" in capsys.readouterr().err
-    assert cli.main([*words, "--inspect", "--force"]) == 0
+    assert main([*words, "--inspect", "--force"]) == 0
     assert {"tiny-weights.png", "tiny-embedding.pdf"} <= {p.name for p in figures.iterdir()}
     (lines,) = (tmp_path / "results").glob("default/tiny/fedmoe/*/rounds.jsonl")
     last = json.loads(lines.read_text().splitlines()[-1])["inspection"]
@@ -406,7 +406,7 @@ def test_gates_and_representations_are_drawn(tmp_path, monkeypatch, write_data, 
     with np.load(lines.with_name("inspection.npz"), allow_pickle=False) as arrays:
         assert arrays["names"].tolist() == ["shared expert", "private expert"]
         assert len(arrays["points"]) == len(arrays["label"]) == 2 * 12  # twelve test samples, two experts
-    assert cli.main(["verify"]) == 0
+    assert main(["verify"]) == 0
 
 
 def test_sixty_methods_look_different():
@@ -440,7 +440,7 @@ def test_twenty_methods_have_room_in_every_figure(tmp_path, store, monkeypatch):
 
 @pytest.mark.parametrize("words", [["--budget", "10"], ["--budget", "0MB"], ["--budget", "-1GB"], ["--target", "0"]])
 def test_a_request_that_can_not_be(results, tmp_path, capsys, words):
-    assert cli.main(["report", "--results", str(results), "--reports", str(tmp_path / "reports"), *words]) == 2
+    assert main(["report", "--results", str(results), "--reports", str(tmp_path / "reports"), *words]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "reports").exists()
 
@@ -450,7 +450,7 @@ def test_budgets_have_units():
 
 
 def test_a_report_needs_no_torch(results, tmp_path):
-    code = "import sys; from benchmark.cli import main; code = main(sys.argv[1:]); "
+    code = "import sys; from benchmark.cli.commands import main; code = main(sys.argv[1:]); "
     code += "sys.exit(99 if 'torch' in sys.modules else code)"
     words = ["report", "--results", str(results), "--reports", str(tmp_path / "reports")]
     got = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True)

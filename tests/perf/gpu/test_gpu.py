@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.engine.choice import ENGINES
+from benchmark.run.engine_choice import ENGINES
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 ROOT = Path(__file__).parents[3]

@@ -9,7 +9,7 @@ from statistics import median
 
 import torch
 
-from benchmark.cost import matrix_product_rate
+from benchmark.measure.clock import matrix_product_rate
 
 CLIENTS, ROUNDS = 5, 15
 

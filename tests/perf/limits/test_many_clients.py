@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import registry
-from benchmark.checkpoint import Checkpoint
 from benchmark.config import FederationConfig
-from benchmark.cost import PeakMemory
 from benchmark.federation import Federation
+from benchmark.measure.memory import PeakMemory
+from benchmark.plugins import registry
 from benchmark.schedule import Schedule
+from benchmark.storage.checkpoint import Checkpoint
 from benchmark.task import ClientData, Task
 
 CPU = torch.device("cpu")
@@ -65,7 +65,7 @@ class Timed:
         """(seconds of the next round with its checkpoint, its record)."""
         start = perf_counter()
         record = self.federation.round(next(self._rounds))
-        self.checkpoint.save(self.federation, record, None)
+        self.checkpoint.save(record["round"], self.federation.server, self.federation.states, None)
         return perf_counter() - start, record
 
 

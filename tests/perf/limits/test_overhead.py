@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.cost import matrix_product_rate
+from benchmark.measure.clock import matrix_product_rate
 
 CPU = torch.device("cpu")
 CORES = os.cpu_count() or 1

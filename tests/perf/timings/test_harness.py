@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import registry
 from benchmark.channel import Channel, Rows
-from benchmark.checkpoint import Checkpoint
+from benchmark.plugins import registry
 from benchmark.report.write import Options, write_report
+from benchmark.storage.checkpoint import Checkpoint
 from datasets.partitions import dirichlet, pathological
 
 CLIENTS = 10
@@ -78,14 +78,14 @@ def test_partition(partition, parameter, normalised, kernels):
 def test_checkpoint(normalised, kernels, make_federation, tmp_path):
     """Five clients, each of its own network, all of which have changed."""
     federation = make_federation("standalone", clients=5, train=16, test=8, batch_size=16)
-    record = federation.round(0)
+    federation.round(0)
     checkpoint, numbers = Checkpoint(tmp_path), count(1)
     federation.states.keep(tmp_path)
 
     def change_and_save() -> None:
         for k, state in list(federation.states.items()):
             federation.states[k] = state
-        checkpoint.save(federation, record | {"round": next(numbers)}, None)
+        checkpoint.save(next(numbers), federation.server, federation.states, None)
 
     normalised(
         change_and_save,

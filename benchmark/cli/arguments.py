@@ -1,0 +1,120 @@
+"""What was typed on the command line, as values: one line says what is wrong with a text that is none."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.config import FederationConfig
+from benchmark.errors import RequestError
+from benchmark.storage.files import file_name
+
+if TYPE_CHECKING:
+    from benchmark.run.plan import Request
+
+MAIN_METHODS = "fedmoe,fedproto,fml,lg-fedavg,standalone"
+AXES = {
+    "methods": (MAIN_METHODS, "Methods: names, .py files or dotted modules; +key=value for other hyper-parameters."),
+    "datasets": (
+        "",
+        "Data sets: names, .npz or .py files, dotted modules or image folders. Without it, the preset demo.",
+    ),
+    "partition": (
+        "pathological",
+        "How data are divided: pathological[:n], dirichlet:a, quantity:a, label-quantity:a:q, iid or natural (by "
+        "owner), with +rotated or +recoloured after it where clients see images differently.",
+    ),
+    "models": (
+        "cnn5",
+        "Line-ups of local models: names, .py files or dotted modules (module:name of several); +adapter=pool, linear "
+        "or none and +width=n bring all representations to one width.",
+    ),
+    "clients": ("10", FederationConfig.model_fields["clients"].description),
+    "participation": ("1.0", FederationConfig.model_fields["participation"].description),
+    "seeds": ("0", "Seeds; each gives partition, participants, batches and initial weights."),
+}
+FEDERATION = {name: field for name, field in FederationConfig.model_fields.items() if name not in AXES}
+
+
+def experiments_of(results: Path, text: str | None) -> list[str]:
+    """The experiments that were named, all of which exist."""
+    chosen = [file_name("--experiment", name) for name in text.split(",")] if text else []
+    for name in chosen:
+        if not (results / name).is_dir():
+            raise RequestError(f"there is no experiment {name!r} in {results}")
+    return chosen
+
+
+def request_of(
+    preset: str | None,
+    given: Mapping[str, str | None],
+    experiment: str | None,
+    argv: tuple[str, ...],
+    **others: Any,
+) -> "Request":
+    """The grid that was asked for: what was given, over the preset, over the defaults. Raises RequestError."""
+    from benchmark.plugins import registry
+    from benchmark.run.plan import Request
+
+    defaults = registry.preset(preset) if preset else {}
+    values: dict[str, Any] = defaults | {name: value for name, value in given.items() if value is not None}
+    axes = {name: _commas(name, values.get(name, default)) for name, (default, _) in AXES.items()}
+    return Request(
+        methods=axes["methods"],
+        datasets=axes["datasets"],
+        partition=axes["partition"],
+        models=axes["models"],
+        clients=[_number("clients", text, int) for text in axes["clients"]],
+        participation=[_number("participation", text, float) for text in axes["participation"]],
+        seeds=[_number("seeds", text, int) for text in axes["seeds"]],
+        federation={name: values[name] for name in FEDERATION if name in values},
+        experiment=file_name("--experiment", (preset or "default") if experiment is None else experiment),
+        command=["python", "-m", "benchmark", *argv],
+        **others,
+    )
+
+
+def shard_of(text: str | None) -> tuple[int, int]:
+    """(i, n) of i/n; all there is where nothing was typed."""
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text or "1/1")
+    i, n = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= i <= n:
+        raise RequestError(f"--shard is i/n with i from 1 to n, such as 2/8, not {text!r}")
+    return i, n
+
+
+def _commas(name: str, value: Any) -> list[str]:
+    items = [str(item) for item in value] if isinstance(value, list) else [item.strip() for item in value.split(",")]
+    if not all(items):
+        raise RequestError(f"--{name} {value!r} has an empty name in it; separate names by single commas")
+    return items
+
+
+def _number(name: str, text: str, kind: Callable[[str], Any]) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise RequestError(f"--{name} should be {'whole ' if kind is int else ''}numbers, not {text!r}") from None
+
+
+def targets_of(text: str | None) -> dict[str, float]:
+    """Accuracies by data set; under '' the one for all others."""
+    targets = {}
+    for item in text.split(",") if text else ():
+        name, _, value = item.rpartition("=")
+        targets[name] = _number("target", value, float)
+        if not 0 < targets[name] <= 100:
+            raise RequestError(f"--target is above 0 and at most 100 percent, not {value}")
+    return targets
+
+
+def budgets_of(text: str | None) -> dict[str, list[float]]:
+    """Budgets in bytes and in FLOPs."""
+    budgets: dict[str, list[float]] = {"bytes": [], "flops": []}
+    for item in text.split(",") if text else ():
+        found = re.fullmatch(r"\s*([\d.]+)\s*([kMGTP]?)(B|FLOP)\s*", item)
+        value = _number("budget", found[1], float) if found else 0
+        if not found or value <= 0:
+            raise RequestError(f"--budget is a number above 0 with a unit, such as 10MB or 2TFLOP, not {item!r}")
+        budgets["bytes" if found[3] == "B" else "flops"].append(value * 1000 ** " kMGTP".index(found[2] or " "))
+    return budgets

@@ -1,0 +1,421 @@
+"""The command line: words to a request, and outcomes to words and exit codes.
+
+0 all done, 1 some runs failed or a check did not hold, 2 the request itself is wrong, 130 interrupted.
+
+torch is imported by the commands that need it, when they run; so is pydantic, which takes longer to import than all
+else that `--help` needs.
+"""
+
+import contextlib
+import json
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark import __version__
+from benchmark.errors import RequestError, StorageError, unknown
+from benchmark.storage.files import check_writable
+
+if TYPE_CHECKING:
+    from benchmark.problem import Run
+    from benchmark.report.compare import Check
+    from benchmark.run.plan import Request
+    from tools.perf.timings import TimingCheck
+
+PYTHON = ("python", "-m", "benchmark")
+PROGRAM = shlex.join(PYTHON)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; the exit code."""
+    try:
+        return cli.main(args=list(argv) or ["--help"], prog_name=PROGRAM, standalone_mode=False, obj=tuple(argv)) or 0
+    except (click.ClickException, RequestError) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        click.echo(f"error: {' '.join(message.split())}", err=True)
+        return 2
+    except StorageError as error:
+        click.echo(f"error: {error}", err=True)
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command, without --force, goes on after the last completed round", err=True)
+        return 130
+
+
+_COUNT = click.IntRange(min=1)
+
+
+@cache
+def _grid() -> list[click.Parameter]:
+    """The axes of the grid, then the fields of the federation, as options that default to the preset's value."""
+    from benchmark.cli.arguments import AXES, FEDERATION
+
+    described = {name: (default, text) for name, (default, text) in AXES.items()}
+    described |= {name: (str(field.default), field.description) for name, field in FEDERATION.items()}
+    return [
+        click.Option(
+            ["--" + name.replace("_", "-")],
+            metavar="A,B,..." if name in AXES else "X",
+            help=f"{text}  [{default}]" if default else text,
+        )
+        for name, (default, text) in described.items()
+    ]
+
+
+class Grid(click.Command):
+    """A command that has, behind its first option, those of the grid; they are made when somebody asks for them."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """All options."""
+        first, *others = super().get_params(ctx)
+        return [first, *_grid(), *others]
+
+
+_EXECUTOR = "Where processes are: on this machine, or on a Ray cluster, as many as it has room for, or --jobs."
+
+
+def _folder(name: str, text: str) -> Callable:
+    return click.option(
+        f"--{name}", type=click.Path(path_type=Path, file_okay=False), default=Path(name), show_default=True, help=text
+    )
+
+
+class Commands(click.Group):
+    """A group that answers a command that nobody has with the nearest one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command and its arguments. Raises RequestError."""
+        if args and args[0] not in self.commands:
+            raise unknown("command", args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="benchmark")
+def cli() -> None:
+    """Benchmark of model-heterogeneous personalised federated learning.
+
+    \b
+    python -m benchmark run                                        the demo, one or two minutes
+    python -m benchmark run --methods fedmoe,fml --datasets cifar10,cifar100
+    python -m benchmark report                                     tables and figures anew
+    python -m benchmark check my/method.py                         does one's own method do what all must?
+    """
+
+
+@cli.command(cls=Grid)
+@click.option("--preset", metavar="NAME", help="A named set of defaults; see `list presets`.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1; several for --jobs.")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "eager", "graphs", "stacked"]),
+    default="auto",
+    show_default=True,
+    help="How clients are trained: step by step, by CUDA graphs, or alike ones side by side.",
+)
+@click.option("--jobs", type=_COUNT, metavar="N", help="Do N runs at a time, each in its own process.  [one, in this]")
+@click.option("--threads", type=_COUNT, metavar="N", help="Threads of each process.  [cores / jobs, or torch's choice]")
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help=_EXECUTOR)
+@click.option(
+    "--ray-address", metavar="A", help="The Ray cluster: auto or HOST:PORT.  [one that ends with the command]"
+)
+@click.option("--shard", metavar="I/N", help="Of the grid only every N-th run, beginning with the I-th.")
+@_folder("data", "Where data sets are kept as <name>.npz.")
+@_folder("results", "Where results are kept.")
+@_folder("reports", "Where reports are written.")
+@click.option("--experiment", metavar="NAME", help="Name of the results' folder.  [the preset's name, or default]")
+@click.option("--force", is_flag=True, help="Run again what is already there.")
+@click.option("--inspect", is_flag=True, help="Store what methods show of their predictions, such as gate weights.")
+@click.option("--no-report", is_flag=True, help="Leave the report as it is.")
+@click.option("--dry-run", is_flag=True, help="Only say what each run would cost; results and report stay as they are.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.pass_obj
+def run(
+    argv: tuple[str, ...],
+    preset: str | None,
+    device: str,
+    engine: str,
+    jobs: int | None,
+    threads: int | None,
+    executor: str,
+    ray_address: str | None,
+    shard: str | None,
+    data: Path,
+    results: Path,
+    reports: Path,
+    experiment: str | None,
+    force: bool,
+    inspect: bool,
+    no_report: bool,
+    dry_run: bool,
+    as_json: bool,
+    **given: str | None,
+) -> int:
+    """Run every method on every data set, and write the report. Without arguments: the demo."""
+    from benchmark.cli.arguments import request_of, shard_of
+    from benchmark.cli.tables import document, rows, show_outcomes
+    from benchmark.run.plan import plan
+    from benchmark.run.progress_display import display
+
+    if ray_address is not None and executor != "ray":
+        raise RequestError("--ray-address is of use with --executor ray only; add that, or leave it out")
+    execute_all = _executor(executor, jobs)
+    if preset is None and given["datasets"] is None:
+        preset = "demo"
+    how = {"data": data, "results": results, "device": device, "engine": engine, "jobs": jobs, "threads": threads}
+    how |= {"shard": shard_of(shard), "force": force, "inspect": inspect}
+    how |= {"executor": executor, "ray_address": ray_address}
+    request = request_of(preset, given, experiment, argv, **how)
+    if not no_report and not dry_run:
+        check_writable(reports / request.experiment)
+    runs = plan(request)
+    if dry_run:
+        return _tell(runs, request, as_json)
+    with display(quiet=as_json) as shown:
+        outcomes = execute_all(runs, request, shown)
+    if as_json:
+        click.echo(json.dumps(document(request.experiment, outcomes), indent=1))
+    elif outcomes:
+        show_outcomes(rows(outcomes))
+    else:
+        click.echo(f"the grid has no run for shard {shard}")
+    failed = [o for o in outcomes if o.status != "done"]
+    for o in failed:
+        click.echo(f"{o.status}: {o.spec.method.label} on {o.spec.dataset}: {o.reason}", err=True)
+    if no_report:
+        return 1 if failed else 0
+    from benchmark.report.write import Options, write_report
+
+    try:
+        (page,) = write_report(results, reports, [request.experiment], Options())
+    except RequestError as error:
+        click.echo(f"no report: {error}", err=True)
+        return 1
+    if not as_json:
+        click.echo(f"report: {page}")
+    return 1 if failed else 0
+
+
+def _executor(name: str, jobs: int | None) -> Callable:
+    """What executes a grid. Raises RequestError."""
+    if name == "ray":
+        try:
+            from benchmark.run.executor import ray_pool
+        except ImportError as error:
+            way = "pip install 'mhpfl-benchmark[ray]', or pip install -e '.[ray]' in a checkout"
+            raise RequestError(f"--executor ray needs Ray ({error}); install it: {way}") from error
+        return ray_pool.execute_all
+    if jobs is None:
+        from benchmark.run import runner
+
+        return runner.execute_all
+    from benchmark.run.executor import local_pool
+
+    return local_pool.execute_all
+
+
+def _tell(runs: Sequence["Run"], request: "Request", as_json: bool) -> int:
+    """Say what runs would cost; the exit code."""
+    from benchmark.cli.tables import dry_document, dry_rows, dry_total, show_outcomes
+    from benchmark.run.dry_run import planned, totals
+
+    plans, jobs = planned(runs, request), request.jobs or 1
+    total = totals(plans, jobs)
+    if as_json:
+        click.echo(json.dumps(dry_document(request.experiment, plans, total), indent=1))
+        return 0
+    if plans:
+        show_outcomes(dry_rows(plans))
+    click.echo(dry_total(total, jobs))
+    return 0
+
+
+@cli.command()
+@_folder("results", "Where results are kept.")
+@_folder("reports", "Where reports are written.")
+@click.option("--experiment", metavar="A,B,...", help="Only these experiments.  [all]")
+@click.option("--target", metavar="X or NAME=X,...", help="Accuracy in percent whose cost is given.  [the data set's]")
+@click.option("--reference", metavar="METHOD", help="What others are tested against.  [standalone]")
+@click.option("--budget", metavar="A,B,...", help="Accuracy is given within these: 10MB, 2TFLOP.  [powers of ten]")
+@click.option("--all-figures", is_flag=True, help="Draw all figures of each of more than 30 comparisons.")
+@click.pass_obj
+def report(
+    argv: tuple[str, ...],
+    results: Path,
+    reports: Path,
+    experiment: str | None,
+    target: str | None,
+    reference: str | None,
+    budget: str | None,
+    all_figures: bool,
+) -> None:
+    """Write tables, figures and a page from results that are there."""
+    from benchmark.cli.arguments import budgets_of, experiments_of, targets_of
+    from benchmark.report.write import Options, write_report
+
+    chosen = experiments_of(results, experiment)
+    options = Options(targets_of(target), reference, budgets_of(budget), all_figures, shlex.join([*PYTHON, *argv]))
+    check_writable(reports)
+    for page in write_report(results, reports, chosen, options):
+        click.echo(f"report: {page}")
+
+
+@cli.command()
+@_folder("results", "Where results are kept.")
+@click.option("--experiment", metavar="A,B,...", help="Only these experiments.  [all]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def verify(results: Path, experiment: str | None, as_json: bool) -> int:
+    """Check that results are whole and fit together; exit code 1 where they do not."""
+    from benchmark.cli.arguments import experiments_of
+    from benchmark.storage.verify import verify as examine
+
+    findings, runs = examine(results, experiments_of(results, experiment))
+    if not runs:
+        raise RequestError(f"there are no results in {results}; `run` makes some")
+    if as_json:
+        listed = [{"path": str(path), "problem": problem} for path, problem in findings]
+        click.echo(json.dumps({"ok": not findings, "runs": runs, "findings": listed}, indent=1))
+    else:
+        for path, problem in findings:
+            click.echo("".join(c if c.isprintable() else "?" for c in f"{path}: {problem}"))
+        click.echo(f"{runs} run{'s' * (runs != 1)}, {len(findings) or 'no'} problem{'s' * (len(findings) != 1)}")
+    return 1 if findings else 0
+
+
+def _limit(name: str, default: float, text: str) -> Callable:
+    kind = click.FloatRange(min=0)
+    return click.option(f"--{name}", type=kind, default=default, show_default=True, metavar="X", help=text)
+
+
+@cli.command()
+@click.argument("baseline", type=click.Path(path_type=Path, exists=True))
+@click.argument("current", type=click.Path(path_type=Path, exists=True))
+@_limit("accuracy", 1.0, "Points of accuracy that may be lost; more where chance explains it.")
+@_limit("bytes", 0.0, "Percent of bytes that may come on top.")
+@_limit("flops", 0.0, "Percent of FLOPs that may come on top.")
+@_limit("time", 50.0, "Percent of normalised time that may come on top.")
+@click.option("--subset", is_flag=True, help="The current results may lack what the baseline has.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def compare(
+    baseline: Path,
+    current: Path,
+    accuracy: float,
+    bytes: float,
+    flops: float,
+    time: float,
+    subset: bool,
+    as_json: bool,
+) -> int:
+    """Say whether CURRENT is worse than BASELINE; exit code 1 where it is.
+
+    Both are folders of results, or of one experiment in them. Or both are files of timings as `make perf` writes them:
+    then --time and --subset alone count.
+    """
+    from benchmark.cli import tables
+    from benchmark.report.compare import Limits
+    from benchmark.report.compare import compare as examine
+    from tools.perf import timings
+
+    if baseline.is_dir() != current.is_dir():
+        raise RequestError(f"of {baseline} and {current} one is a folder; give two folders of results, or two files")
+    checks: Sequence[Check | TimingCheck]
+    if baseline.is_dir():
+        limits = Limits(accuracy, bytes / 100, flops / 100, time / 100)
+        checks, show = examine(baseline, current, limits, subset), tables.show_checks
+    else:
+        checks, show = timings.compare(baseline, current, time / 100, subset), tables.show_timings
+    regressed = [check for check in checks if check.verdict in ("regressed", "missing")]
+    if as_json:
+        found = [[check._asdict() for check in group] for group in (regressed, checks)]
+        click.echo(json.dumps({"ok": not regressed, "findings": found[0], "checks": found[1]}, indent=1))
+    else:
+        show(checks)
+        click.echo(f"{len(regressed) or 'nothing'} regressed" + (f" of {len(checks)} checks" if regressed else ""))
+    return 1 if regressed else 0
+
+
+@cli.command()
+@click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
+@_folder("data", "Where data sets are kept as <name>.npz.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def check(targets: tuple[str, ...], data: Path, as_json: bool) -> int:
+    """Test methods, line-ups and data sets by the suite that those here pass; exit code 1 where a check does not hold.
+
+    A TARGET is a name in the catalogue of methods (with +key=value for other hyper-parameters), line-ups or data sets,
+    looked up in this order; or an .npz file or a folder of images: a data set; or a .py file or the dotted name of a
+    module: what it defines, a Method, LINE_UP or LINE_UPS, or SOURCE.
+    """
+    from benchmark.cli.tables import show_results
+    from benchmark.conformance.targets import document, targets_of
+
+    with contextlib.redirect_stdout(sys.stderr):  # what somebody's module prints
+        found = [target for text in targets for target in targets_of(text, data)]
+    examined = []
+    for target in found:
+        examined.append((target, target.examine()))
+        if not as_json:
+            show_results(f"{target.kind} {target.name}", examined[-1][1])
+    results = [result for _, some in examined for result in some]
+    broken = [result for result in results if result.verdict == "broken"]
+    if as_json:
+        click.echo(json.dumps(document(examined), indent=1))
+    else:
+        click.echo(f"{len(results)} checks, {len(broken) or 'nothing'} broken")
+    return 1 if broken else 0
+
+
+@cli.command(name="list")
+@click.argument("what", type=click.Choice(["methods", "datasets", "models", "partitions", "presets"]))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def list_(what: str, as_json: bool) -> None:
+    """Say what there is."""
+    from benchmark.cli.listing import listing
+
+    entries = listing(what)
+    if as_json:
+        click.echo(json.dumps(entries, indent=1))
+        return
+    width = max(len(entry["name"]) for entry in entries)
+    for entry in entries:
+        click.echo(f"{entry['name']:{width}}  {entry['description']}")
+        for field in entry.get("hyperparameters", ()):
+            click.echo(f"{'':{width}}    {field['name']}={field['default']}")
+
+
+@cli.command()
+@_folder("data", "Where data sets are kept as <name>.npz.")
+def doctor(data: Path) -> int:
+    """Say what this machine has, and what is missing."""
+    from benchmark.cli.doctor import examine
+
+    findings = examine(data)
+    width = max(len(name) for name, _, _ in findings)
+    for name, good, text in findings:
+        click.echo(f"{'ok ' if good else 'NO '} {name:{width}}  {text}")
+    return 0 if all(good for _, good, _ in findings) else 1
+
+
+@cli.command()
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit code 1 where a page is out of date.")
+@click.option("--keep-costs", is_flag=True, help="Take the costs as they are stored instead of measuring them.")
+def document(only_check: bool, keep_costs: bool) -> int:
+    """Write what is generated in docs/methods of a checkout; measuring the costs takes about two minutes."""
+    from tools.docs import pages
+
+    root = pages.checkout()
+    left = []
+    for change in pages.document(root, lambda name: click.echo(f"measuring {name}", err=True), keep_costs):
+        if only_check or change.text is None:
+            left.append(change)
+            click.echo(f"{change.file.relative_to(root)}: {change.reason}")
+        else:
+            pages.write(change)
+            click.echo(f"written: {change.file.relative_to(root)}")
+    return 1 if left else 0

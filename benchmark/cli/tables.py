@@ -1,0 +1,183 @@
+"""What became of runs, as rows of a table and as a document."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from benchmark.config import RunSpec
+    from benchmark.run.dry_run import Planned
+    from benchmark.run.runner import Outcome
+
+LACKING = "–"
+
+
+def document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[str, Any]:
+    """The document that `run --json` prints."""
+    runs = [
+        {
+            "dataset": o.spec.dataset,
+            "method": o.spec.method.label,
+            "key": o.spec.key,
+            "status": o.status,
+            "reason": o.reason,
+            "path": str(o.path),
+            "summary": o.summary,
+        }
+        for o in outcomes
+    ]
+    return {"experiment": experiment, "runs": runs}
+
+
+def rows(outcomes: Sequence["Outcome"]) -> list[dict[str, str]]:
+    """A row of the table at the end for every run."""
+
+    def cell(o: "Outcome", name: str, scale: float, form: str) -> str:
+        found = (o.summary or {}).get(name)
+        return LACKING if found is None or o.status != "done" else format(found / scale, form)
+
+    return [
+        {
+            **_settings(o.spec),
+            "accuracy %": cell(o, "accuracy_mean", 1, ".2f"),
+            "up MB": cell(o, "bytes_up", 1e6, ".2f"),
+            "down MB": cell(o, "bytes_down", 1e6, ".2f"),
+            "TFLOP": cell(o, "client_flops", 1e12, ".3f"),
+            "s": cell(o, "client_seconds", 1, ".1f"),
+            "status": o.status,
+        }
+        for o in outcomes
+    ]
+
+
+def _settings(spec: "RunSpec") -> dict[str, str]:
+    """What tells a run from others of its grid."""
+    return {
+        "data set": spec.dataset,
+        "method": spec.method.label,
+        "partition": spec.partition,
+        "models": spec.models,
+        "N": str(spec.federation.clients),
+        "participation": f"{spec.federation.participation:g}",
+        "seed": str(spec.seed),
+    }
+
+
+def dry_document(experiment: str, plans: Sequence["Planned"], total: Mapping[str, Any]) -> dict[str, Any]:
+    """The document that `run --dry-run --json` prints."""
+    runs = [
+        {
+            "dataset": p.run.spec.dataset,
+            "method": p.run.spec.method.label,
+            "key": p.run.spec.key,
+            "prediction": p.prediction,
+            "status": p.status,
+        }
+        for p in plans
+    ]
+    return {"experiment": experiment, "runs": runs, "total": total}
+
+
+def dry_rows(plans: Sequence["Planned"]) -> list[dict[str, str]]:
+    """A row of the table of a dry run for every run; ~ stands before bytes that depend on what is learned."""
+
+    def cell(p: "Planned", name: str, scale: float, form: str) -> str:
+        found = p.prediction[name]  # type: ignore[literal-required]
+        about = "~" if p.prediction["varying"] and name.startswith("bytes") else ""
+        return LACKING if found is None else about + format(found / scale, form)
+
+    return [
+        {
+            **_settings(p.run.spec),
+            "TFLOP": cell(p, "client_flops", 1e12, ".3f"),
+            "up MB": cell(p, "bytes_up", 1e6, ".2f"),
+            "down MB": cell(p, "bytes_down", 1e6, ".2f"),
+            "memory MB": cell(p, "peak_memory_bytes", 1e6, ".0f"),
+            "s": cell(p, "seconds", 1, ".1f"),
+            "status": p.status,
+        }
+        for p in plans
+    ]
+
+
+def dry_total(total: Mapping[str, Any], jobs: int) -> str:
+    """The line below that table."""
+
+    def amount(name: str, scale: float, form: str) -> str:
+        return LACKING if total[name] is None else format(total[name] / scale, form)
+
+    costs = f"{amount('client_flops', 1e12, '.3f')} TFLOP, {amount('bytes_up', 1e6, '.2f')} MB up, "
+    costs += f"{amount('bytes_down', 1e6, '.2f')} MB down"
+    lasts = LACKING if total["seconds"] is None else _duration(total["seconds"])
+    line = f"{total['runs']} to run: {costs}; about {lasts}, {jobs} at a time (an estimate)"
+    return line + (f"; without what is not told of {total['not_predicted']}" if total["not_predicted"] else "")
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in hours, minutes or seconds."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+SETTINGS = ("data set", "partition", "models", "N", "participation", "seed")
+
+
+def show_checks(checks: Sequence[Any]) -> None:
+    """The table of `compare`: one row per number, what regressed in capitals."""
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("comparison", "method", "what", "baseline", "current", "change", "limit", ""):
+        table.add_column(name, justify="left" if name in ("comparison", "method", "what", "") else "right")
+    for check in checks:
+        unit, scale = ("", 1) if check.what == "accuracy" else (" %", 100)
+        change = "" if check.change is None else f"{scale * check.change:+.4g}{unit}"
+        limit = "" if check.limit is None else f"{scale * check.limit:.4g}{unit}"
+        values = [f"{v:.6g}" if isinstance(v, float) else escape(v) for v in (check.baseline, check.current)]
+        verdict = "REGRESSED" if check.verdict == "regressed" else check.verdict
+        table.add_row(escape(check.comparison), escape(check.method), check.what, *values, change, limit, verdict)
+    _console().print(table)
+
+
+def show_timings(checks: Sequence[Any]) -> None:
+    """The table of `compare` for timings: one row per benchmark, what is slower or missing in capitals."""
+    table = Table("group", "benchmark", box=SIMPLE_HEAD)
+    for name in ("baseline", "current", "change", "limit"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for check in checks:
+        times = ["" if value is None else f"{value:.4g}" for value in (check.baseline, check.current)]
+        change = "" if check.change is None else f"{check.change:+.1%}"
+        limit = "" if check.limit is None else f"{check.limit:.1%}"
+        verdict = check.verdict.upper() if check.verdict in ("regressed", "missing") else check.verdict
+        table.add_row(escape(check.group), escape(check.name), *times, change, limit, verdict)
+    _console().print(table)
+
+
+def show_results(title: str, results: Sequence[Any]) -> None:
+    """The table of `check`: one row per check, with what holds, or what is wrong."""
+    verdicts = {"holds": "ok", "broken": "BROKEN", "not examined": "–"}
+    table = Table("check", "", "", box=SIMPLE_HEAD, title=escape(title), title_justify="left", title_style="bold")
+    for check, verdict, problem in results:
+        table.add_row(check.name, verdicts[verdict], escape(problem or check.says))
+    _console().print(table)
+
+
+def _console() -> Console:
+    """Standard output, wide where nobody watches."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
+def show_outcomes(rows: Sequence[Mapping[str, str]]) -> None:
+    """The table at the end, on standard output: one row per run, without settings that all runs share."""
+    shown = [name for name in rows[0] if name not in SETTINGS or len({row[name] for row in rows}) > 1]
+    table = Table(box=SIMPLE_HEAD)
+    for name in shown:
+        table.add_column(name, justify="left" if name in ("data set", "method", "status") else "right")
+    for row in rows:
+        table.add_row(*(escape(row[name]) for name in shown))
+    _console().print(table)

@@ -1,0 +1,1 @@
+"""FLOPs, seconds, memory, and where a run took place."""

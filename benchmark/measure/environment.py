@@ -1,0 +1,79 @@
+"""Where a run took place: versions, device, code."""
+
+import contextlib
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.errors import RequestError
+
+if TYPE_CHECKING:
+    import torch
+
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")
+
+
+def environment(device: "torch.device") -> dict[str, Any]:
+    """Versions, hardware, threads, and the revision of this code."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        **_revision(),
+    }
+
+
+def version(package: str) -> str | None:
+    """The version of an installed package, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _revision() -> dict[str, Any]:
+    """The git revision of this code and whether files differ from it; nulls where it is no checkout."""
+
+    def git(*words: str) -> str:
+        package = Path(__file__).resolve().parents[1]
+        ran = subprocess.run(["git", *words], cwd=package, capture_output=True, text=True, check=True, timeout=10)
+        return ran.stdout
+
+    try:
+        return {
+            "git": git("rev-parse", "HEAD").strip(),
+            "dirty": bool(git("status", "--porcelain", ".", "../methods", "../datasets")),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return {"git": None, "dirty": None}
+
+
+def find_device(name: str) -> "torch.device":
+    """auto, cpu, cuda or cuda:1 as a device that is there. Raises RequestError."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if count else "cpu")
+    there = ["cpu", *(["cuda"] if count else []), *(f"cuda:{i}" for i in range(count))]
+    if name not in there:
+        raise RequestError(f"there is no device {name!r} here; there are: auto, {', '.join(there)}")
+    return torch.device(name)

@@ -1,0 +1,83 @@
+"""FLOPs: those of matrix products and convolutions, forward and backward, 2 per multiply-add.
+
+Element-wise work and the optimiser are not counted.
+"""
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+
+def _convolution_backward_flops(
+    grad_out: Sequence[int],
+    x: Sequence[int],
+    weight: Sequence[int],
+    bias: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    transposed: bool,
+    output_padding: object,
+    groups: int,
+    output_mask: Sequence[bool],
+    **kwargs: object,
+) -> int:
+    """Either gradient costs what the forward pass costs.
+
+    weight is [out, in / groups, ...], so grouping is in its shape; torch's own formula counts the weight's gradient
+    `groups` times (torch 2.14; pytorch#183405).
+    """
+    forward = 2 * prod(x if transposed else grad_out) * prod(weight[1:])
+    return forward * (output_mask[0] + output_mask[1])
+
+
+def _attention_flops(
+    query: Sequence[int], key: Sequence[int], value: Sequence[int], width: int, *args: object, **kwargs: object
+) -> int:
+    """Self-attention of tokens [B, T, d] without gradients, which torch does in one operation and counts as nothing.
+
+    Three projections, Q K^T and its product with V for all heads together, and the projection of what comes out.
+    """
+    batch, tokens, _ = query
+    return 2 * batch * tokens * width * (4 * width + 2 * tokens)
+
+
+def _cpu_attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[int], *args: Any, **kw: Any) -> int:
+    """Scaled dot products on a CPU, which torch counts from 2.15 on."""
+    return int(sdpa_flop_count(query, key, value))
+
+
+def _cpu_attention_backward_flops(
+    grad_out: Sequence[int], query: Sequence[int], key: Sequence[int], value: Sequence[int], *args: Any, **kw: Any
+) -> int:
+    return int(sdpa_backward_flop_count(grad_out, query, key, value))
+
+
+CORRECTED: dict[Any, Callable[..., int]] = {
+    torch.ops.aten.convolution_backward: _convolution_backward_flops,
+    torch.ops.aten._native_multi_head_attention: _attention_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _cpu_attention_backward_flops,
+}
+
+
+class FlopCounter:
+    """Counts what runs inside `with`; .total is the FLOPs so far."""
+
+    def __init__(self) -> None:
+        """Start at 0."""
+        self._mode = FlopCounterMode(display=False, custom_mapping=CORRECTED)
+        self.total = 0
+
+    def __enter__(self) -> "FlopCounter":
+        """Start to count."""
+        self._mode.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Stop and keep the sum."""
+        self._mode.__exit__(*error)
+        self.total = int(self._mode.get_total_flops())

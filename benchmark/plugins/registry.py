@@ -1,0 +1,284 @@
+"""Name -> what it names: the only module that reaches into methods/ and datasets/, by name and when asked.
+
+A method is a file in methods/, a data set a file in datasets/sources/, a partition a file in datasets/partitions/, a
+shift of images by client a file in datasets/shifts/, a preset a file in benchmark/plugins/presets/. A method, a data
+set or a line-up may also be a module of one's own, by path or by dotted name, a data set a path to an .npz file or an
+image folder.
+"""
+
+import ast
+import dataclasses
+import importlib
+import importlib.util
+import inspect
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+
+from benchmark.config import MethodSpec, request_error
+from benchmark.errors import RequestError, unknown
+from benchmark.plugins.user_modules import is_module, is_path, module_of, name_of, source_file
+from benchmark.storage.files import file_name
+
+if TYPE_CHECKING:
+    from benchmark.data import Arrays
+    from benchmark.method import Method
+    from benchmark.models.line_up import LineUp
+    from benchmark.partition import Division, Partitioner, Shift
+
+Filled = TypeVar("Filled")
+
+LINE_UPS = {
+    "cnn5": "benchmark.models.cnn",
+    "cnn1": "benchmark.models.cnn",
+    "vision4": "benchmark.models.vision",
+    "vision4-native": "benchmark.models.vision",
+    **dict.fromkeys(
+        ("fe2", "fe3", "fe4", "fe5", "fe8", "fe9", "headers4", "mixed10", "resnet3"), "benchmark.models.groups"
+    ),
+}
+
+
+def names(package: str, suffix: str = ".py") -> dict[str, Path]:
+    """The names that a package offers -> their files, without importing any."""
+    spec = importlib.util.find_spec(package)
+    folders = spec.submodule_search_locations if spec else None
+    files = sorted(file for folder in folders or () for file in Path(folder).glob(f"*{suffix}"))
+    return {file.stem.replace("_", "-"): file for file in files if not file.stem.startswith("_")}
+
+
+def described(package: str) -> list[dict[str, str]]:
+    """Name and first line of the docstring of what a package offers, read without importing."""
+    listing = []
+    for name, file in names(package).items():
+        summary = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n")[0]
+        listing.append({"name": name, "description": summary.partition(": ")[2] or summary})
+    return listing
+
+
+def method_fields(tree: ast.Module) -> list[tuple[str, ast.expr, ast.AnnAssign]]:
+    """Name, default and statement of each field of the Method that a file defines, in order, read without importing."""
+    return [
+        (node.target.id, node.value, node)
+        for cls in tree.body
+        if isinstance(cls, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "Method" for b in cls.bases)
+        for node in cls.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value
+    ]
+
+
+def method_defaults(name: str) -> dict[str, Any]:
+    """The hyper-parameters of a method in the catalogue -> their defaults, which are literals; it is not imported."""
+    tree = ast.parse(names("methods")[name].read_text(encoding="utf-8"))
+    return {field: ast.literal_eval(default) for field, default, _ in method_fields(tree)}
+
+
+def method(text: str) -> tuple["Method", MethodSpec]:
+    """A method from `name+key=value+...`; name may be a .py file or a dotted module name. Raises RequestError."""
+    named, *settings = text.split("+")
+    name, module, source_hash = _listed_or_own("method", "methods", named)
+    cls = method_class(module)
+    given = _settings("hyper-parameter", name, settings, cls)
+    instance = _filled(name, cls, given)
+    label = file_name("method", "+".join([name, *(f"{key}={given[key]}" for key in sorted(given))]))
+    values = dataclasses.asdict(instance)
+    return instance, MethodSpec(name=name, label=label, hyperparameters=values, source_hash=source_hash)
+
+
+def _settings(kind: str, name: str, settings: Sequence[str], cls: type) -> dict[str, str]:
+    """What stands as `key=value` after a name; the keys are fields of a dataclass. Raises RequestError."""
+    given: dict[str, str] = {}
+    known = [f.name for f in dataclasses.fields(cls)]
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not value:
+            text = "+".join([name, *settings])
+            if key in known:
+                raise RequestError(f"{key} in {text!r} has no value; write {name}+{key}=value")
+            raise RequestError(f"{setting!r} in {text!r} is no {kind}; write {name}+key=value")
+        if key not in known:
+            raise unknown(f"{kind} of {name}", key, known)
+        if key in given:
+            raise RequestError(f"{key} stands twice in {'+'.join([name, *settings])!r}; give it once")
+        given[key] = value
+    return given
+
+
+def _filled(name: str, cls: type[Filled], given: Mapping[str, str]) -> Filled:
+    """A dataclass with these values, read from text. Raises RequestError."""
+    try:
+        return TypeAdapter(cls).validate_strings(given)
+    except ValidationError as error:
+        raise request_error(error, lambda field: f"{field} of {name}") from error
+    except PydanticUserError as error:
+        raise RequestError(f"{name} has a field of a type that can't be read from text: {error.message}") from error
+
+
+def method_class(module: ModuleType) -> type["Method"]:
+    """The one Method that a module defines."""
+    from benchmark.method import Method
+
+    found = [c for _, c in inspect.getmembers(module, inspect.isclass) if issubclass(c, Method)]
+    own = [c for c in found if c.__module__ == module.__name__]
+    if len(own) != 1:
+        called = f": {', '.join(c.__name__ for c in own)}" if own else ""
+        raise RequestError(
+            f"{module.__file__} must define one Method, a frozen dataclass; it defines {len(own)}{called}"
+        )
+    if "__dataclass_params__" not in vars(own[0]):  # the base class has them, and does not know the fields
+        raise RequestError(
+            f"{own[0].__name__} in {module.__file__} is no dataclass; write @dataclass(frozen=True) above it"
+        )
+    return own[0]
+
+
+def _listed_or_own(kind: str, package: str, text: str) -> tuple[str, ModuleType, str | None]:
+    """(name, module, hash of its file or None) of what is in the catalogue by name, or of a module of one's own.
+
+    What a module of one's own computes is its file's doing, hence the hash.
+    """
+    known = names(package)
+    if not is_module(text) and text not in known:
+        raise unknown(kind, text, known)
+    name = name_of(text) if is_module(text) else text
+    if name not in known:
+        return name, *module_of(text)
+    if is_module(text) and source_file(text) != known[name].resolve():
+        raise RequestError(f"{text} has the name of a {kind} that is here already; rename it")
+    return name, importlib.import_module(f"{package}.{known[name].stem}"), None
+
+
+def dataset(text: str, folder: Path) -> tuple[str, "Arrays", float | None]:
+    """(name, arrays, target accuracy or None) of a data set by name, path or dotted name. Raises RequestError."""
+    from benchmark.data import load_dataset, own_dataset
+
+    if text not in names("datasets.sources") and (stored := _stored_dataset(text, folder)):
+        return *stored, None
+    name, module, source_hash = _listed_or_own("data set", "datasets.sources", text)
+    if source_hash is None:
+        return name, load_dataset(name, module.SOURCE, folder), module.SOURCE.target
+    return file_name("data set", name), *own_dataset(text, getattr(module, "SOURCE", None))
+
+
+def _stored_dataset(text: str, folder: Path) -> tuple[str, "Arrays"] | None:
+    """(name, arrays) of an .npz file, an image folder, or a file in the data folder; None for names and modules."""
+    from benchmark.data import read_image_folder, read_npz
+
+    path = Path(text)
+    if path.suffix == ".npz" and path.is_file():
+        return file_name("data set", path.stem), read_npz(path)
+    if path.is_dir():
+        return file_name("data set", path.resolve().name), read_image_folder(path)
+    if path.suffix == ".npz" or (is_path(text) and path.suffix != ".py"):
+        wrong = f"{text} is no data set" if path.exists() else f"there is no file or folder {text}"
+        raise RequestError(f"{wrong}; a data set is a name, an .npz file, an image folder or a module")
+    kept = folder / f"{text}.npz"
+    return (text, read_npz(kept)) if not is_path(text) and kept.is_file() else None
+
+
+def partition(text: str, num_classes: int) -> "Division":
+    """A partition from `name[:parameter...][+shift...]`. Raises RequestError."""
+    from benchmark.partition import Division
+
+    given, *shifts = text.split("+")
+    plain, partitioner = _partitioner(given, num_classes)
+    if len(set(shifts)) < len(shifts):
+        raise RequestError(f"a shift stands twice in {text!r}; name each once")
+    return Division("+".join([plain, *shifts]), plain, partitioner, tuple(map(_shift, shifts)))
+
+
+def _partitioner(text: str, num_classes: int) -> tuple[str, "Partitioner"]:
+    name, *values = text.split(":")
+    known = names("datasets.partitions")
+    if name not in known:
+        raise unknown("partition", name, known)
+    module = importlib.import_module("datasets.partitions." + known[name].stem)
+    parameters = [p for p in [*inspect.signature(module.partition).parameters.values()][3:] if p.name != "owners"]
+    if not values and hasattr(module, "default"):
+        values = module.default(num_classes).split(":")
+    if len(values) != len(parameters):
+        raise _miscounted(name, text, parameters)
+    typed = {p.name: _typed(text, p, value) for p, value in zip(parameters, values, strict=True)}
+    words = [str(value).removesuffix(".0").replace("e+", "e") for value in typed.values()]
+    return ":".join([name, *words]), partial(module.partition, **typed)
+
+
+def _typed(text: str, parameter: inspect.Parameter, value: str) -> Any:
+    try:
+        return TypeAdapter(parameter.annotation).validate_strings(value)
+    except ValidationError as error:
+        raise RequestError(f"{text}: {request_error(error, lambda _: parameter.name)}") from error
+
+
+def _miscounted(name: str, text: str, parameters: Sequence[inspect.Parameter]) -> RequestError:
+    """The error for a partition with too few or too many parameters."""
+    if not parameters:
+        return RequestError(f"{name} takes no parameter; write {name}, not {text}")
+    form = ":".join([name, *(p.name for p in parameters)])
+    example = ":".join([name, *("2" if int in get_args(p.annotation) else "0.3" for p in parameters)])
+    count = f"{len(parameters)} parameter{'s' * (len(parameters) > 1)}"
+    return RequestError(f"{name} takes {count}, not {text.count(':')}; write {form}, for example {example}")
+
+
+def _shift(name: str) -> "Shift":
+    known = names("datasets.shifts")
+    if name not in known:
+        raise unknown("shift", name, known)
+    found: Shift = importlib.import_module("datasets.shifts." + known[name].stem).shift
+    return found
+
+
+def line_up(text: str) -> "LineUp":
+    """A line-up from `name+adapter=...+width=...`; name may be a module of one's own. Raises RequestError."""
+    from benchmark.models.line_up import Options
+
+    named, *settings = text.split("+")
+    found = _own_line_up(named) if is_module(named) else _listed_line_up(named)
+    given = _settings("option", found.name, settings, Options)
+    own = {key: str(value) for key, value in dataclasses.asdict(found.options).items()}
+    options = _filled(found.name, Options, own | given)
+    if options.adapter == "none" and "width" in given:
+        raise RequestError(f"{text} has no adapter that would give that width; add +adapter=linear or +adapter=pool")
+    return found.adapted(options)
+
+
+def _listed_line_up(name: str) -> "LineUp":
+    if name not in LINE_UPS:
+        raise unknown("line-up of models", name, LINE_UPS)
+    module = importlib.import_module(LINE_UPS[name])
+    return next(found for found in module.LINE_UPS if found.name == name)
+
+
+def _own_line_up(text: str) -> "LineUp":
+    """That of `module` or `module:name`."""
+    module, colon, name = text.partition(":")
+    found = {line_up.name: line_up for line_up in own_line_ups(module)}
+    if not colon and len(found) > 1:
+        raise RequestError(f"{module} defines {', '.join(found)}; write {module}:{next(iter(found))} for the first")
+    if colon and name not in found:
+        raise unknown(f"line-up of {module}", name, found)
+    return found[name] if colon else next(iter(found.values()))
+
+
+def own_line_ups(text: str) -> list["LineUp"]:
+    """The line-ups that a module of one's own defines, by path or by dotted name. Raises RequestError."""
+    from benchmark.models.line_up import defined
+
+    module, source_hash = module_of(text)
+    found = defined(module, text)
+    if taken := [line_up.name for line_up in found if line_up.name in LINE_UPS]:
+        raise RequestError(f"{text}: {taken[0]} is the name of a line-up that is here already; rename it")
+    return [dataclasses.replace(line_up, source_hash=source_hash) for line_up in found]
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The options of a preset. Raises RequestError."""
+    known = names("benchmark.plugins.presets", ".toml")
+    if name not in known:
+        raise unknown("preset", name, known)
+    return tomllib.loads(known[name].read_text(encoding="utf-8"))

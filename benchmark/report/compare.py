@@ -1,0 +1,157 @@
+"""Whether results have become worse: for continuous integration. No torch.
+
+Runs are paired by data set, method label, setting and seed. Bytes and FLOPs are facts, and the worst pair counts;
+accuracy has noise, which the paired differences tell; seconds depend on the machine, so they count as
+multiples of what its matrix product would have taken for the same FLOPs, and the median counts.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmark.errors import RequestError
+from benchmark.report.frame import StoredRun, names_of
+from benchmark.report.statistics import paired_t
+from benchmark.storage.run_folder import RunFolder
+
+MOST_NOISE = 10
+"""What chance may explain is at most so many times the limit: a drop beyond that is one, however uneven it is."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is no regression yet: points of accuracy, and shares of bytes, FLOPs and normalised time."""
+
+    accuracy: float = 1.0
+    bytes: float = 0.0
+    flops: float = 0.0
+    time: float = 0.5
+
+
+class Check(NamedTuple):
+    """One number of one method, before and now.
+
+    comparison: the data set, and what differs where there are several settings of it
+    change: points of accuracy, or a share of the baseline; limit: how much was allowed, noise included
+    verdict: ok, better, or regressed
+    """
+
+    comparison: str
+    method: str
+    what: str
+    baseline: float | str
+    current: float | str
+    change: float | None
+    limit: float | None
+    verdict: str
+
+
+Pair = tuple[StoredRun, StoredRun]
+
+
+def compare(baseline: Path, current: Path, limits: Limits, subset: bool = False) -> list[Check]:
+    """All checks, by data set, setting and method. subset: runs of the baseline that are not there now are left out.
+
+    Raises RequestError where a folder has no results, damaged ones, or none that can be compared with the other's.
+    """
+    before, now = _runs(baseline), _runs(current)
+    if not before.keys() & now.keys():
+        raise RequestError(f"{baseline} and {current} have no run in common: method, data set, setting and seed differ")
+    groups: dict[tuple[str, str], list[tuple[StoredRun, StoredRun | None]]] = {}
+    for (setting, label, seed), run in before.items():
+        other = now.get((setting, label, seed))
+        if run.done and (other or not subset):
+            groups.setdefault((setting, label), []).append((run, other))
+    if not groups:
+        raise RequestError(f"no run in {baseline} that could be compared is done")
+    settings = list(dict.fromkeys(setting for setting, _ in groups))
+    names = dict(zip(settings, names_of([json.loads(setting) for setting in settings]), strict=True))
+    return [
+        Check(names[setting], label, *finding)
+        for (setting, label), pairs in groups.items()
+        for finding in _findings(pairs, limits)
+    ]
+
+
+def _runs(folder: Path) -> dict[tuple[str, str, int], StoredRun]:
+    """What a run is, whatever its hyper-parameters and its data's hash: setting, label and seed."""
+    found: dict[tuple[str, str, int], StoredRun] = {}
+    for path in sorted(folder.rglob("run.json")):
+        run = StoredRun.read(RunFolder(path.parent))
+        setting = {name: value for name, value in run.setting.items() if name != "data_hash"}
+        identity = (json.dumps(setting, sort_keys=True), run.label, run.seed)
+        if identity in found:
+            raise RequestError(
+                f"{folder} has {run.label} with seed {run.seed} twice; name the folder of one experiment"
+            )
+        found[identity] = run
+    if not found:
+        raise RequestError(f"there are no results in {folder}; name a folder of results or of one experiment")
+    return found
+
+
+Finding = tuple[str, float | str, float | str, float | None, float | None, str]
+
+
+def _findings(pairs: Sequence[tuple[StoredRun, StoredRun | None]], limits: Limits) -> list[Finding]:
+    """The checks of one method; the numbers only where all its runs are done on both sides."""
+    both = [(run, other) for run, other in pairs if other and other.done]
+    if len(both) < len(pairs):
+        ends = [f"seed {run.seed}: {other.run['status'] if other else 'missing'}" for run, other in pairs]
+        return [("status", "done", ", ".join(end for end in ends if not end.endswith("done")), None, None, "regressed")]
+    timed = all(_has_time(run) for pair in both for run in pair)
+    return [
+        ("status", "done", "done", None, None, "ok"),
+        _accuracy(both, limits.accuracy),
+        _share("bytes", both, lambda run: run.summary["bytes_up"] + run.summary["bytes_down"], limits.bytes, max),
+        _share("FLOPs", both, lambda run: run.summary["client_flops"], limits.flops, max),
+        _share("server FLOPs", both, lambda run: run.summary["server_flops"], limits.flops, max),
+        *([_share("time", both, _normalised_time, limits.time, median)] if timed else []),
+    ]
+
+
+def _accuracy(pairs: Sequence[Pair], limit: float) -> Finding:
+    """A drop is one where it is beyond the limit and beyond what chance explains.
+
+    Chance has to explain it over seeds and over clients: seeds that all lose the same are no chance, nor are all the
+    clients of one seed.
+    """
+    before, now = (np.concatenate([pair[side].clients for pair in pairs]) for side in (0, 1))
+    if not len(before) or not len(now):
+        return ("accuracy", "–", "–", None, limit, "ok" if len(before) == len(now) else "regressed")
+    means = [[run.clients.mean() for run in pair] for pair in pairs]
+    intervals = [paired_t(now, before), paired_t([m for _, m in means], [m for m, _ in means])]
+    noise = min([(found.high - found.low) / 2 for found in intervals if found], default=0.0)
+    change, allowed = float(np.mean(now - before)), max(limit, min(noise, MOST_NOISE * limit))
+    verdict = "regressed" if change < -allowed else "better" if change > allowed else "ok"
+    return ("accuracy", float(before.mean()), float(now.mean()), change, allowed, verdict)
+
+
+def _share(
+    what: str,
+    pairs: Sequence[Pair],
+    of: Callable[[StoredRun], float],
+    limit: float,
+    over_pairs: Callable[[Iterable[float]], float],
+) -> Finding:
+    values = [(of(before), of(now)) for before, now in pairs]
+    change = over_pairs([(now - before) / before if before else float(now > 0) for before, now in values])
+    verdict = "regressed" if change > limit + 1e-12 else "better" if change < -limit - 1e-12 else "ok"
+    total_before, total_now = (float(np.mean([value[side] for value in values])) for side in (0, 1))
+    return (what, total_before, total_now, change, limit, verdict)
+
+
+def _has_time(run: StoredRun) -> bool:
+    speed: Any = run.run["environment"].get("matrix_product_flops_per_second")
+    return isinstance(speed, int | float) and speed > 0 and run.summary["client_flops"] > 0
+
+
+def _normalised_time(run: StoredRun) -> float:
+    """Seconds of training per second that the machine's matrix product would take for the same FLOPs."""
+    speed: Any = run.run["environment"]["matrix_product_flops_per_second"]
+    return run.summary["client_seconds"] * speed / run.summary["client_flops"]

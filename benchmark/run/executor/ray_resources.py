@@ -1,0 +1,54 @@
+"""How many workers find room on the nodes of a cluster, and what each of them asks for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor, inf
+from typing import NamedTuple
+
+from benchmark.errors import RequestError
+from benchmark.run.plan import Request
+
+FINEST = 10_000
+"""A cluster counts in ten thousandths of a GPU."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of a cluster, with all that it has, whoever uses it now."""
+
+    id: str
+    name: str
+    cpus: float
+    gpus: float
+
+
+class Demand(NamedTuple):
+    """What a worker occupies of its node."""
+
+    cpus: int
+    gpus: float
+
+
+def demand(request: Request, nodes: Sequence[Node]) -> Demand:
+    """A CPU for each thread, and where there are GPUs one, or a share of one where there are more jobs than GPUs.
+
+    Raises RequestError where no node has that.
+    """
+    gpus = sum(node.gpus for node in nodes) if request.device != "cpu" else 0
+    if request.device == "cuda" and not gpus:
+        raise RequestError("no node of the cluster has a GPU; leave --device out, or give --device cpu")
+    per_gpu = ceil(request.jobs / gpus) if request.jobs and gpus else 1
+    wanted = Demand(request.threads or 1, floor(FINEST / per_gpu) / FINEST if gpus else 0.0)
+    if not any(room(node, wanted) for node in nodes):
+        most = max((node.cpus for node in nodes if node.gpus >= wanted.gpus), default=0)
+        beside = " beside a GPU" if gpus else ""
+        raise RequestError(
+            f"no node of the cluster has {wanted.cpus} CPUs{beside}, the most is {most:g}; see --threads"
+        )
+    return wanted
+
+
+def room(node: Node, wanted: Demand) -> int:
+    """How many such workers the node has room for."""
+    by_gpu = node.gpus / wanted.gpus if wanted.gpus else inf
+    return floor(min(node.cpus / wanted.cpus, by_gpu))

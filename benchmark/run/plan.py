@@ -1,0 +1,187 @@
+"""What is to be run: from a request to the runs of its grid, everything checked before anything runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from benchmark.compatibility import unsupported
+from benchmark.config import MethodSpec, RunSpec, federation_config
+from benchmark.errors import RequestError
+from benchmark.measure.environment import find_device
+from benchmark.method import Method
+from benchmark.models.line_up import Options
+from benchmark.partition import Division, Partition, draw
+from benchmark.plugins import registry
+from benchmark.problem import Dataset, Problem, Run
+from benchmark.storage.files import check_writable
+from benchmark.storage.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for; the grid is the product of the axes."""
+
+    methods: Sequence[str]
+    datasets: Sequence[str]
+    partition: Sequence[str]
+    models: Sequence[str]
+    clients: Sequence[int]
+    participation: Sequence[float]
+    seeds: Sequence[int]
+    federation: Mapping[str, Any]
+    """The other fields of FederationConfig."""
+    experiment: str
+    data: Path
+    results: Path
+    device: str
+    """One, or several with commas between them, which processes get in turn."""
+    command: Sequence[str]
+    force: bool = False
+    """Run again what had ended before this request."""
+    engine: str = "auto"
+    """A name in benchmark.run.engine_choice, or auto."""
+    inspect: bool = False
+    """Store what methods show of their predictions."""
+    executor: str = "local"
+    """Where processes are: local, or ray for a cluster."""
+    ray_address: str | None = None
+    """Of the cluster; None: what the environment says, or one of this machine alone that ends with the request."""
+    jobs: int | None = None
+    """Processes that do runs, each one at a time; None: this process does them, or all that a cluster has room for."""
+    threads: int | None = None
+    """That each process computes with; None: an equal share of the cores, on a cluster one, or what torch chooses in
+    this process."""
+    shard: tuple[int, int] = (1, 1)
+    """(i, n): of the grid every n-th run, beginning with the i-th."""
+    begun: str = field(default_factory=lambda: now())
+
+    @property
+    def devices(self) -> list[str]:
+        """The devices by name."""
+        return self.device.split(",")
+
+
+def plan(request: Request) -> list[Run]:
+    """Every run of the grid, or of the shard of it, in order.
+
+    Raises RequestError for the first thing that can't be, before anything runs.
+    """
+    _check_devices(request)
+    methods = [registry.method(text) for text in request.methods]
+    _distinct("method", [spec.label for _, spec in methods])
+    for axis in ("datasets", "clients", "participation", "seeds"):
+        _distinct(axis, getattr(request, axis))
+    line_ups = [registry.line_up(text) for text in request.models]
+    _distinct("models", [line_up.name for line_up in line_ups])
+    federations = [
+        federation_config({**request.federation, "clients": clients, "participation": participation})
+        for clients, participation in product(request.clients, request.participation)
+    ]
+    if any(seed < 0 for seed in request.seeds):
+        raise RequestError(f"a seed is at least 0, not {min(request.seeds)}")
+    check_writable(request.results / request.experiment)
+
+    runs: list[Run] = []
+    names: list[str] = []
+    for text in request.datasets:
+        dataset = Dataset.of(*registry.dataset(text, request.data))
+        _distinct("datasets", names := [*names, dataset.name])  # two paths can have one name
+        _distinct("partition", [registry.partition(name, len(dataset.classes)).name for name in request.partition])
+        drawn = cache(_partition)
+        for partition, line_up, federation, seed in product(request.partition, line_ups, federations, request.seeds):
+            division, shares = drawn(dataset, partition, federation.clients, federation.validation, seed)
+            problem = Problem(dataset, line_up, shares, seed, division.shifts)
+            _check_models(problem, methods)
+            for method, spec in methods:
+                run = RunSpec(
+                    dataset=dataset.name,
+                    data_hash=dataset.hash,
+                    method=spec,
+                    partition=division.name,
+                    models=line_up.name,
+                    models_hash=line_up.source_hash,
+                    federation=federation,
+                    seed=seed,
+                )
+                folder = RunFolder.of(request.results, request.experiment, dataset.name, spec.label, run.key)
+                if folder.exists and not request.force:
+                    folder.read()  # one that is damaged is told of now, not when its turn comes
+                runs.append(Run(run, method, problem, folder))
+    first, every = request.shard
+    return runs[first - 1 :: every]
+
+
+def _check_devices(request: Request) -> None:
+    """Raises RequestError where they are not here; those of a cluster are looked for there."""
+    if request.executor == "ray":
+        if request.device not in ("auto", "cpu", "cuda"):
+            raise RequestError(f"--device is auto, cpu or cuda with --executor ray, not {request.device!r}")
+        return
+    for device in request.devices:
+        if find_device(device).type == "cpu" and request.engine == "graphs":
+            raise RequestError("--engine graphs needs a GPU; eager and stacked work on a CPU")
+    if len(request.devices) > (request.jobs or 1):
+        raise RequestError(f"--device names {len(request.devices)} devices; --jobs must be at least as many")
+
+
+def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]) -> None:
+    task = problem.task()
+    smallest = min(task.input_shape[1:])
+    if smallest < problem.line_up.min_size:
+        raise RequestError(
+            f"{problem.line_up.name} needs images of at least {problem.line_up.min_size} pixels a side, "
+            f"those of {problem.dataset.name} have {smallest}"
+        )
+    for method, spec in methods:
+        try:
+            reason = unsupported(method, task)
+        except RequestError as error:
+            raise RequestError(f"{spec.label}: {error}") from error
+        except Exception as error:  # code of anybody's
+            raise RequestError(f"{spec.label} fails before it runs: {type(error).__name__}: {error}") from error
+        if reason:
+            raise RequestError(
+                f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}; {_instead(method, problem)}"
+            )
+
+
+def _instead(method: Method, problem: Problem) -> str:
+    """What to ask for where a method can't use the line-up of a problem."""
+    line_up = problem.line_up
+    adapted = line_up.adapted(Options("linear", line_up.small.width))
+    if line_up.adapter == "none" and not unsupported(method, replace(problem, line_up=adapted).task()):
+        return f"+adapter=linear after its name gives all the width {adapted.small.width}"
+    return "choose another line-up, see `list models`"
+
+
+def _partition(dataset: Dataset, text: str, clients: int, validation: float, seed: int) -> tuple[Division, Partition]:
+    division = registry.partition(text, len(dataset.classes))
+    return division, draw(
+        division,
+        dataset=dataset.name,
+        labels=dataset.labels,
+        owners=dataset.owners,
+        clients=clients,
+        validation=validation,
+        seed=seed,
+    )
+
+
+def _distinct(what: str, values: Sequence[object]) -> None:
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise RequestError(f"{what}: {value} stands twice in the request; name each once")
+
+
+def now() -> str:
+    """The time in words that sort as it passes."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def seconds_between(start: str, end: str) -> float:
+    """From one such time to another."""
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

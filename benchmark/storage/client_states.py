@@ -1,0 +1,220 @@
+"""What clients hold between rounds: those used last in memory, within a limit, and all of them in files.
+
+Without a folder everything stays in memory. With one, a state is written while training goes on, as soon as a client
+has it; the files are those that a checkpoint names, so what does not fit into memory costs no file more. What is asked
+for soon is read while training goes on, too. A GPU's states are written at the end of the round, for reading them
+earlier would have training wait.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmark.channel import State
+from benchmark.storage.packed_state import Piece, Stored, on_cpu, piece, piece_of, read, write
+
+MOST_BYTES = 2**30
+SHARE = 0.25
+"""Of the memory that is available states take this share, and never more than MOST_BYTES: other processes want some."""
+UNWRITTEN = 8
+"""States that may wait to be written."""
+AHEAD = 8
+"""States that may have been read before they are asked for."""
+
+
+class ClientStates(Mapping[int, State]):
+    """Client id -> its state, for clients that have taken part.
+
+    What is put in is copied. What comes out belongs to the store, and nobody changes it: a state that was on disk is
+    equal to the bit, on the device.
+    """
+
+    def __init__(self, device: torch.device, limit: int | None = None) -> None:
+        """Empty. limit: bytes in memory beside what is in use; None: by what is available on the device."""
+        self._device = device
+        self._limit = default_limit(device) if limit is None else limit
+        self._versions: dict[int, int] = {}
+        self._held: OrderedDict[int, Piece] = OrderedDict()  # the least recently used first
+        self._initial: dict[int, Piece] = {}
+        self._bytes = 0
+        self._due: set[int] = set()  # to be written, and in memory until then
+        self._stored: dict[int, Stored] = {}
+        self._writes: OrderedDict[int, Future[Stored]] = OrderedDict()
+        self._expected: deque[int] = deque()  # to be asked for next, in this order
+        self._reads: dict[int, Future[Tensor]] = {}  # what was read ahead
+        self._outdated: list[Path] = []  # files that the last checkpoint may name
+        self._spare: list[Path] = []  # files that no checkpoint names, to be written over
+        self._folder: Path | None = None
+        self._writer, self._reader = (ThreadPoolExecutor(1, f"states {what}") for what in ("out", "in"))
+
+    def __len__(self) -> int:
+        """How many clients have a state."""
+        return len(self._versions)
+
+    def __iter__(self) -> Iterator[int]:
+        """Their ids, in the order in which they first took part."""
+        return iter(self._versions)
+
+    def __contains__(self, client: object) -> bool:
+        """Whether a client has a state; nothing is read."""
+        return client in self._versions
+
+    def __getitem__(self, client: int) -> State:
+        """A client's state; what is read takes the place of what was used least recently."""
+        if client in self._held:
+            self._held.move_to_end(client)
+            return self._held[client].state
+        if client not in self._versions:
+            raise KeyError(client)
+        content = self._reads.pop(client).result() if client in self._reads else self._read(client)
+        self._read_ahead()
+        held = piece_of(self._stored[client].layout, content.to(self._device))
+        self._hold(client, held)
+        return held.state
+
+    def __setitem__(self, client: int, state: State) -> None:
+        """Keep a copy of a client's new state. Raises StorageError, also where an earlier one could not be written."""
+        self._forget_initial(client)
+        if client in self._held:
+            self._bytes -= self._held.pop(client).content.nbytes
+        self._reads.pop(client, None)
+        if client in self._writes:
+            self._finish(client)
+        if self._stored.pop(client, None):
+            self._outdated.append(self._path(client))
+        self._versions[client] = self._versions.get(client, 0) + 1
+        if self._folder:
+            self._due.add(client)
+        self._hold(client, piece(state))
+        if self._device.type != "cuda":
+            self._write_due()
+
+    def expect(self, clients: Iterable[int]) -> None:
+        """These clients' states are asked for next, in this order: those on disk are read ahead, a few at a time."""
+        self._expected, self._reads = deque(clients), {}
+        self._read_ahead()
+
+    def initial(self, client: int, make: Callable[[], State]) -> State:
+        """The state of a client that has not taken part: made, and kept as long as nothing else wants the memory."""
+        if client not in self._initial:
+            made = piece(make())
+            if self._bytes + made.content.nbytes > self._limit:
+                return made.state
+            self._initial[client] = made
+            self._bytes += made.content.nbytes
+        return self._initial[client].state
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the states that are in memory."""
+        return self._bytes
+
+    def keep(self, folder: Path) -> None:
+        """From now on states are written to this folder, and to no other; those that are in memory are written now."""
+        if self._folder == folder:
+            return
+        assert self._folder is None, "states on disk are not moved"
+        self._folder = folder
+        self._due.update(self._held)
+        self._write_due()
+        self._shrink()
+
+    def stored(self) -> Mapping[int, Stored]:
+        """Every client's file, once all are on the disk. Raises StorageError."""
+        self._write_due()
+        while self._writes:
+            self._finish(next(iter(self._writes)))
+        return {client: self._stored[client] for client in self._versions}
+
+    def restore(self, folder: Path, stored: Mapping[int, Stored]) -> None:
+        """Where there are no states yet: those that these files hold, each read when it is first asked for."""
+        self._folder, self._stored = folder, dict(stored)
+        self._versions = {client: held.version for client, held in stored.items()}
+
+    def release_outdated(self) -> None:
+        """The files of states that were replaced may be written over; no checkpoint may need them any more."""
+        self._spare += self._outdated
+        self._outdated = []
+
+    def close(self) -> None:
+        """Write and read no more; what has begun is finished."""
+        for thread in (self._writer, self._reader):
+            thread.shutdown(cancel_futures=True)
+
+    def _hold(self, client: int, held: Piece) -> None:
+        self._held[client] = held
+        self._bytes += held.content.nbytes
+        self._shrink()
+
+    def _shrink(self) -> None:
+        """Let go of initial states, then of those used least recently, until the others fit; one always does."""
+        while self._bytes > self._limit and self._initial:
+            self._forget_initial(next(reversed(self._initial)))
+        while self._bytes > self._limit and self._folder and len(self._held) > 1:
+            client = next(iter(self._held))
+            if client in self._due:
+                self._write(client)
+            if client in self._writes:
+                self._finish(client)
+            self._bytes -= self._held.pop(client).content.nbytes
+
+    def _forget_initial(self, client: int) -> None:
+        if made := self._initial.pop(client, None):
+            self._bytes -= made.content.nbytes
+
+    def _read(self, client: int) -> Tensor:
+        return read(self._path(client), self._stored[client], check=False)
+
+    def _read_ahead(self) -> None:
+        while self._expected and len(self._reads) < AHEAD:
+            client = self._expected.popleft()
+            if client in self._stored and client not in self._held:
+                self._reads[client] = self._reader.submit(self._read, client)
+
+    def _write_due(self) -> None:
+        for client in sorted(self._due):
+            self._write(client)
+
+    def _write(self, client: int) -> None:
+        self._due.remove(client)
+        while len(self._writes) >= UNWRITTEN:
+            self._finish(next(iter(self._writes)))
+        held = self._held[client]
+        content = on_cpu(held)  # here: a GPU is read by one thread alone
+        path, version, over = self._path(client), self._versions[client], self._spare.pop() if self._spare else None
+        self._writes[client] = self._writer.submit(lambda: Stored(version, write(path, content, over), held.layout))
+
+    def _finish(self, client: int) -> None:
+        self._stored[client] = self._writes.pop(client).result()
+
+    def _path(self, client: int) -> Path:
+        assert self._folder is not None
+        return self._folder / file_of(f"client-{client}", self._versions[client])
+
+
+def file_of(holder: str, version: int) -> str:
+    """The name of the file with a version of what a holder has."""
+    return f"checkpoint.{holder}.{version}.tensors"
+
+
+def default_limit(device: torch.device) -> int:
+    """Bytes that states may take in the device's memory."""
+    if device.type == "cuda":
+        return int(SHARE * torch.cuda.mem_get_info(device)[0])
+    return min([MOST_BYTES, *(int(SHARE * free) for free in _available())])
+
+
+def _available() -> Iterator[int]:
+    """Bytes that the system says are available, and those that the control group has left, as far as they are told."""
+    with suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                yield int(line.split()[1]) * 1024
+    with suppress(OSError, ValueError):  # "max", where there is no limit
+        group = Path("/sys/fs/cgroup")
+        yield int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())

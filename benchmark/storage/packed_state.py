@@ -1,0 +1,155 @@
+"""A state in one piece of memory, and as a file: the bytes of its tensors one after another, and what they are.
+
+What they are stands in the state's layout, which many share. No format stands between memory and file, and nothing in
+a file can run. With thousands of clients the states' way to the disk and back is what a round costs beside training.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from xxhash import xxh3_64_intdigest
+
+from benchmark.channel import Rows, State, Value
+from benchmark.storage.files import BLOCK, read_into, write_over
+
+ALIGNMENT = 64
+"""Bytes; every tensor begins at a multiple, as torch's own do: where it lies never shows in what is computed."""
+CPU = torch.device("cpu")
+
+Kind = Literal["rows", "tensor", "weights"]
+Field = tuple[str, str, tuple[int, ...]]
+"""A tensor's key within its value, its type, its shape."""
+Layout = tuple[tuple[str, Kind, tuple[Field, ...]], ...]
+"""For each value of a state in its order: its name, which kind of value it is, and its tensors in their order."""
+
+
+class Piece(NamedTuple):
+    """A state whose tensors lie in one piece of memory.
+
+    content: [n] uint8, zero between the tensors; on a CPU whole blocks, and it begins where a block does
+    """
+
+    layout: Layout
+    content: Tensor
+    state: State
+
+
+class Stored(NamedTuple):
+    """A state in a file: which of its holder's versions it is, the file's checksum, and the state's layout."""
+
+    version: int
+    checksum: int
+    layout: Layout
+
+
+class _As(NamedTuple):
+    """A kind of value: its type, and how it is made of tensors by key, and they of it."""
+
+    type: type
+    tensors: Callable[[Any], dict[str, Tensor]]
+    value: Callable[[dict[str, Tensor]], Value]
+
+
+KINDS: dict[Kind, _As] = {
+    "rows": _As(Rows, Rows._asdict, lambda tensors: Rows(**tensors)),
+    "tensor": _As(Tensor, lambda tensor: {"": tensor}, lambda tensors: tensors[""]),
+    "weights": _As(dict, dict, dict),
+}
+
+
+def tensors_of(value: Value) -> dict[str, Tensor]:
+    """A value's tensors by key."""
+    return KINDS[_kind(value)].tensors(value)
+
+
+def piece(state: State) -> Piece:
+    """A copy of a state, on its device."""
+    values = [(name, _kind(value), tensors_of(value)) for name, value in state.items()]
+    layout = tuple((name, kind, tuple(_field(*item) for item in tensors.items())) for name, kind, tensors in values)
+    tensors = [tensor.detach() for _, _, of in values for tensor in of.values()]
+    copy = piece_of(layout, _memory(layout, tensors[0].device if tensors else CPU))
+    owns = (own for value in copy.state.values() for own in tensors_of(value).values())
+    for own, tensor in zip(owns, tensors, strict=True):
+        own.copy_(tensor)
+    for gap in copy.content.split(_sizes(layout))[1::2]:
+        if len(gap):
+            gap.zero_()
+    return copy
+
+
+def piece_of(layout: Layout, content: Tensor) -> Piece:
+    """The state of this layout with this content. Raises ValueError where a type is none."""
+    state: State = {}
+    parts = iter(content.split(_sizes(layout))[::2])
+    for name, kind, fields in layout:
+        tensors = {key: next(parts).view(_dtype(dtype)).view(shape) for key, dtype, shape in fields}
+        state[name] = KINDS[kind].value(tensors)
+    return Piece(layout, content, state)
+
+
+def write(path: Path, content: Tensor, over: Path | None = None) -> int:
+    """Write a piece's content on a CPU to a file that nothing names yet, over one that nothing names any more.
+
+    Returns its checksum. Raises StorageError.
+    """
+    write_over(path, bytes_of(content), over)
+    return xxh3_64_intdigest(bytes_of(content))
+
+
+def read(path: Path, stored: Stored, check: bool = True) -> Tensor:
+    """A state's content from its file, on the CPU. Raises OSError, and where it is not as written ValueError.
+
+    check: whether to compare checksums, which a process need not do with what it has written itself
+    """
+    content = _memory(stored.layout, CPU)
+    whole = read_into(path, bytes_of(content))
+    if not whole or (check and xxh3_64_intdigest(bytes_of(content)) != stored.checksum):
+        raise ValueError(f"{path.name} is damaged")
+    return content
+
+
+def on_cpu(piece: Piece) -> Tensor:
+    """A piece's content, on the CPU."""
+    return piece.content if piece.content.device == CPU else _memory(piece.layout, CPU).copy_(piece.content)
+
+
+def bytes_of(tensor: Tensor) -> memoryview:
+    """What a tensor on the CPU consists of, where it lies."""
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _kind(value: Value) -> Kind:
+    return next(kind for kind, of in KINDS.items() if isinstance(value, of.type))
+
+
+def _field(key: str, tensor: Tensor) -> Field:
+    return key, str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)
+
+
+@cache
+def _sizes(layout: Layout) -> list[int]:
+    """The bytes of each tensor of a content and of the gap behind it, in turn; the last gap ends a block."""
+    sizes: list[int] = []
+    for _, dtype, shape in (field for _, _, fields in layout for field in fields):
+        size = _dtype(dtype).itemsize * torch.Size(shape).numel()
+        sizes += [size, -size % ALIGNMENT]
+    if sizes:
+        sizes[-1] += -sum(sizes) % BLOCK
+    return sizes
+
+
+def _memory(layout: Layout, device: torch.device) -> Tensor:
+    """Memory for a content of this layout."""
+    size = sum(_sizes(layout))
+    memory = torch.empty(size + BLOCK, dtype=torch.uint8, device=device)
+    return memory[-memory.data_ptr() % BLOCK :][:size]
+
+
+def _dtype(name: str) -> torch.dtype:
+    if not isinstance(dtype := getattr(torch, name, None), torch.dtype):
+        raise ValueError(f"{name} is no type of tensors")
+    return dtype

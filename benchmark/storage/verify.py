@@ -1,0 +1,278 @@
+"""Whether stored results are whole and fit together, each run in itself and all of one comparison. No torch."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from benchmark.config import FederationConfig, RunSpec
+from benchmark.errors import RequestError
+from benchmark.storage.files import TEMPORARY
+from benchmark.storage.run_folder import CLAIM, RunFolder, sha256_of
+from benchmark.storage.schema import ENDED, FINAL, Round, Run
+from benchmark.storage.summary import summarise
+
+ENVIRONMENT = ("python", "packages", "cpu", "threads", "device", "git", "dirty")
+"""What every run says of where it took place."""
+
+
+class Finding(NamedTuple):
+    """What is wrong, and in which file or folder."""
+
+    path: Path
+    problem: str
+
+
+class Checked(NamedTuple):
+    """A run that could be read; rounds are there where it has ended."""
+
+    folder: RunFolder
+    run: Run
+    rounds: Sequence[Round]
+
+
+class Met(NamedTuple):
+    """What a run has to have in common with others: little enough to keep of every run.
+
+    participants: of each round; tests: test samples of each client, None where nothing was evaluated
+    """
+
+    path: Path
+    run: Run
+    participants: Sequence[list[int]]
+    tests: list[int] | None
+
+
+def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding], int]:
+    """(everything that is wrong with the results of some experiments, or of all; how many runs there are)."""
+    findings: list[Finding] = []
+    met: list[Met] = []
+    folders = _folders(results, experiments)
+    for folder in folders:
+        try:
+            checked = read_checked(folder)
+        except RequestError as error:
+            findings.append(Finding(folder.path, str(error)))
+            continue
+        found = problems(checked)
+        findings += [Finding(folder.path, problem) for problem in [*found, *remarks(checked)]]
+        if found:
+            continue
+        tests = next((r["post_local"]["total"] for r in checked.rounds if "post_local" in r), None)
+        met.append(Met(folder.path, checked.run, [r["participants"] for r in checked.rounds], tests))
+    for runs in _comparisons(met).values():
+        findings += _among(runs)
+    return findings, len(folders)
+
+
+def read_checked(folder: RunFolder) -> Checked:
+    """A run; another process may still write the rounds of one that has not ended.
+
+    Raises RequestError where a file is damaged or missing.
+    """
+    run = folder.read()
+    return Checked(folder, run, folder.rounds() if run["status"] in ENDED else ())
+
+
+def problems(checked: Checked) -> list[str]:
+    """What is wrong within one run: its numbers can't be relied on."""
+    folder, run, rounds = checked
+    try:
+        spec = RunSpec(**run["specification"])
+    except (ValidationError, TypeError) as error:
+        return [f"its specification is none: {type(error).__name__}"]
+    if spec.model_dump(mode="json", exclude_none=True) != run["specification"]:
+        return ["its specification is not as it was written"]
+    found = [*_naming(folder.path, run, spec), *_facts(run, spec)]
+    if run["status"] in ENDED:
+        found += [*_files(folder.path, run), *_counting(rounds, run, spec.federation)]
+        if not found:  # a summary of rounds that do not fit together would only repeat it
+            found += _summary(run, rounds)
+    return found
+
+
+def remarks(checked: Checked) -> list[str]:
+    """What one should know of a run, and what does not belong in its folder; its numbers are what they are."""
+    folder, run, _ = checked
+    found = [
+        f"it went on after round {again['rounds_done']} with other {name}: its numbers can't be had again"
+        for again in run["resumed"]
+        for name in ("packages", "device")
+        if again["environment"].get(name) != run["environment"].get(name)
+    ]
+    if run["status"] in FINAL:
+        there = {p.name for p in folder.path.iterdir()} - {"run.json", CLAIM} - run["files"].keys()
+        for name in sorted(there):
+            what = (
+                "is left of an interrupted write" if name.endswith(TEMPORARY) else "does not belong to a finished run"
+            )
+            found.append(f"{name} {what}")
+    return found
+
+
+def _comparisons(runs: Sequence[Met]) -> dict[str, list[Met]]:
+    """Runs by experiment and all of the specification but method and seed."""
+    groups: dict[str, list[Met]] = {}
+    for met in runs:
+        setting = {name: value for name, value in met.run["specification"].items() if name not in ("method", "seed")}
+        groups.setdefault(json.dumps([str(met.path.parents[2]), setting], sort_keys=True), []).append(met)
+    return groups
+
+
+def _folders(results: Path, experiments: Sequence[str]) -> list[RunFolder]:
+    """Every folder at the depth of a run that has something in it, with a run.json or without."""
+    names = sorted(set(experiments)) or ["*"]
+    paths = sorted({path.parent for name in names for path in results.glob(f"{name}/*/*/*/*") if path.name != CLAIM})
+    return [RunFolder(path) for path in paths]
+
+
+def _naming(path: Path, run: Run, spec: RunSpec) -> Iterator[str]:
+    """Whether the folder, the key and the data set are those of the specification."""
+    if run["key"] != spec.key:
+        yield f"its key is {run['key']!r}, that of its specification is {spec.key}"
+    if (path.parents[1].name, path.parent.name, path.name) != (spec.dataset, spec.method.label, run["key"]):
+        yield f"it lies in another run's folder: it is {f'{spec.dataset}/{spec.method.label}/{spec.key}'!r}"
+    if (run["dataset"]["name"], run["dataset"]["hash"]) != (spec.dataset, spec.data_hash):
+        yield "its data set is another than its specification's"
+
+
+def _facts(run: Run, spec: RunSpec) -> Iterator[str]:
+    """What run.json says beside the numbers."""
+    clients, classes = spec.federation.clients, run["dataset"]["classes"]
+    counts = run["partition"]["counts"]
+    if len(counts) != clients or any(len(row) != classes for row in counts):
+        yield f"its partition is not of {clients} clients and {classes} classes"
+    if sum(map(sum, counts)) > run["dataset"]["samples"]:
+        yield "its partition holds more samples than its data set"
+    if len(run["architectures"]) != clients:
+        yield f"it names {len(run['architectures'])} architectures for {clients} clients"
+    if missing := [name for name in ENVIRONMENT if name not in run["environment"]]:
+        yield f"its environment lacks {', '.join(missing)}"
+    if not run["command"]:
+        yield "the command that made it is missing"
+    if (run["reason"] is None) == (run["status"] in ("failed", "diverged", "skipped")):
+        yield f"its status is {run['status']} and its reason is {'missing' if run['reason'] is None else 'given'}"
+    if run["finished"] is not None and run["finished"] < run["started"]:
+        yield "it finished before it started"
+
+
+def _files(path: Path, run: Run) -> Iterator[str]:
+    """Whether the files beside run.json are those that the run wrote."""
+    for name in sorted(run["files"]):
+        if not (path / name).is_file():
+            yield f"{name} is missing"
+        elif sha256_of(path / name) != run["files"][name]:
+            yield f"{name} is not as it was written"
+    if "rounds.jsonl" not in run["files"]:
+        yield "it names no rounds.jsonl"
+    if "inspection.npz" in run["files"] and not run["inspected"]:
+        yield "it has representations that it was not asked for"
+    if (run["weights_hash"] is None) == (run["status"] == "done"):
+        yield f"it is {run['status']}, and its weights_hash is {'missing' if run['status'] == 'done' else 'given'}"
+    if run["finished"] is None:
+        yield f"it is {run['status']} and has no time of finishing"
+
+
+def _counting(rounds: Sequence[Round], run: Run, config: FederationConfig) -> Iterator[str]:
+    """Whether no round is missing, and each one's numbers add up."""
+    if [r["round"] for r in rounds] != list(range(1, len(rounds) + 1)):
+        yield "its rounds are not numbered one by one"
+    if len(rounds) != config.rounds and (run["status"] == "done" or len(rounds) > config.rounds):
+        yield f"it has {len(rounds)} rounds of {config.rounds}"
+    totals = [r["post_local"]["total"] for r in rounds if "post_local" in r]
+    if any(total != totals[0] for total in totals):
+        yield "its test samples change from round to round"
+    predictors = [r["predictors"].keys() for r in rounds if "predictors" in r]
+    inspections = [r["inspection"].keys() for r in rounds if "inspection" in r]
+    if any(names != group[0] for group in (predictors, inspections) for names in group):
+        yield "its predictors, or what it weighs, change from round to round"
+    for r in rounds:
+        for problem in _round(r, config):
+            yield f"round {r['round']}: {problem}"
+
+
+def _round(r: Round, config: FederationConfig) -> Iterator[str]:
+    ids = r["participants"]
+    if len(ids) != config.participants or sorted({*ids}) != ids or not all(k < config.clients for k in ids):
+        yield "its participants are not what the specification asks for"
+    if [turn["id"] for turn in r["clients"]] != ids:
+        yield "its clients are not its participants"
+    parts: dict[str, float] = {
+        "bytes_up": sum(sum(turn["bytes_up"].values()) for turn in r["clients"]),
+        "bytes_down": sum(sum(turn["bytes_down"].values()) for turn in r["clients"]),
+        "client_flops": sum(turn["flops"] for turn in r["clients"]),
+        "client_seconds": sum(sum(turn["seconds"].values()) for turn in r["clients"]),
+    }
+    record: Mapping[str, Any] = r
+    for name, total in parts.items():
+        if not math.isclose(record[name], total, rel_tol=1e-9, abs_tol=1e-9):
+            yield f"{name} is {record[name]}, its clients' sum is {total}"
+    due = r["round"] % config.eval_every == 0 or r["round"] == config.rounds
+    moments = ["post_local", "post_download"] + ["validation"] * (config.validation > 0)
+    due_moments = {*moments, "predictors"} if due else set()
+    if due_moments != record.keys() & {"post_local", "post_download", "validation", "predictors"}:
+        yield "it is evaluated" + (" only in part" if due else ", which is not due")
+    scores = [record[moment] for moment in moments if moment in record]
+    for by_moment in r.get("predictors", {}).values():
+        if by_moment.keys() != {*moments}:
+            yield "a predictor has scores of other moments"
+        scores += by_moment.values()
+    if any(len(weights) != config.clients for weights in r.get("inspection", {}).values()):
+        yield f"what it weighs is not of {config.clients} clients"
+    for s in scores:
+        if not len(s["correct"]) == len(s["total"]) == config.clients:
+            yield f"its scores are not of {config.clients} clients"
+        elif any(correct > total for correct, total in zip(s["correct"], s["total"], strict=True)):
+            yield "more is correct than there is"
+
+
+def _summary(run: Run, rounds: Sequence[Round]) -> Iterator[str]:
+    """Whether the summary is what the rounds give."""
+    stored: Mapping[str, Any] = run["summary"] or {}
+    for name, value in summarise(rounds).items():
+        if not _alike(stored.get(name), value):
+            yield f"its summary says {name} = {stored.get(name)}, its rounds give {value}"
+
+
+def _alike(a: Any, b: Any) -> bool:
+    if isinstance(a, float) and isinstance(b, float | int):
+        return math.isclose(a, b, rel_tol=1e-9)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_alike(a[key], b[key]) for key in a)
+    return a == b
+
+
+def _among(runs: Sequence[Met]) -> Iterator[Finding]:
+    """What does not fit among the runs of one comparison."""
+    for a, b in combinations(runs, 2):
+        pair = _unpaired if a.run["specification"]["seed"] == b.run["specification"]["seed"] else _repeated
+        for problem in pair(a, b):
+            yield Finding(b.path, f"{problem} {a.path}")
+
+
+def _unpaired(a: Met, b: Met) -> Iterator[str]:
+    """Two methods under one seed meet the same partition, networks, participants and test samples."""
+    if a.run["specification"]["method"]["label"] == b.run["specification"]["method"]["label"]:
+        yield "one seed twice: it has method and seed in common with"
+    if a.run["partition"] != b.run["partition"]:
+        yield "its partition differs from that of"
+    if a.run["dataset"] != b.run["dataset"]:
+        yield "its data set differs from that of"
+    if a.run["architectures"] != b.run["architectures"]:
+        yield "its architectures differ from those of"
+    if any(x != y for x, y in zip(a.participants, b.participants, strict=False)):  # one may have diverged early
+        yield "its participants differ from those of"
+    if a.tests and b.tests and a.tests != b.tests:
+        yield "its test samples differ from those of"
+
+
+def _repeated(a: Met, b: Met) -> Iterator[str]:
+    """Two seeds draw two partitions, and never give the same rounds to the last digit of their seconds."""
+    if a.run["partition"]["hash"] == b.run["partition"]["hash"]:
+        yield "two seeds, one partition: it has the same as"
+    if "rounds.jsonl" in a.run["files"] and a.run["files"]["rounds.jsonl"] == b.run["files"].get("rounds.jsonl"):
+        yield "two seeds, one run: its rounds are those of"

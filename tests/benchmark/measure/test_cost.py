@@ -1,0 +1,160 @@
+"""FLOPs worked out by hand: 2 per multiply-add, forward once, backward twice, less what no one needs."""
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.measure.clock import Stopwatch, matrix_product_rate
+from benchmark.measure.flops import FlopCounter
+from benchmark.measure.memory import PeakMemory
+from benchmark.models.cnn import CNNS, LINE_UPS
+from benchmark.models.line_up import Architecture, LineUp
+from benchmark.plugins import registry
+from methods.fedmoe import FedMoE
+from methods.fedproto import FedProto
+from methods.fml import FML
+from methods.standalone import Standalone
+
+BATCH = 4
+CONV1 = 28 * 28 * 16 * 75  # multiply-adds of the first convolution; its input needs no gradient
+
+
+def step_flops(method, make_task, federate, line_up, shape=(3, 32, 32), clients=1):
+    """FLOPs of one training step of client 0, from a round of a single step."""
+    task = make_task((BATCH,) * clients, line_up=line_up, shape=shape, num_classes=10)
+    _, records = federate(method, task, rounds=1, batch_size=BATCH)
+    assert records[0]["clients"][0]["steps"] == 1
+    return records[0]["clients"][0]["flops"]
+
+
+def only(architecture: Architecture, small: Architecture = CNNS[4]) -> LineUp:
+    return LineUp("only", "one", (architecture,), small, min_size=4)
+
+
+def test_attention_costs_the_same_with_and_without_gradients():
+    """Three projections, two products of 5x5 with the tokens, one projection; torch fuses them where no one asks for
+    gradients.
+    """
+    attention, x = nn.MultiheadAttention(8, 2, batch_first=True), torch.randn(3, 5, 8)
+    counted = []
+    for trains in (True, False):
+        with torch.set_grad_enabled(trains), FlopCounter() as counter:
+            attention.train(trains)(x, x, x, need_weights=False)
+        counted.append(counter.total)
+    assert counted == [2 * 3 * (4 * 5 * 8 * 8 + 2 * 5 * 5 * 8)] * 2
+
+
+def test_attention_backward_makes_five_products_where_forward_makes_two():
+    """Of [4, 5, 8] with [4, 8, 5] or their likes; the first of the five is made again, for it was not kept."""
+    query, key, value = (torch.randn(1, 4, 5, 8, requires_grad=True) for _ in range(3))
+    with FlopCounter() as counter:
+        nn.functional.scaled_dot_product_attention(query, key, value).sum().backward()
+    assert counter.total == (2 + 5) * 2 * 4 * 5 * 5 * 8
+
+
+@pytest.mark.parametrize(
+    "adapter, macs",
+    [
+        ("none", 4_825_800),
+        ("pool", 4_825_800 - 500 * 10 + 64 * 10),
+        ("linear", 4_825_800 - 500 * 10 + 64 * 10 + 500 * 64),
+    ],
+)
+def test_a_step_with_an_adapter(adapter, macs, make_task, federate):
+    """CNN-1, 500 numbers brought to 64: the header is smaller, and the projection costs what a layer costs."""
+    line_up = registry.line_up(f"cnn1+adapter={adapter}" + "+width=64" * (adapter != "none"))
+    assert step_flops(Standalone(), make_task, federate, line_up) == BATCH * 2 * (3 * macs - CONV1)
+
+
+@pytest.mark.parametrize("i, macs", list(enumerate([4_825_800, 3_385_800, 3_525_800, 3_265_800, 2_875_800])))
+def test_a_step_of_the_papers_networks(i, macs, make_task, federate):
+    flops = step_flops(Standalone(), make_task, federate, only(CNNS[i]))
+    assert flops == BATCH * 2 * (3 * macs - CONV1)
+
+
+def test_a_step_of_cnn5_layer_by_layer(make_task, federate):
+    layers = [28 * 28 * 16 * 75, 10 * 10 * 32 * 400, 800 * 500, 500 * 500, 500 * 10]
+    assert sum(layers) == 2_875_800
+    hand = BATCH * (2 * 2 * layers[0] + 3 * 2 * sum(layers[1:]))
+    assert step_flops(Standalone(), make_task, federate, only(CNNS[4])) == hand == 61_492_800
+
+
+def test_a_step_of_fedmoe(make_task, federate):
+    """Client of CNN-1, shared expert CNN-5 without header, gate of width 64, whose input norm needs the gradient."""
+    gate = 3072 * 64 + 64 * 2
+    hand = BATCH * 2 * (3 * (4_825_800 + 2_870_800 + gate) - 2 * CONV1)
+    assert step_flops(FedMoE(gate_width=64), make_task, federate, LINE_UPS[0]) == hand
+
+
+def test_a_step_of_fml(make_task, federate):
+    hand = BATCH * 2 * (3 * (4_825_800 + 2_875_800) - 2 * CONV1)
+    assert step_flops(FML(), make_task, federate, LINE_UPS[0]) == hand
+
+
+def test_statistics_are_counted_once_forward(make_task, federate):
+    """FedProto goes over the data once more, through the extractor; and multiplies [C, B] with [B, d]."""
+    hand = BATCH * 2 * (3 * 2_875_800 - CONV1) + BATCH * 2 * (2_870_800 + 10 * 500)
+    assert step_flops(FedProto(), make_task, federate, only(CNNS[4])) == hand
+
+
+def _separable(input_shape, width):
+    """A depthwise 3x3 and a pointwise convolution, stride 1, padding 1, on 8 channels of 6x6, after a first 3x3."""
+    return nn.Sequential(
+        nn.Conv2d(input_shape[0], 8, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        nn.ReLU(),
+        nn.Conv2d(8, width, 1, groups=4),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
+
+
+def test_a_step_of_a_network_with_grouped_convolutions(make_task, federate):
+    first, depthwise, grouped, header = 36 * 8 * 27, 36 * 8 * 9, 36 * 12 * 2, 12 * 10
+    hand = BATCH * 2 * (2 * first + 3 * (depthwise + grouped + header))
+    line_up = only(Architecture("separable", _separable, 12))
+    assert step_flops(Standalone(), make_task, federate, line_up, shape=(3, 6, 6)) == hand
+
+
+def test_a_transposed_convolution_costs_by_its_input():
+    layer, x = nn.ConvTranspose2d(4, 6, 3, groups=2), torch.randn(2, 4, 5, 5, requires_grad=True)
+    with FlopCounter() as counter:
+        layer(x).sum().backward()
+    assert counter.total == 3 * 2 * (2 * 4 * 25) * (6 // 2 * 9)
+
+
+def test_flops_of_a_round_are_those_of_its_steps(make_task, federate):
+    """10 samples in batches of 4, 4 and 2, two epochs."""
+    per_sample = 2 * (3 * 2_875_800 - CONV1)
+    task = make_task((10,), line_up=only(CNNS[4]), shape=(3, 32, 32), num_classes=10)
+    _, records = federate(Standalone(), task, rounds=1, local_epochs=2)
+    assert records[0]["client_flops"] == 20 * per_sample
+    assert records[0]["clients"][0]["steps"] == 6
+
+
+def test_counting_and_warming_up_leave_no_trace(make_task, federate, same):
+    """The first round counts, a second engine that has counted before does not; both train alike."""
+    a, _ = federate(FedMoE(), make_task(), rounds=2)
+    b, _ = federate(FedMoE(), make_task(), rounds=1)
+    b.round(1)
+    assert same(a.states, b.states)
+
+
+def test_a_stopwatch_adds_up_by_purpose():
+    watch = Stopwatch(torch.device("cpu"))
+    for purpose in ("a", "a", "b"):
+        with watch.measure(purpose):
+            sum(range(1000))
+    assert watch.seconds["a"] > 0 < watch.seconds["b"]
+    assert watch.seconds["c"] == 0
+
+
+def test_peak_memory_is_at_least_what_is_held():
+    memory = PeakMemory(torch.device("cpu"))
+    held = torch.ones(2**26 // 4)  # 64 MiB
+    assert memory.bytes > held.nbytes
+
+
+def test_the_yardstick_is_a_rate():
+    assert matrix_product_rate(torch.device("cpu"), size=64, repeats=3) > 1e6

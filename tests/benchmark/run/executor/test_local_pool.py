@@ -1,0 +1,395 @@
+"""Several runs at a time give what one at a time gives; what dies costs one run; nothing is left behind."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+from dataclasses import dataclass, field, replace
+from math import inf
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+from rich.console import Console
+
+from benchmark.cli.arguments import request_of
+from benchmark.cli.commands import main
+from benchmark.errors import RequestError
+from benchmark.run.executor import local_pool, pool, worker
+from benchmark.run.executor.order import flops_or_infinite, longest_first
+from benchmark.run.plan import plan
+from benchmark.run.progress_display import Bars
+from benchmark.run.runner import record_death
+from benchmark.storage.files import claim
+from benchmark.storage.verify import verify
+
+ROOT = Path(__file__).parents[4]
+GRID = {"datasets": "tiny.npz", "partition": "iid", "models": "cnn1", "clients": "4", "rounds": "3"}
+GRID |= {"batch_size": "8", "participation": "0.5", "methods": "doomed.py,fedproto,fedmoe,standalone"}
+WORDS = [word for name, value in GRID.items() for word in ("--" + name.replace("_", "-"), value)]
+DOOMED = '''"""Standalone, in a process that dies before round 2 of 3 ends where a file called deadly is in sight."""
+import os, signal
+from dataclasses import dataclass
+from pathlib import Path
+from benchmark.api import Method
+
+@dataclass(frozen=True)
+class Doomed(Method):
+    """Two runs with it are alike."""
+
+    def download(self, server, client):
+        if client.progress == (3, 3) and Path("deadly").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+'''
+REASON = "its process was killed by signal 9 (out of memory?)"
+
+
+def asked(results="results", **others):
+    """The request for the grid, or for one that differs in some options."""
+    how = {"data": Path("data"), "results": Path(results), "device": "cpu", "threads": 1}
+    given = GRID | {name: others.pop(name) for name in [*others] if name in GRID or name == "seeds"}
+    return request_of(None, given, None, ("run",), **how | others)
+
+
+@dataclass
+class Memory:
+    """A display that remembers what it is told, and does something when only runs of other processes are left."""
+
+    when_waiting: object
+    told: dict = field(default_factory=dict)
+    waited: list = field(default_factory=list)
+
+    def start(self, title, rounds):
+        self.told.setdefault(title, []).append(rounds)
+        return Heard(self.told[title])
+
+    def wait(self, runs):
+        self.waited.append(runs)
+        self.when_waiting()
+
+
+@dataclass
+class Heard:
+    told: list
+
+    def go_on(self, rounds_done):
+        self.told.append(("goes on", rounds_done))
+
+    def round(self, number, accuracy):
+        self.told.append(number)
+
+    def finish(self, status):
+        self.told.append(status)
+
+
+@pytest.fixture(scope="module")
+def spawned(tmp_path_factory, write_data):
+    """A folder where two workers did a grid: a process died over one run, and another held a second one for a while."""
+    folder = tmp_path_factory.mktemp("spawned")
+    write_data(folder)
+    (folder / "doomed.py").write_text(DOOMED)
+    (folder / "deadly").touch()
+    with pytest.MonkeyPatch.context() as monkeypatch, contextlib.ExitStack() as held:
+        monkeypatch.chdir(folder)
+        request = asked(jobs=2)
+        runs = plan(request)
+        runs[-1].folder.path.mkdir(parents=True)
+        held.enter_context(claim(runs[-1].folder.path / "claim"))
+        display = Memory(held.close)
+        outcomes = local_pool.execute_all(runs, request, display)
+    (folder / "deadly").unlink()
+    return folder, outcomes, display
+
+
+def test_what_dies_costs_one_run(spawned):
+    folder, outcomes, display = spawned
+    assert [outcome.status for outcome in outcomes] == ["failed", "done", "done", "done"]
+    assert outcomes[0].reason == REASON
+    assert outcomes[0].summary["rounds_done"] == 1
+    assert display.told["1/4 tiny doomed"] == [3, ("goes on", 0), 1, REASON]
+    assert display.told["3/4 tiny fedmoe"] == [3, ("goes on", 0), 1, 2, 3, "done"]
+    (path,) = (folder / "results").glob("default/tiny/doomed/*/run.json")
+    run = json.loads(path.read_text())
+    assert (run["status"], run["reason"], run["weights_hash"]) == ("failed", REASON, None)
+    assert run["environment"]["threads"] == 1
+    assert run["environment"]["matrix_product_flops_per_second"] > 0  # what the dead process had stored
+    assert run["summary"]["peak_memory_bytes"] > 0
+    assert verify(folder / "results") == ([], 4)
+
+
+def test_a_run_that_another_process_held_is_done_in_the_end(spawned):
+    assert set(spawned[2].waited) == {1}
+    assert spawned[2].told["4/4 tiny standalone"] == [3, ("goes on", 0), 1, 2, 3, "done"]
+
+
+def test_longest_first_by_what_a_round_costs(spawned, monkeypatch):
+    monkeypatch.chdir(spawned[0])
+    doomed, fedproto, fedmoe, standalone = runs = plan(asked())
+    costs = {}
+    for run in runs:
+        costs[run.spec.method.label] = json.loads((run.folder.path / "run.json").read_text())["summary"]["client_flops"]
+    assert flops_or_infinite(standalone) == costs["standalone"]
+    assert flops_or_infinite(fedproto) == costs["fedproto"]
+    assert [*longest_first(runs)] == [fedmoe, fedproto, doomed, standalone]
+    longer = plan(asked(rounds="9", methods="standalone"))
+    assert longest_first([*runs, *longer]) == [*longer, fedmoe, fedproto, doomed, standalone]
+
+
+def test_what_can_t_be_predicted_goes_first(spawned, monkeypatch):
+    monkeypatch.chdir(spawned[0])
+    runs = plan(asked(methods="fedmoe,fedkd"))  # it looks at singular values
+    assert flops_or_infinite(runs[1]) == inf
+    assert longest_first(runs) == runs[::-1]
+
+
+def test_the_next_call_ends_as_if_nothing_had_happened(spawned, monkeypatch, capsys, contents):
+    """Equal to the bit, weights by their hash, to one run at a time with as many threads."""
+    folder, *_ = spawned
+    monkeypatch.chdir(folder)
+    assert main(["run", *WORDS, "--no-report"]) == 0
+    assert "1/4 tiny doomed: goes on after round 1/3" in capsys.readouterr().err
+    assert main(["run", *WORDS, "--no-report", "--results", "alone", "--threads", "1"]) == 0
+    assert contents(folder / "results") == contents(folder / "alone")
+    capsys.readouterr()
+    monkeypatch.setattr(local_pool, "Worker", None)  # nothing is left that needs one
+    assert main(["run", *WORDS, "--no-report", "--jobs", "2"]) == 0
+    assert capsys.readouterr().err.count("already there") == 4
+
+
+@pytest.mark.parametrize("death", ["Ctrl-C", "SIGKILL"])
+def test_nobody_outlives_the_parent(tmp_path, write_data, running, death):
+    """Ctrl-C reaches all processes of a terminal, and only the parent answers; killed, it can't tell anybody."""
+    write_data(tmp_path)
+    words = [*WORDS, "--methods", "fedproto,standalone", "--rounds", "100000", "--jobs", "2", "--no-report"]
+    grid = running(tmp_path, words, runs=2)
+    assert len(grid.alive()) >= 3
+    err = grid.end(death)
+    assert grid.parent.returncode == (130 if death == "Ctrl-C" else -signal.SIGKILL)
+    runs = [json.loads(path.read_text()) for path in tmp_path.glob("results/*/*/*/*/run.json")]
+    assert [run["status"] for run in runs] == ["running", "running"]
+    if death == "Ctrl-C":
+        assert "Traceback" not in err
+        assert "without --force, goes on after the last completed round" in err
+        assert not [*tmp_path.glob("results/*/*/*/*/claim")]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, write_data):
+    monkeypatch.chdir(tmp_path)
+    write_data(tmp_path)
+    (tmp_path / "doomed.py").write_text(DOOMED)
+    return tmp_path
+
+
+def test_every_run_is_in_one_shard(here):
+    paths = [run.folder.path for run in plan(asked(seeds="0,1"))]
+    shards = [[run.folder.path for run in plan(asked(seeds="0,1", shard=(i, 3)))] for i in (1, 2, 3)]
+    assert shards == [[paths[0], paths[3], paths[6]], [paths[1], paths[4], paths[7]], [paths[2], paths[5]]]
+
+
+def test_a_shard_without_runs_is_no_error(here, capsys):
+    words = ["run", *WORDS, "--methods", "standalone", "--shard", "2/2", "--no-report"]
+    assert main(words) == 0
+    assert "the grid has no run for shard 2/2" in capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"] == []
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--shard", "3/2"], "--shard is i/n with i from 1 to n, such as 2/8, not '3/2'"),
+    (["--shard", "0/2"], "--shard is i/n with i from 1 to n, such as 2/8, not '0/2'"),
+    (["--shard", "half"], "--shard is i/n with i from 1 to n, such as 2/8, not 'half'"),
+    (["--jobs", "0"], "Invalid value for '--jobs': 0 is not in the range x>=1"),
+    (["--threads", "0"], "Invalid value for '--threads': 0 is not in the range x>=1"),
+    (["--device", "cpu,cpu"], "--device names 2 devices; --jobs must be at least as many"),
+    (["--device", "cpu,tpu", "--jobs", "2"], "there is no device 'tpu' here; there are: auto, cpu"),
+])  # fmt: skip
+def test_wrong_requests(here, capsys, words, message):
+    assert main(["run", *WORDS, *words]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (here / "results").exists()
+
+
+def test_workers_get_devices_in_turn_and_an_equal_share_of_the_cores(here, monkeypatch):
+    monkeypatch.setattr("benchmark.run.plan.find_device", torch.device)  # two that are not there
+    monkeypatch.setattr(local_pool, "cores", lambda: 8)
+    request = asked(device="cuda:0,cuda:1", jobs=3, threads=None)
+    assert len(plan(request)) == 4
+    with pytest.raises(RequestError, match="--jobs must be at least as many"):
+        plan(replace(request, jobs=1))
+    started = []
+    monkeypatch.setattr(local_pool, "Worker", started.append)
+    local_pool.Processes(request).hire(runs=1)
+    assert [own.device for own in started] == ["cuda:0"]
+    started.clear()
+    local_pool.Processes(request).hire(runs=4)
+    assert [(own.device, own.threads) for own in started] == [("cuda:0", 2), ("cuda:1", 2), ("cuda:0", 2)]
+    assert {own.threads for own in local_pool.requests_of_workers(replace(request, jobs=16))} == {1}
+    assert {own.threads for own in local_pool.requests_of_workers(replace(request, threads=5))} == {5}
+
+
+def test_death_is_recorded_over_what_was_stored(here, contents):
+    run, request = plan(asked(methods="standalone"))[0], asked(methods="standalone", force=True)
+    never_begun = record_death(run, request, "killed")
+    assert (never_begun.status, never_begun.summary["rounds_done"]) == ("failed", 0)
+    assert verify(here / "results") == ([], 1)
+
+    assert main(["run", *WORDS, "--methods", "standalone", "--no-report"]) == 0
+    done = contents(here / "results")
+    before_it_began = asked(methods="standalone", force=True)  # later than what is done
+    assert record_death(run, before_it_began, "killed").status == "failed"
+    assert contents(here / "results") == done
+    after_it_had_ended = replace(request, begun="2026")
+    assert record_death(run, after_it_had_ended, "killed").status == "done"
+
+    facts = run.folder.read()
+    run.folder.write({**facts, "status": "running", "finished": None, "summary": None, "weights_hash": None})
+    rounds = run.folder.path / "rounds.jsonl"
+    whole, cut_off = rounds.read_bytes().splitlines(keepends=True)[:2]
+    rounds.write_bytes(whole + cut_off[:40])
+    assert record_death(run, request, "killed").summary["rounds_done"] == 1
+    assert rounds.read_bytes() == whole
+    assert verify(here / "results") == ([], 1)
+
+
+def test_a_worker_tells_what_makes_no_sense_to_go_on_with(here, monkeypatch):
+    """Data that have changed since the call began make other runs of the same words."""
+    monkeypatch.setattr(worker.signal, "signal", lambda *_: None)
+
+    class Pipe:
+        sent: ClassVar = []
+
+        def recv(self):
+            return plan(asked(methods="standalone", rounds="2"))[0].folder.path
+
+        def send(self, message):
+            self.sent.append(message)
+
+    worker.work(asked(methods="standalone"), Pipe())
+    ((kind, error),) = Pipe.sent
+    assert kind == "error"
+    assert "is no run of the grid any more" in str(error)
+    with pytest.raises(RequestError, match="any more"):
+        pool.Crew(None, None, {}, Memory(None))._hear(None, (kind, error))
+
+
+@dataclass
+class Scripted:
+    """A worker that says what is in a script, whatever it is to do; ready from its first line on."""
+
+    request: object
+    script: list
+    run: object = None
+    shown: object = None
+    ready: bool = False
+
+    def begin(self, run):
+        self.run = run
+
+    def messages(self):
+        self.ready = True
+        while self.run and self.script:
+            yield self.script.pop(0)
+
+
+@dataclass
+class Stage:
+    """A place of scripted workers, one at a time."""
+
+    request: object
+    scripts: list
+    lives: int = 3
+    dismissed: list = field(default_factory=list)
+
+    def hire(self, runs):
+        return [Scripted(self.request, [*self.scripts.pop(0)])]
+
+    def replace(self, dead):
+        return self.hire(1)[0]
+
+    def listen(self, workers, timeout):
+        assert all(worker.script for worker in workers)  # or it would be listened to for ever
+        return [*workers]
+
+    def dismiss(self, workers):
+        self.dismissed += workers
+
+
+DEATH = ("died", "its node is gone")
+
+
+def acted(scripts, **others):
+    """The outcomes and what a display is told where workers act by these scripts."""
+    request, display = asked(**others), Memory(None)
+    runs, stage = plan(request), Stage(request, scripts)
+    outcomes = pool.execute_all(runs, request, display, stage)
+    assert not stage.scripts
+    return outcomes, display.told, stage
+
+
+def test_a_run_that_goes_on_outlives_any_number_of_workers(here):
+    """Deaths count since its last round; the next worker has it before any other run."""
+    alive = [("start",), ("go_on", 0), ("round", 1, None), DEATH]
+    hopeless = [("start",), ("go_on", 1), DEATH]
+    outcomes, told, _ = acted([alive, hopeless, alive, hopeless, [("outcome", "is done")]], methods="fedmoe")
+    assert outcomes == ["is done"]
+    assert told["1/1 tiny fedmoe"].count("its node is gone; another goes on with it") == 4
+
+
+def test_a_run_over_which_three_workers_die_in_a_row_has_failed(here):
+    once = [("start",), ("go_on", 0), DEATH]
+    again = [DEATH]  # before it had begun
+    outcomes, told, stage = acted([once, again, once, [("outcome", "is done")]], methods="fedmoe,standalone")
+    reason = "its node is gone; 3 workers in a row died over the same round"
+    assert (outcomes[0].status, outcomes[0].reason, outcomes[1]) == ("failed", reason, "is done")
+    assert told["1/2 tiny fedmoe"][-1] == reason
+    assert verify(here / "results") == ([], 1)
+    assert len(stage.dismissed) == 1
+
+
+def test_causes_of_death():
+    assert local_pool.cause_of_death(-9) == REASON
+    assert local_pool.cause_of_death(-11) == "its process was killed by signal 11 (Segmentation fault)"
+    assert local_pool.cause_of_death(3) == "its process ended with exit code 3"
+
+
+def test_bars_of_several_runs_at_a_time():
+    file = io.StringIO()
+    with Bars(Console(file=file, force_terminal=True, width=100, color_system=None)) as bars:
+        first, second = bars.start("1/2 tiny a", 3), bars.start("2/2 tiny b", 5)
+        second.round(1, None)
+        first.round(1, 50.0)
+        second.round(2, 25.0)
+        second.finish("ValueError: [brackets]")
+        first.round(2, 75.0)
+    *earlier, last = re.split(r"[\r\n]", re.sub(r"\x1b\[\??\d*[A-Za-z]", "", file.getvalue()).rstrip())
+    assert any("tiny b" in line and "2/5 ValueError: [brackets]" in line for line in earlier)
+    assert "1/2 tiny a" in last
+    assert "2/3  75.0 %" in last
+
+
+def test_the_example_for_slurm(tmp_path):
+    """It submits itself as an array and then the report; in the array it does a shard."""
+    for name, says in [("sbatch", 'echo "$@" >> submitted; echo "77;cluster"'), ("python", 'echo "$@"')]:
+        (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / name).chmod(0o755)
+    script = str(ROOT / "examples" / "slurm.sh")
+    words = [script, "my", "20", "--seeds", "0,1", "--methods", "a b"]
+    there = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(words, cwd=tmp_path, env=there, check=True, capture_output=True)
+    assert (tmp_path / "submitted").read_text().splitlines() == [
+        f"--parsable --job-name=my --array=1-20 {script} my 20 --seeds 0,1 --methods a b",
+        "--job-name=my-report --dependency=afterany:77 --wrap=python -m benchmark report --experiment my",
+    ]
+    there |= {"SLURM_ARRAY_TASK_ID": "7"}
+    done = subprocess.run(words, cwd=tmp_path, env=there, check=True, capture_output=True, text=True)
+    shard = "-m benchmark run --experiment my --shard 7/20 --no-report --seeds 0,1 --methods a b"
+    assert done.stdout == shard + "\n"
+    assert subprocess.run([script, "my"], capture_output=True).returncode == 2

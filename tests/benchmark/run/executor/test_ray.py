@@ -1,0 +1,209 @@
+"""A grid on a Ray cluster gives what one run at a time gives, whatever dies; what is wrong is said in one line."""
+
+import contextlib
+import json
+import sys
+import time
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli.arguments import request_of
+from benchmark.cli.commands import main
+from benchmark.errors import RequestError
+from benchmark.run.executor.ray_node_check import complaint, look
+from benchmark.run.executor.ray_resources import Demand, Node, demand, room
+
+ROOT = Path(__file__).parents[4]
+DOOMED = '''"""Standalone, of which one run ends its process before round 2 is stored, and another its node.
+
+Each does so where there is a file for it, which it removes; which node is to go stands in the file.
+"""
+import os, signal, time
+from dataclasses import dataclass
+from pathlib import Path
+from benchmark.api import Method
+
+@dataclass(frozen=True)
+class Doomed(Method):
+    """Runs alike but for what they end."""
+
+    ends: str = "nothing"
+
+    def download(self, server, client):
+        deadly = Path(self.ends)
+        while client.progress == (3, 3) and deadly.exists():  # in a rehearsal there are more rounds
+            import ray
+            if self.ends == "process" or ray.get_runtime_context().get_node_id() == deadly.read_text():
+                deadly.unlink()
+                if self.ends == "node":
+                    os.kill(os.getppid(), signal.SIGKILL)
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(0.05)  # until a run on the other node has done it
+        return {}
+'''
+GRID = {"datasets": "tiny.npz", "partition": "iid+rotated", "models": "mlps.py", "clients": "4", "rounds": "3"}
+GRID |= {"batch_size": "8", "participation": "0.5", "seeds": "0,1"}
+GRID |= {"methods": "doomed.py+ends=process,doomed.py+ends=node,fedmoe"}
+WORDS = [word for name, value in GRID.items() for word in ("--" + name.replace("_", "-"), value)]
+MLPS = """from torch import nn
+from benchmark.api import Architecture, LineUp
+
+def mlp(input_shape, width, hidden=20):
+    return nn.Sequential(nn.Flatten(), nn.Linear(16 * 16, hidden), nn.ReLU(), nn.Linear(hidden, width))
+
+LINE_UP = LineUp("mlps", "a perceptron", (Architecture("mlp", mlp, 16),) * 2, Architecture("mlp", mlp, 16), 1, "pool")
+"""
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install -e '.[ray]'")
+SMALL = {"object_store_memory": 80 * 2**20}
+SOON = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, write_data):
+    monkeypatch.chdir(tmp_path)
+    write_data(tmp_path)
+    (tmp_path / "doomed.py").write_text(DOOMED)
+    (tmp_path / "mlps.py").write_text(MLPS)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """(address, id of the node that is not the head): a cluster of two nodes with a CPU each."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # a token would lie in the home folder
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": SOON, **SMALL}
+        found = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            other = found.add_node(num_cpus=1, **SMALL)
+            yield found.address, other.node_id
+        finally:
+            found.shutdown()
+
+
+@needs_ray
+def test_a_grid_outlives_a_process_and_a_node(cluster, here, capsys, contents):
+    """Code, line-up and shifts of one's own as well; and what makes no sense on this cluster is said before."""
+    address, other = cluster
+    words = ["run", *WORDS, "--no-report", "--executor", "ray", "--ray-address", address]
+    for wrong, message in [
+        (["--threads", "2"], "no node of the cluster has 2 CPUs, the most is 1; see --threads"),
+        (["--device", "cuda"], "no node of the cluster has a GPU; leave --device out, or give --device cpu"),
+    ]:
+        assert main([*words, *wrong]) == 2
+        assert capsys.readouterr().err == f"error: {message}\n"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(
+            "benchmark.run.executor.ray_pool.token", lambda results: contextlib.nullcontext(here / "no")
+        )
+        assert main([*words]) == 2
+    err = capsys.readouterr().err
+    assert f"does not see {here} of this machine; choose a folder with --results that all nodes share" in err
+    assert err.startswith("error: node ")
+    assert err.count("\n") == 1
+    assert not [*here.glob("results/*")]
+
+    (here / "process").touch()
+    (here / "node").write_text(other)
+    assert main([*words, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [run["status"] for run in json.loads(out)["runs"]] == ["done"] * 6
+    assert err == ""
+    assert not (here / "process").exists()
+    assert not (here / "node").exists()
+    resumed = [json.loads(path.read_text())["resumed"] for path in here.glob("results/*/*/doomed*/*/run.json")]
+    assert sorted(len(times) for times in resumed)[-2:] == [1, 1]
+    assert main(["run", *WORDS, "--no-report", "--results", "alone", "--threads", "1"]) == 0
+    assert contents(here / "results") == contents(here / "alone")
+    capsys.readouterr()
+    assert main([*words, "--ray-address", "127.0.0.1:1"]) == 0  # nothing is left that needs a cluster
+    assert capsys.readouterr().err.count("already there") == 6
+
+
+@needs_ray
+def test_ctrl_c_ends_all_and_the_next_call_goes_on(here, running):
+    """On a cluster of its own, which nothing is left of."""
+    words = [*WORDS, "--methods", "fedmoe", "--rounds", "100000", "--executor", "ray", "--jobs", "2", "--no-report"]
+    grid = running(here, words, runs=2, RAY_AUTH_MODE="disabled", RAY_ADDRESS="")
+    assert len(grid.alive()) > 3
+    err = grid.end("Ctrl-C")
+    assert grid.parent.returncode == 130
+    assert "Traceback" not in err
+    assert err.endswith("goes on after the last completed round\n")
+    runs = [json.loads(path.read_text())["status"] for path in here.glob("results/*/*/*/*/run.json")]
+    assert runs == ["running", "running"]
+    assert not [*here.glob("results/*/*/*/*/claim")]
+    assert not [*here.glob("results/.seen*")]
+
+
+@needs_ray
+@pytest.mark.parametrize("words, message", [
+    (["--ray-address", "auto"], "--ray-address is of use with --executor ray only; add that, or leave it out"),
+    (["--executor", "ray", "--ray-address", "127.0.0.1:1"], "nothing answers at 127.0.0.1:1, the --ray-address"),
+    (["--executor", "ray", "--ray-address", "ray://head:10001"], "HOST:PORT, such as 10.0.0.1:6379, not 'ray://head"),
+    (["--executor", "ray", "--ray-address", "head"], "--ray-address is auto or HOST:PORT, such as 10.0.0.1:6379, not"),
+    (["--executor", "ray", "--device", "cuda:1"], "--device is auto, cpu or cuda with --executor ray, not 'cuda:1'"),
+])  # fmt: skip
+def test_wrong_requests(here, capsys, words, message):
+    began = time.monotonic()
+    assert main(["run", *WORDS, *words]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (here / "results").exists()
+    assert time.monotonic() - began < 30
+
+
+def test_without_ray_it_is_said_how_to_get_it(here, capsys, monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "ray"]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("ray_connection", "ray_actor", "ray_pool"):
+        monkeypatch.delitem(sys.modules, f"benchmark.run.executor.{name}", raising=False)
+        monkeypatch.delattr(f"benchmark.run.executor.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["run", *WORDS, "--executor", "ray"]) == 2
+    err = capsys.readouterr().err
+    assert "install it: pip install 'mhpfl-benchmark[ray]', or pip install -e '.[ray]' in a checkout" in err
+    assert err.count("\n") == 1
+
+
+def asked(**others):
+    how = {"data": Path("data"), "results": Path("results"), "device": "auto", "executor": "ray"}
+    return request_of(None, GRID, None, ("run",), **how | others)
+
+
+def test_what_workers_ask_for_and_how_many_find_room():
+    head, cpus, gpus = Node("head", "head", 0, 0), Node("cpus", "cpus", 7, 0), Node("gpus", "gpus", 16, 4)
+
+    def rooms(wanted, *nodes):
+        return [room(node, wanted) for node in nodes]
+
+    assert demand(asked(), [head, cpus]) == Demand(1, 0)
+    wanted = demand(asked(threads=3), [head, cpus])
+    assert (wanted, rooms(wanted, head, cpus, gpus)) == (Demand(3, 0), [0, 2, 5])
+    wanted = demand(asked(), [head, cpus, gpus])  # a GPU each
+    assert (wanted, rooms(wanted, head, cpus, gpus)) == (Demand(1, 1), [0, 0, 4])
+    wanted = demand(asked(jobs=9), [gpus])  # three on a GPU
+    assert (wanted, rooms(wanted, gpus)) == (Demand(1, 0.3333), [12])
+    assert demand(asked(jobs=2), [gpus]) == Demand(1, 1)
+    assert demand(asked(device="cpu"), [gpus]) == Demand(1, 0)
+    with pytest.raises(RequestError, match="has 8 CPUs beside a GPU, the most is 4; see --threads"):
+        demand(asked(threads=8), [cpus, replace(gpus, cpus=4)])
+
+
+def test_what_is_wrong_with_a_node(tmp_path):
+    (tmp_path / "token").touch()
+    sight = look(tmp_path / "token")
+    assert complaint(sight, sight, tmp_path) is None
+    assert "does not see" in complaint(look(tmp_path / "none"), sight, tmp_path)
+    assert complaint(sight._replace(torch="1.0"), sight, tmp_path).startswith("has torch 1.0, and this machine 2.")
+    assert complaint(sight._replace(python="3.5"), sight, tmp_path).startswith("has Python 3.5, and this machine 3.")
+    assert "has other code of this benchmark" in complaint(sight._replace(code="0"), sight, tmp_path)

@@ -1,0 +1,143 @@
+import json
+
+import pytest
+
+from benchmark.errors import RequestError
+from benchmark.storage.run_folder import RunFolder, digest, run_folders
+from benchmark.storage.summary import accuracies, headline_rounds, summarise
+
+
+def record(number, correct, total=(10, 10), **more):
+    scores = {"correct": list(correct), "total": list(total)}
+    return {
+        "round": number,
+        "post_local": scores,
+        "post_download": scores,
+        "predictors": {},
+        "bytes_up": 3,
+        "bytes_down": 5,
+        "client_flops": 7,
+        "server_flops": 0,
+        "client_seconds": 0.5,
+        "server_seconds": 0.0,
+        "eval_seconds": 0.25,
+        "clients": [{"bytes_up": {"a": 1, "b": 2}, "bytes_down": {"a": 5}}],
+    } | more
+
+
+def test_accuracy_is_correct_over_total_per_client():
+    assert accuracies([record(1, (1, 5), (10, 20))]).tolist() == [[10.0, 25.0]]
+
+
+def test_summary_by_hand():
+    got = summarise([record(1, (9, 9)), record(2, (2, 4), (10, 40))])
+    assert got["accuracy_mean"] == pytest.approx((20 + 10) / 2)
+    assert got["accuracy_std_clients"] == pytest.approx(7.0710678)  # of 20 and 10
+    assert got["accuracy_worst_decile"] == pytest.approx(10)
+    assert got["accuracy_weighted"] == pytest.approx(100 * 6 / 50)
+    assert got["accuracy_oracle"] == pytest.approx(90)
+    assert (got["rounds_done"], got["bytes_up"], got["bytes_down"], got["client_flops"]) == (2, 6, 10, 14)
+    assert got["bytes_by_name"] == {"up": {"a": 2, "b": 4}, "down": {"a": 10}}
+    assert got["headline"] == "last evaluated round"
+
+
+def test_the_headline_is_the_last_twentieth_of_the_evaluated_rounds():
+    rounds = [record(t, (t % 10, 0)) for t in range(1, 41)]
+    chosen, rule = headline_rounds(rounds)
+    assert (chosen, rule) == ([38, 39], "mean of the last 2 evaluated rounds")
+    assert summarise(rounds)["accuracy_mean"] == pytest.approx((90 + 0) / 4)
+
+
+def test_or_the_round_that_is_best_on_validation_data():
+    val = [{"validation": {"correct": [v, v], "total": [10, 10]}} for v in (3, 8, 8, 5)]
+    rounds = [record(t, (t, t), **v) for t, v in enumerate(val)]
+    assert headline_rounds(rounds) == ([1], "round with the best mean validation accuracy")
+    assert summarise(rounds)["accuracy_mean"] == pytest.approx(10)
+
+
+def test_rounds_that_were_not_evaluated_do_not_count():
+    blank = {k: v for k, v in record(1, (0, 0)).items() if k not in ("post_local", "post_download", "predictors")}
+    got = summarise([blank, record(2, (5, 5))])
+    assert (got["accuracy_mean"], got["rounds_done"]) == (50, 2)
+    assert summarise([blank])["accuracy_mean"] is None
+
+
+def test_predictors_beside_the_headline():
+    other = {"prototype": {"post_local": {"correct": [1, 2], "total": [10, 10]}}}
+    assert summarise([record(1, (5, 5), predictors=other)])["accuracy_mean_by_predictor"] == {
+        "prototype": pytest.approx(15)
+    }
+
+
+def test_a_folder_is_written_and_read(tmp_path, store):
+    folder = store(tmp_path, "fedmoe", [(4, 6), (5, 5)])
+    assert folder.final
+    assert [r["round"] for r in folder.rounds()] == [1, 2]
+    assert sorted(p.name for p in folder.path.iterdir()) == ["rounds.jsonl", "run.json"]
+    assert [f.path for f in run_folders(tmp_path)] == [folder.path]
+    assert list(run_folders(tmp_path, ["other"])) == []
+    run = folder.read()
+    assert run["files"].keys() == {"rounds.jsonl"}
+    assert run["digest"] == digest(run)
+
+
+def content(folder):
+    return {name: value for name, value in folder.read().items() if name not in ("schema", "digest")}
+
+
+def test_to_start_anew_throws_away_what_was_there(tmp_path, store):
+    folder = store(tmp_path, "fedmoe", [(4, 6)])
+    for name in ("checkpoint.json", "checkpoint.server.1.tensors", "x.tmp"):
+        (folder.path / name).touch()
+    folder.start(content(folder) | {"status": "running"})
+    assert not folder.final
+    assert folder.rounds() == []
+    assert sorted(p.name for p in folder.path.iterdir()) == ["rounds.jsonl", "run.json"]
+
+
+def test_to_go_on_keeps_the_rounds_that_are_done(tmp_path, store):
+    folder = store(tmp_path, "fedmoe", [(4, 6), (5, 5), (6, 6)])
+    with (folder.path / "rounds.jsonl").open("a") as file:
+        file.write('{"round": 4, "part')
+    assert [r["round"] for r in folder.go_on(content(folder), 2)] == [1, 2]
+    assert [r["round"] for r in folder.rounds()] == [1, 2]
+    with pytest.raises(RequestError, match="has 2 rounds of 3"):
+        folder.go_on(content(folder), 3)
+
+
+def test_only_what_has_ended_is_tidied(tmp_path, store):
+    folder = store(tmp_path, "fedmoe", [(4, 6)])
+    (folder.path / "checkpoint.json").touch()
+    assert not folder.tidy
+    folder.write(content(folder) | {"status": "running"})
+    folder.tidy_up()
+    assert (folder.path / "checkpoint.json").exists()
+    folder.write(content(folder) | {"status": "done"})
+    folder.tidy_up()
+    assert folder.tidy
+
+
+def test_a_number_that_json_has_not_is_not_written(tmp_path, store):
+    folder = store(tmp_path, "fedmoe", [(4, 6)])
+    before = folder.read()
+    with pytest.raises(ValueError, match="finite number"):
+        folder.write(content(folder) | {"summary": folder.read()["summary"] | {"eval_seconds": float("nan")}})
+    assert folder.read() == before
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ("{}", "damaged"),
+        (json.dumps({"schema": 99}), "has schema 99, this version reads 2 and 3"),
+        (json.dumps({"schema": 2}), "status: Field required"),
+        (json.dumps({"schema": 3}), "status: Field required"),
+    ],
+)
+def test_a_file_that_is_no_run_is_refused(tmp_path, text, message):
+    folder = RunFolder(tmp_path)
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(RequestError, match=message):
+        folder.read()

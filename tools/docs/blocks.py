@@ -1,0 +1,162 @@
+"""The generated parts of a page, each as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmark.compatibility import unsupported
+from benchmark.plugins import registry
+from benchmark.report.cells import NOTHING, mean_cell, spread_cell
+from benchmark.report.frame import Comparison
+from tools.docs.costs import CLIENTS, DATASETS, REFERENCE, TRAIN, Catalogue, Costs, Sizes, line_up_class, task
+from tools.docs.source import docstring, hyperparameters
+
+LINE_UPS = ("cnn5", "cnn1", "vision4", "vision4-native")
+TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+EXPERIMENTS = ("catalogue", "reference")
+"""Folders of results that pages tell of, where they are there."""
+VARIES = "varies"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table whose first columns are aligned left, the others right."""
+    rules = [":--" if i < left else "--:" for i in range(len(heads))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (heads, rules, *rows))
+
+
+def algorithm(file: Path) -> str:
+    """The docstring of a method's file, as it stands."""
+    return f"```text\n{docstring(file)}\n```"
+
+
+def fields(file: Path) -> str:
+    """A row per hyper-parameter."""
+    found = hyperparameters(file)
+    if not found:
+        return "None: there is nothing to set beside the federation's own options."
+    rows = [[f"`{h.name}`", h.allowed, f"`{h.default}`", h.comment.replace("|", "\\|") or NOTHING] for h in found]
+    return table(["name", "range", "default", "what it is"], rows, left=4)
+
+
+def costs(name: str, catalogue: Catalogue) -> str:
+    """Bytes by message, then FLOPs; on the line-up that the method was measured on."""
+    line_up, found = next(iter(catalogue[name].items()))
+    heads = [TITLES[dataset] for dataset in DATASETS]
+    each = [found[dataset] for dataset in DATASETS]
+    sent = _messages(each)
+    bytes_ = table(["bytes per participant", "when", *heads], sent, left=2) if sent else "Nothing travels."
+    references = [catalogue[REFERENCE][line_up][dataset] for dataset in DATASETS]
+    ratios = [f"{c.client_flops / r.client_flops:.2f} ×" for c, r in zip(each, references, strict=True)]
+    own = [_mflop(r.client_flops // (CLIENTS * TRAIN)) for r in references]
+    rows = [["Standalone's clients, per sample and epoch, in MFLOP", *own]]
+    rows.append(["this method's clients, beside Standalone's", *ratios])
+    rows.append(["server, per round of ten participants, in MFLOP", *(_mflop(c.server_flops) for c in each)])
+    setting = f"Ten clients on `{line_up}`, {TRAIN:,} samples each, of 2 (CIFAR-10) or 10 (CIFAR-100) classes"
+    return f"{setting}; one local epoch.\n\n{bytes_}\n\n{table(['FLOPs', *heads], rows)}"
+
+
+def _messages(each: Sequence[Costs]) -> list[list[str]]:
+    """Rows (direction and name, when, bytes on each data set); first and later rounds apart where they differ."""
+    rows = []
+    for direction in ("up", "down"):
+        moments = {
+            "in the first round": [getattr(c, f"first_{direction}") for c in each],
+            "from the second round on": [getattr(c, direction) for c in each],
+        }
+        for name in sorted({name for sizes in moments.values() for size in sizes for name in size}):
+            by_moment = {when: [size.get(name, 0) for size in sizes] for when, sizes in moments.items()}
+            if len({*map(tuple, by_moment.values())}) == 1:
+                by_moment = {"in every round": by_moment["in the first round"]}
+            sent = {when: sizes for when, sizes in by_moment.items() if any(size != 0 for size in sizes)}
+            rows += [[f"{direction}: `{name}`", when, *map(_bytes, sizes)] for when, sizes in sent.items()]
+    return rows
+
+
+def _bytes(size: int | None) -> str:
+    return VARIES if size is None else f"{size:,}"
+
+
+def _mflop(flops: int | None) -> str:
+    """In millions, whole ones where there are many."""
+    if flops is None:
+        return VARIES
+    return f"{flops / 1e6:,.{0 if flops >= 1e8 else 1}f}" if flops else "0"
+
+
+def line_ups(name: str) -> str:
+    """Which networks the method can work with, and why not the others."""
+    method, _ = registry.method(name)
+    reasons = {line_up: unsupported(method, task(registry.line_up(line_up))) for line_up in LINE_UPS}
+    usable = ", ".join(f"`{line_up}`" for line_up, reason in reasons.items() if not reason)
+    refused = [f"- not `{line_up}`: {reason}" for line_up, reason in reasons.items() if reason]
+    return "\n".join(
+        [f"Clients' networks: {line_up_class(method)}. Usable: {usable}.", *[""][: len(refused)], *refused]
+    )
+
+
+def results(name: str, stored: Mapping[str, Sequence[Comparison]]) -> str:
+    """A table per comparison that has the method: accuracy and costs, beside Standalone's."""
+    parts = []
+    for experiment, comparisons in stored.items():
+        for comparison in comparisons:
+            labels = [label for label in comparison.methods if label.partition("+")[0] == name]
+            if labels:
+                rows = [_result(comparison, label) for label in labels]
+                heads = ["method", "accuracy %", "minus Standalone", "sent MB", "TFLOP"]
+                seeds = f"n = {len(comparison.seeds)} seed{'s' * (len(comparison.seeds) != 1)}"
+                parts.append(f"`results/{experiment}`: {comparison.title}, {seeds}.\n\n{table(heads, rows)}")
+    places = " or ".join(f"`results/{experiment}`" for experiment in EXPERIMENTS)
+    return "\n\n".join(parts) or f"There are no results of this method in {places}."
+
+
+def _result(comparison: Comparison, label: str) -> list[str]:
+    runs = comparison.of(label)
+    pairs = comparison.paired(label, REFERENCE) if label != REFERENCE else []
+    differences = [a.summary["accuracy_mean"] - b.summary["accuracy_mean"] for a, b in pairs]
+    return [
+        f"`{label}`",
+        spread_cell(comparison.values(label, "accuracy_mean")).text,
+        mean_cell(differences, "{:+.2f}").text,
+        mean_cell([run.total("bytes") / 1e6 for run in runs]).text,
+        mean_cell([run.total("flops") / 1e12 for run in runs]).text,
+    ]
+
+
+def exchange(glances: Mapping[str, Mapping[str, str]]) -> str:
+    """The catalogue by what is exchanged: page -> its words at a glance."""
+    heads = ["method", "kind", "shares", "leaves the client", "server"]
+    keys = ("Kind", "Shares", "Leaves the client", "Server")
+    rows = [[f"[{name}]({name}.md)", *(words.get(key, NOTHING) for key in keys)] for name, words in glances.items()]
+    return table(heads, rows, left=len(heads))
+
+
+def costs_of_all(catalogue: Catalogue) -> str:
+    """The catalogue by what it costs."""
+    heads = ["method", "networks", "measured on", *(f"{title} up + down" for title in TITLES.values())]
+    heads += ["client FLOPs", "server MFLOP"]
+    rows = []
+    for name, by_line_up in catalogue.items():
+        line_up, found = next(iter(by_line_up.items()))
+        method, _ = registry.method(name)
+        first, reference = found["cifar10"], catalogue[REFERENCE][line_up]["cifar10"]
+        server = [found[dataset].server_flops for dataset in DATASETS]
+        rows.append(
+            [
+                f"[{name}]({name}.md)",
+                line_up_class(method),
+                f"`{line_up}`",
+                *(_both(found[dataset]) for dataset in DATASETS),
+                f"{first.client_flops / reference.client_flops:.2f} ×",
+                " / ".join(dict.fromkeys(map(_mflop, server))),
+            ]
+        )
+    return table(heads, rows, left=3)
+
+
+def _both(costs: Costs) -> str:
+    """Bytes up and down in a later round."""
+    return " + ".join(map(_sum, (costs.up, costs.down)))
+
+
+def _sum(sizes: Sizes) -> str:
+    known = [size for size in sizes.values() if size is not None]
+    return f"{sum(known):,}" if len(known) == len(sizes) else VARIES

@@ -1,0 +1,146 @@
+"""What a round of each method costs a participant: measured on random pictures of CIFAR's shape, a step per phase.
+
+Bytes do not depend on what the pictures show, nor FLOPs, save where a method compresses what it sends.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter
+
+from benchmark.compatibility import unsupported
+from benchmark.config import FederationConfig
+from benchmark.federation import Federation, Record
+from benchmark.models.line_up import LineUp
+from benchmark.plugins import registry
+from benchmark.task import ClientData, Task
+from tools.docs.one_step_engine import Rehearsal
+
+CLIENTS = 10
+TRAIN = 4800
+"""Training samples of a client, as when ten divide the 60,000 pictures of CIFAR and a fifth are for tests."""
+PICTURES = 20
+"""Different ones among them."""
+DATASETS = {"cifar10": (10, 2), "cifar100": (100, 10)}
+"""Name -> number of classes, and how many of them a client has: the pathological partition of the field."""
+LINE_UPS = ("cnn5", "cnn1")
+"""A method is measured on the first that it can use, the reference on all."""
+REFERENCE = "standalone"
+
+Sizes = dict[str, int | None]
+"""Name of a message -> bytes; None where they vary with what was learned."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one method costs on one data set.
+
+    first_up, first_down: bytes per participant in the first round; up, down: in a later round
+    client_flops: of all ten clients in a round; server_flops: in a round, None where they vary with the messages
+    """
+
+    first_up: Sizes
+    first_down: Sizes
+    up: Sizes
+    down: Sizes
+    client_flops: int
+    server_flops: int | None
+
+
+Catalogue = dict[str, dict[str, dict[str, Costs]]]
+"""Method -> line-up -> data set -> costs."""
+STORED: TypeAdapter[Catalogue] = TypeAdapter(Catalogue)
+
+
+def task(line_up: LineUp, num_classes: int = 10, classes_per_client: int = 2) -> Task:
+    """Ten clients with random pictures of CIFAR's shape, each of its own classes; all of them in any stretch."""
+    rng = np.random.default_rng(0)
+    shift = num_classes // CLIENTS
+    mine = [[(shift * k + i) % num_classes for i in range(classes_per_client)] for k in range(CLIENTS)]
+    held = torch.arange(CLIENTS * PICTURES).view(CLIENTS, PICTURES)
+    return Task(
+        images=torch.from_numpy(rng.integers(0, 256, (CLIENTS * PICTURES, 32, 32, 3), dtype=np.uint8)),
+        labels=torch.tensor([classes[i % len(classes)] for classes in mine for i in range(PICTURES)]),
+        mean=torch.full((3,), 127.5),
+        std=torch.full((3,), 64.0),
+        num_classes=num_classes,
+        clients=tuple(ClientData(own.repeat(TRAIN // PICTURES), own[:0], own[:1]) for own in held),
+        line_up=line_up,
+        seed=0,
+    )
+
+
+def measured(name: str) -> dict[str, dict[str, Costs]]:
+    """Line-up -> data set -> costs of a method in its defaults."""
+    method, _ = registry.method(name)
+    usable = [line_up for line_up in LINE_UPS if not unsupported(method, task(registry.line_up(line_up)))]
+    chosen = usable if name == REFERENCE else usable[:1]
+    return {
+        line_up: {dataset: _costs(name, task(registry.line_up(line_up), *shape)) for dataset, shape in DATASETS.items()}
+        for line_up in chosen
+    }
+
+
+def catalogue(names: Sequence[str], tell: Callable[[str], object]) -> Catalogue:
+    """The costs of these methods; tell is called with each name before it is measured."""
+    torch.set_num_threads(1)  # for single steps more are no faster, and on a busy machine far slower
+    found = {}
+    for name in names:
+        tell(name)
+        found[name] = measured(name)
+    return found
+
+
+def load(file: Path) -> Catalogue:
+    """What was stored; nothing where there is no file."""
+    return STORED.validate_json(file.read_bytes()) if file.exists() else {}
+
+
+def written(costs: Catalogue) -> str:
+    """Costs as they are stored."""
+    return STORED.dump_json(dict(sorted(costs.items())), indent=1).decode() + "\n"
+
+
+def _costs(name: str, problem: Task) -> Costs:
+    method, _ = registry.method(name)
+    config = FederationConfig(clients=CLIENTS, rounds=3, eval_every=3)  # two are enough, and none is evaluated
+    federation = Federation(method, problem, config, torch.device("cpu"))
+    federation.engine = Rehearsal(method, federation.task, config, federation.device)
+    first, later = (federation.round(t) for t in range(2))
+    varying = _varying(later)
+    return Costs(
+        first_up=_sizes(first, "bytes_up", varying),
+        first_down=_sizes(first, "bytes_down", varying),
+        up=_sizes(later, "bytes_up", varying),
+        down=_sizes(later, "bytes_down", varying),
+        client_flops=later["client_flops"],
+        server_flops=None if varying else later["server_flops"],
+    )
+
+
+def _varying(record: Record) -> set[str]:
+    """Names of messages whose size depends on what was learned: clients with as many classes sent unequal ones."""
+    sent = [turn["bytes_up"] for turn in record["clients"]]
+    return {name for name in sent[0] if len({sizes[name] for sizes in sent}) > 1}
+
+
+def _sizes(record: Record, direction: str, varying: set[str]) -> Sizes:
+    """Name -> bytes of a participant; all are alike."""
+    return {name: None if name in varying else size for name, size in record["clients"][0][direction].items()}
+
+
+def line_up_class(method: Any) -> str:
+    """Which line-ups a method can use, in words: what two networks must have in common for it."""
+    one, other = registry.line_up("cnn5").architectures[:2]
+    pairs = {
+        "any": (one, replace(other, width=other.width // 2)),
+        "one width": (replace(one, hidden=(40,)), replace(other, hidden=(30,))),
+        "one width, linear headers": (one, other),
+        "one architecture": (one, one),
+    }
+    line_ups = {words: LineUp("probe", "", pair, one, min_size=16) for words, pair in pairs.items()}
+    return next(words for words, line_up in line_ups.items() if not unsupported(method, task(line_up)))

@@ -1,0 +1,17 @@
+"""An engine that counts what rounds cost by one step of each phase."""
+
+from torch import Tensor
+
+from benchmark.client import Client
+from benchmark.engine.eager import EagerEngine, Indices
+from benchmark.method import Phase
+
+
+class Rehearsal(EagerEngine):
+    """Messages are as large, and FLOPs as many, as after training; the weights are those after a step or two."""
+
+    def _train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
+        return super()._train_phase(client, number, phase, steps[:1])
+
+    def _statistics(self, client: Client, chunks: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        return super()._statistics(client, chunks[:1])

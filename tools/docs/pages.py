@@ -1,0 +1,178 @@
+"""docs/methods: a page per method and a catalogue. Between markers stands what is generated, the rest is by hand.
+
+<!-- generated: algorithm -->
+...
+<!-- end -->
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.errors import RequestError
+from benchmark.plugins import registry
+from benchmark.report.frame import read_experiment
+from benchmark.storage.files import write_whole
+from tools.docs import blocks, costs
+
+BLOCK = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
+GLANCE = re.compile(r"^- \*\*(?P<key>[\w ]+):\*\* (?P<words>(?:.+\n)(?:  .+\n)*)", re.MULTILINE)
+UNWRITTEN = re.compile(r"<!-- write: (.*?) -->")
+"""What a page from the template still asks for."""
+FOLDER = Path("docs", "methods")
+CATALOGUE = "README"
+COSTS = "costs.json"
+SHORT_RUNS = 1000
+"""What is committed has few rounds a run; starting processes takes longer than reading it."""
+
+TEMPLATE = """# {title}
+
+<!-- write: the idea in a paragraph, and when one would choose it -->
+
+- **Kind:** <!-- write: what family of methods it belongs to -->
+- **Shares:** <!-- write: who shares what with whom -->
+- **Leaves the client:** <!-- write: what a server learns -->
+- **Server:** <!-- write: what it does with what arrives -->
+
+## Algorithm
+
+<!-- generated: algorithm -->
+<!-- end -->
+
+## Objective
+
+<!-- write: a formula between two $$, and what its letters mean -->
+
+## What leaves the client
+
+<!-- write: what a curious server could tell from it -->
+
+## Fields
+
+<!-- generated: fields -->
+<!-- end -->
+
+<!-- write: where the defaults come from -->
+
+## Costs
+
+<!-- generated: costs -->
+<!-- end -->
+
+## Line-ups
+
+<!-- generated: line-ups -->
+<!-- end -->
+
+## Results
+
+<!-- generated: results -->
+<!-- end -->
+
+## In public code
+
+<!-- write: what other implementations do differently, and which test here would notice -->
+"""
+
+CATALOGUE_TEMPLATE = """# Methods
+
+<!-- generated: exchange -->
+<!-- end -->
+
+<!-- generated: costs -->
+<!-- end -->
+"""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file of docs/methods that is not as it should be; text: what it should be, None where only a hand can help."""
+
+    file: Path
+    reason: str
+    text: str | None = None
+
+
+def checkout() -> Path:
+    """The root of the checkout that this module lies in. Raises RequestError where it is installed without one."""
+    root = Path(__file__).parents[2]
+    if not all((root / part).exists() for part in ("pyproject.toml", "methods", FOLDER)):
+        raise RequestError("`document` writes docs/methods of a checkout, and this is none; clone the repository")
+    return root
+
+
+def document(root: Path, tell: Callable[[str], object], keep_costs: bool = False) -> list[Change]:
+    """What has to change under docs/methods. Raises RequestError where stored results are damaged.
+
+    tell: is called with the name of each method before it is measured; keep_costs: take those that are stored
+    """
+    stored = costs.load(root / FOLDER / COSTS)
+    names = sorted(registry.names("methods"))
+    if keep_costs and (lacking := [name for name in names if name not in stored]):
+        raise RequestError(f"the costs of {', '.join(lacking)} were never measured; measure them, without --keep-costs")
+    known = stored if keep_costs else costs.catalogue(names, tell)
+    return changes(root, known, stored)
+
+
+def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list[Change]:
+    """What has to change under docs/methods when methods cost this, and that is stored as what they cost."""
+    folder = root / FOLDER
+    compared = {
+        name: read_experiment(root / "results", name, {}, few=SHORT_RUNS)
+        for name in blocks.EXPERIMENTS
+        if (root / "results" / name).is_dir()
+    }
+    found = [] if stored == known else [Change(folder / COSTS, "other costs were measured", costs.written(known))]
+    glances: dict[str, Mapping[str, str]] = {}
+    for name, file in registry.names("methods").items():
+        page = folder / f"{name}.md"
+        text = page.read_text(encoding="utf-8") if page.exists() else TEMPLATE.format(title=name)
+        generated = {
+            "algorithm": blocks.algorithm(file),
+            "fields": blocks.fields(file),
+            "costs": blocks.costs(name, known),
+            "line-ups": blocks.line_ups(name),
+            "results": blocks.results(name, compared),
+        }
+        found += _changes(page, text, generated)
+        glances[name] = glance(text)
+    page = folder / f"{CATALOGUE}.md"
+    text = page.read_text(encoding="utf-8") if page.exists() else CATALOGUE_TEMPLATE
+    found += _changes(page, text, {"exchange": blocks.exchange(glances), "costs": blocks.costs_of_all(known)})
+    strays = {file.stem for file in folder.glob("*.md")} - {*glances, CATALOGUE}
+    return found + [Change(folder / f"{name}.md", "there is no method of that name") for name in sorted(strays)]
+
+
+def write(change: Change) -> None:
+    """Make a change that can be made. Raises StorageError."""
+    text = (change.text or "").encode()
+    write_whole(change.file, lambda opened: opened.write(text))
+
+
+def glance(text: str) -> dict[str, str]:
+    """The list at the head of a page: what is bold -> the words behind it, in one line."""
+    return {m["key"]: " ".join(m["words"].split()) for m in GLANCE.finditer(text)}
+
+
+def filled(text: str, generated: Mapping[str, str]) -> str:
+    """A page with its generated parts anew."""
+
+    def block(match: re.Match) -> str:
+        return f"<!-- generated: {match['name']} -->\n{generated[match['name']]}\n<!-- end -->"
+
+    return BLOCK.sub(block, text)
+
+
+def _changes(page: Path, text: str, generated: Mapping[str, str]) -> list[Change]:
+    """A page's changes: one that can be made, and one that can't for all that it does not say yet."""
+    present = [match["name"] for match in BLOCK.finditer(text)]
+    if sorted(present) != sorted(generated):
+        return [
+            Change(page, f"has the generated parts {', '.join(present) or 'none'}; it needs {', '.join(generated)}")
+        ]
+    new = filled(text, generated)
+    current = page.exists() and new == page.read_text(encoding="utf-8")
+    outdated = [] if current else [Change(page, "is out of date" if page.exists() else "is not there", new)]
+    asked = UNWRITTEN.findall(BLOCK.sub("", text))
+    return outdated + ([Change(page, f"does not yet say: {'; '.join(asked)}")] if asked else [])

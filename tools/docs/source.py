@@ -1,0 +1,84 @@
+"""What a method's file says of itself: its docstring, and its fields with the comments behind them. No import of it."""
+
+import ast
+import io
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from benchmark import fields
+from benchmark.plugins.registry import method_fields
+
+BUILT_IN = {"float": "number", "int": "integer", "bool": "`true` or `false`", "str": "text"}
+SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+"""Constraints of pydantic and annotated-types."""
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """A field of a method: what it may be, its default, and what the source says of it, in words."""
+
+    name: str
+    allowed: str
+    default: str
+    comment: str
+
+
+def docstring(file: Path) -> str:
+    """The module's docstring."""
+    return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+
+
+def hyperparameters(file: Path) -> list[Hyperparameter]:
+    """The fields of the Method that a file defines, in their order."""
+    text = file.read_text(encoding="utf-8")
+    comments = _comments(text)
+    return [
+        Hyperparameter(
+            name=name,
+            allowed=_allowed(node.annotation),
+            default=_typed(ast.literal_eval(default)),
+            comment=comments.get(node.end_lineno or node.lineno, ""),
+        )
+        for name, default, node in method_fields(ast.parse(text))
+    ]
+
+
+def _comments(text: str) -> dict[int, str]:
+    """Line -> the comment at its end."""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+
+
+def _typed(value: object) -> str:
+    """A default as one would give it on the command line."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _allowed(annotation: ast.expr) -> str:
+    """A type with its range in words."""
+    match annotation:
+        case ast.BinOp(left, ast.BitOr(), right):
+            return f"{_allowed(left)} or {_allowed(right)}"
+        case ast.Subscript(ast.Name("Literal"), ast.Tuple(values)):
+            return " or ".join(f"`{ast.literal_eval(value)}`" for value in values)
+        case ast.Constant(None):
+            return "none"
+        case ast.Name(name) if name in BUILT_IN:
+            return BUILT_IN[name]
+        case ast.Name(name) if get_origin(getattr(fields, name, None)) is not None or hasattr(fields, name):
+            return _of_field(getattr(fields, name))
+    return f"`{ast.unparse(annotation)}`"
+
+
+def _of_field(annotated: Any) -> str:
+    """One of benchmark.fields in words, from its constraints."""
+    kind, field = get_args(annotated)
+    limits = [
+        f"{sign} {getattr(limit, key):g}"
+        for limit in field.metadata
+        for key, sign in SIGNS.items()
+        if getattr(limit, key, None) is not None
+    ]
+    return " ".join([BUILT_IN[kind.__name__], ", ".join(limits)])
