@@ -38,7 +38,7 @@ def test_the_method_in_readme_passes_the_suite_and_runs(section, tmp_path, monke
     assert (tmp_path / "reports" / "default" / "index.html").exists()
 
 
-PATH = re.compile(r"\b(?:benchmark|methods|datasets|tools|tests|docs|examples)/[\w/-]+(?:\.(?:py|md|toml|json|sh)|/)")
+PATH = re.compile(r"\b(?:benchmark|methods|datasets|tools|tests|docs|examples)/[\w/-]+(?:\.(?:py|md|toml|jsonl?|sh)|/)")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
