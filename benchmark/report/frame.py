@@ -17,8 +17,8 @@ import pandas as pd
 from benchmark.errors import RequestError
 from benchmark.report.statistics import intervals
 from benchmark.storage.run_folder import RunFolder, run_folders
-from benchmark.storage.schema import Round, Run
-from benchmark.storage.summary import accuracies, headline_rounds
+from benchmark.storage.schema import ENDED, Round, Run
+from benchmark.storage.summary import accuracies, headline_rounds, summary_of
 from benchmark.storage.verify import problems, read_checked, remarks
 
 COSTS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1.0)}
@@ -38,10 +38,12 @@ class StoredRun:
     clients: [N] headline accuracy of each client in percent; empty where none was evaluated
     weights: round -> what is weighed -> per client, class -> mean weight; empty where that was not asked for
     representations: the arrays of inspection.npz, or none
+    summary: what its rounds say in all; empty if it has not ended
     remarks: what one should know of it beside its numbers
     """
 
     run: Run
+    summary: Mapping[str, Any]
     curve: pd.DataFrame
     clients: np.ndarray
     weights: Mapping[int, Mapping[str, Sequence[Mapping[str, float]]]]
@@ -58,6 +60,7 @@ class StoredRun:
         chosen, _ = headline_rounds(rounds)
         return cls(
             run=checked.run,
+            summary=summary_of(checked.run, rounds) if checked.run["status"] in ENDED else {},
             curve=_curve(rounds),
             clients=accuracies(rounds)[chosen].mean(0) if chosen else np.empty(0),
             weights={r["round"]: r["inspection"] for r in rounds if r.get("inspection")},
@@ -79,11 +82,6 @@ class StoredRun:
     def seed(self) -> int:
         """The run's seed."""
         return self.run["specification"]["seed"]
-
-    @property
-    def summary(self) -> Mapping[str, Any]:
-        """Its summary; empty where there is none."""
-        return self.run["summary"] or {}
 
     @property
     def setting(self) -> dict[str, Any]:

@@ -75,9 +75,13 @@ class Round(TypedDict):
     inspection: NotRequired[dict[Text, list[dict[Text, float]]]]
 
 
-@with_config(STRICT)
-class Summary(TypedDict):
-    """What the rounds say in all: accuracies in percent, null where no round was evaluated; totals of costs."""
+@with_config(ConfigDict(extra="allow", strict=True, allow_inf_nan=False))
+class Summary(TypedDict, total=False):
+    """A cache of what the rounds say in all: accuracies in percent, null if no round was evaluated; totals of costs.
+
+    Readers compute it anew. A summary may lack names that this version knows and have names that it does not know:
+    what the code has learned since, or has not learned yet, makes no stored run unreadable.
+    """
 
     rounds_done: Whole
     headline: Text

@@ -1,4 +1,4 @@
-"""What the rounds of a run say in all: computed from them whenever it is asked for. No torch, no method."""
+"""The summary of a run, computed from its rounds whenever it is read. No torch, no method."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -21,7 +21,9 @@ ACCURACIES = (
     "accuracy_oracle",
     "accuracy_mean_post_download",
 )
-"""Keys of a summary that are null where no round was evaluated."""
+"""Keys of a summary that are null if no round was evaluated."""
+MEASURED = ("gpu_seconds", "peak_memory_bytes")
+"""Keys of a stored summary that no round has: they were measured over the whole run."""
 
 
 def accuracies(rounds: Sequence[Record], moment: str = "post_local") -> np.ndarray:
@@ -73,6 +75,12 @@ def summarise(rounds: Sequence[Record]) -> dict[str, Any]:
     summary |= {name: sum(r[name] for r in rounds) for name in totals}
     summary["bytes_by_name"] = {direction: _bytes_by_name(rounds, f"bytes_{direction}") for direction in ("up", "down")}
     return summary
+
+
+def summary_of(run: Record, rounds: Sequence[Record]) -> dict[str, Any]:
+    """The summary of a run that has ended, of run.json only what was measured over the whole run."""
+    stored = run["summary"] or {}
+    return summarise(rounds) | {name: stored.get(name) for name in MEASURED}
 
 
 def _by_predictor(rounds: Sequence[Record], chosen: list[int]) -> dict[str, float]:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from benchmark.cli import commands
+from benchmark.report.frame import read_experiment
+from benchmark.storage import summary
 from benchmark.storage.run_folder import digest
 from benchmark.storage.verify import verify
 
@@ -318,3 +320,21 @@ def test_arrays_are_never_unpickled(tmp_path):
     np.savez(tmp_path / "inspection.npz", names=np.array([print], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
         np.load(tmp_path / "inspection.npz", allow_pickle=False)["names"]
+
+
+def test_a_number_that_the_code_learns_later_leaves_stored_runs_as_they_are(tmp_path, store, monkeypatch, capsys):
+    """A run that lacks a number, and one that has a number this version does not know: both are verified and reported.
+
+    The report shows the new number of both, for it computes the summary from the rounds.
+    """
+    older, newer = (store(tmp_path / "results", label, [(5, 7)]) for label in ("a", "b"))
+    edit(older.path, lambda r: r["summary"].pop("accuracy_worst_decile"))
+    edit(newer.path, lambda r: r["summary"].update(gini=0.25))
+    assert verify(tmp_path / "results") == ([], 2)
+    (comparison,) = read_experiment(tmp_path / "results", "exp", {})
+    assert [comparison.values(label, "accuracy_worst_decile") for label in "ab"] == [[50.0], [50.0]]
+
+    summarised = summary.summarise
+    monkeypatch.setattr(summary, "summarise", lambda rounds: summarised(rounds) | {"fairness": 1.5})
+    (comparison,) = read_experiment(tmp_path / "results", "exp", {})
+    assert [comparison.values(label, "fairness") for label in "ab"] == [[1.5], [1.5]]
