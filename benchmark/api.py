@@ -1,6 +1,6 @@
 """The façade: what methods/ and datasets/ import from the harness, beside `fields` and `functional`."""
 
-from benchmark.channel import Inbox, Message, Progress, Rows, State, Weights
+from benchmark.channel import Inbox, Message, Observer, Passage, RoundNumber, Rows, State, Weights
 from benchmark.client import Client, ClientInfo
 from benchmark.data import Arrays, Source, from_torchvision
 from benchmark.errors import RequestError
@@ -9,6 +9,9 @@ from benchmark.models.line_up import Architecture, LineUp, LocalModel, Shape
 from benchmark.models.switch_norm import SwitchNorm2d
 from benchmark.partition import cut, dirichlet_shares, fill_up
 from benchmark.task import Task
+
+Progress = RoundNumber
+"""The earlier name of RoundNumber, kept for methods that import it."""
 
 __all__ = [
     "Architecture",
@@ -22,9 +25,12 @@ __all__ = [
     "LocalModel",
     "Message",
     "Method",
+    "Observer",
+    "Passage",
     "Phase",
     "Progress",
     "RequestError",
+    "RoundNumber",
     "Rows",
     "Shape",
     "Source",

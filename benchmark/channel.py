@@ -1,21 +1,27 @@
 """The only way between client and server: what is not sent does not exist on the other side, and is not counted.
 
 Bytes are element size x number of elements of what travels. A table of rows (prototypes, class logits) travels as
-its present rows and a four-byte index each. Sample counts travel free; evaluation never passes through here.
+its present rows and a four-byte index each. Sample counts travel free; evaluation never passes through here. Observers
+see what passes.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from benchmark.errors import located
+from benchmark.seeds import torch_seeded
 
 ROW_INDEX_BYTES = 4
 
 
-class Progress(NamedTuple):
-    """The round, from 1 on, and of how many."""
+class RoundNumber(NamedTuple):
+    """A round, counted from 1 on, and how many there are: what server and clients both know without a message."""
 
     round: int = 1
     rounds: int = 1
@@ -25,9 +31,14 @@ class Progress(NamedTuple):
         """round / rounds."""
         return self.round / self.rounds
 
+    @property
+    def next(self) -> "RoundNumber":
+        """The round after this one; after the last it is one that is never trained."""
+        return self._replace(round=self.round + 1)
 
-FIRST = Progress()
-"""The only round of a federation of one."""
+
+FIRST = RoundNumber()
+"""The only round of a federation of one round."""
 
 
 class Rows(NamedTuple):
@@ -63,15 +74,15 @@ Direction = Literal["up", "down"]
 
 def packed(value: Value) -> Value:
     """A copy that shares no memory with the original, holds only what travels, and lies in memory in one way."""
-    match value:
-        case Rows(values, present):
-            return Rows(torch.where(present[:, None], values.detach(), 0).contiguous(), present.detach().clone())
-        case Tensor():
-            return value.detach().clone(memory_format=torch.contiguous_format)
-        case _:
-            return {
-                name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in value.items()
-            }
+    copy: Value = pytree.tree_map(_packed, value, is_leaf=_is_rows)
+    return dict(copy) if isinstance(copy, dict) else copy  # of the OrderedDict that state_dict() gives
+
+
+def _packed(part: Tensor | Rows) -> Tensor | Rows:
+    if isinstance(part, Rows):
+        values = torch.where(part.present[:, None], part.values.detach(), 0)
+        return Rows(values.contiguous(), part.present.detach().clone())
+    return part.detach().clone(memory_format=torch.contiguous_format)
 
 
 def copied(state: State) -> State:
@@ -85,14 +96,30 @@ def nbytes(value: Value) -> int:
 
 
 def _size(value: Value) -> int | Tensor:
-    """The same; of rows as a number that is still on the device, so that nobody waits for it."""
-    match value:
-        case Rows(values, present):
-            return present.sum() * (values.element_size() * values[0].numel() + ROW_INDEX_BYTES)
-        case Tensor():
-            return value.element_size() * value.numel()
-        case _:
-            return sum(tensor.element_size() * tensor.numel() for tensor in value.values())
+    """The same; of rows as a number that is still on the device, so that the harness does not wait for it."""
+    return sum(map(_part_size, pytree.tree_leaves(value, is_leaf=_is_rows)))
+
+
+def _part_size(part: Tensor | Rows) -> int | Tensor:
+    if isinstance(part, Rows):
+        return part.present.sum() * (part.values.element_size() * part.values[0].numel() + ROW_INDEX_BYTES)
+    return part.element_size() * part.numel()
+
+
+def wire_shape(state: State) -> Hashable:
+    """Names, types and shapes of what would travel; of a table of rows the present ones. Waits for the device."""
+    parts, structure = pytree.tree_flatten(state, is_leaf=_is_rows)
+    return structure, *map(_part_shape, parts)
+
+
+def _part_shape(part: Tensor | Rows) -> Hashable:
+    if isinstance(part, Rows):
+        return part.values.dtype, int(part.present.sum()), *part.values.shape[1:]
+    return part.dtype, *part.shape
+
+
+def _is_rows(part: object) -> bool:
+    return isinstance(part, Rows)
 
 
 @dataclass(frozen=True)
@@ -106,12 +133,17 @@ class Inbox:
 
     messages: Mapping[int, Message]
     num_samples: Mapping[int, int]
-    progress: Progress = FIRST
+    progress: RoundNumber = FIRST
 
     @property
     def ids(self) -> list[int]:
         """This round's participants, ascending."""
         return sorted(self.messages)
+
+    @property
+    def shape(self) -> Hashable:
+        """What the server's work can depend on beside values: each client's message as it travelled."""
+        return tuple(wire_shape(self.messages[k]) for k in self.ids)
 
     def of(self, name: str) -> list[Any]:
         """Each client's value of that name, in the order of client ids."""
@@ -158,32 +190,71 @@ def _weighted_mean(weighted: list[tuple[Weights, int]]) -> Weights:
     return {key: m if first[key].is_floating_point() else m.round().to(first[key].dtype) for key, m in mean.items()}
 
 
-class Channel:
-    """Carries one round's messages and meters them."""
+class Passage(NamedTuple):
+    """A message on its way between the server and a client, as an observer sees it.
 
-    def __init__(self, num_samples: Mapping[int, int], progress: Progress = FIRST) -> None:
+    message: the copy that is carried; source: the state it was built from, the server's for a download, the client's
+    after its training for an upload
+    """
+
+    round: RoundNumber
+    direction: Direction
+    client: int
+    message: Message
+    source: State
+
+
+class Observer:
+    """Looks on while a federation learns: every method does nothing unless a subclass overrides it.
+
+    It must not change what it is shown. It is on no clock and in no counter, and what it draws at random leaves the
+    draws of the run as they are. An interrupted run resumes with a new observer, so facts that outlast a round belong
+    into the round's record.
+    """
+
+    def message(self, passage: Passage) -> None:
+        """See a message pass."""
+
+    def round_over(self, federation: Any, record: Any) -> None:
+        """See the end of a round, with the Federation and the Round; add facts to record["observed"] by a name."""
+
+    def artefacts(self, federation: Any, rounds: Sequence[Any]) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """Name -> arrays by name, kept as <name>.npz in the run's folder once all rounds are over."""
+        return {}
+
+
+class Channel:
+    """Carries one round's messages and meters them; observers see each of them."""
+
+    def __init__(
+        self, num_samples: Mapping[int, int], round: RoundNumber = FIRST, observers: Sequence[Observer] = ()
+    ) -> None:
         """Open the channel of a round for clients of these sizes (client id -> n_k)."""
         self._sizes: dict[Direction, dict[int, dict[str, int | Tensor]]] = {"up": {}, "down": {}}
-        self._num_samples, self._progress = num_samples, progress
+        self._num_samples, self._round, self._observers = num_samples, round, observers
         self._received: dict[int, Message] = {}
 
-    def down(self, client: int, message: Message) -> Message:
-        """Carry a message to a client; what it returns is the client's own copy."""
-        return self._carry("down", client, message)
+    def down(self, client: int, message: Message, source: State | None = None) -> Message:
+        """Carry a message to a client; what it returns is the client's own copy. source: the server's state."""
+        return self._carry("down", client, message, source)
 
-    def up(self, client: int, message: Message) -> None:
-        """Carry a message to the server, into the inbox."""
-        self._received[client] = self._carry("up", client, message)
+    def up(self, client: int, message: Message, source: State | None = None) -> None:
+        """Carry a message to the server, into the inbox. source: the client's state."""
+        self._received[client] = self._carry("up", client, message, source)
 
     def inbox(self) -> Inbox:
         """What has come up in this round."""
-        return Inbox(self._received, {k: self._num_samples[k] for k in self._received}, self._progress)
+        return Inbox(self._received, {k: self._num_samples[k] for k in self._received}, self._round)
 
     def bytes(self, direction: Direction) -> dict[int, dict[str, int]]:
         """Bytes carried in one direction so far: client -> name -> bytes. Waits for the device."""
         return {k: {name: int(size) for name, size in sent.items()} for k, sent in self._sizes[direction].items()}
 
-    def _carry(self, direction: Direction, client: int, message: Message) -> Message:
+    def _carry(self, direction: Direction, client: int, message: Message, source: State | None) -> Message:
         copy = copied(message)
         self._sizes[direction][client] = {name: _size(value) for name, value in copy.items()}
+        for observer in self._observers:
+            place = f"client {client}, round {self._round.round}, {type(observer).__name__} at {direction}load"
+            with torch_seeded("observer"), located(place):
+                observer.message(Passage(self._round, direction, client, copy, source or {}))
         return copy

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from benchmark.channel import FIRST, Progress, Value
+from benchmark.channel import FIRST, RoundNumber, Value
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ClientInfo:
     id: int
     architecture: str
     num_samples: int
-    progress: Progress = FIRST
+    progress: RoundNumber = FIRST
 
 
 class Client:

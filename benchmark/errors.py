@@ -1,6 +1,7 @@
 """Errors that are answers: what is wrong with a request, and what would be right."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -14,6 +15,25 @@ class StorageError(RuntimeError):
 
 class Diverged(ArithmeticError):
     """A training loss that is not finite: the run ends here, and its status says so."""
+
+
+class HookError(RuntimeError):
+    """An exception that a hook raised, and where: 'client 2, round 2, training, phase 0: KeyError: ...'.
+
+    Its cause is the original.
+    """
+
+
+@contextmanager
+def located(place: str) -> Iterator[None]:
+    """Turn whatever a hook raises within the block into a HookError that names the place."""
+    try:
+        yield
+    except (HookError, Diverged, StorageError):
+        raise
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise HookError(f"{place}: {said}") from error
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> RequestError:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmark.config import FederationConfig
 from benchmark.method import WHOLE, Stretch
-from benchmark.seeds import numpy_generator
+from benchmark.seeds import numpy_generator, seed_round
 from benchmark.task import Task
 
 
@@ -20,19 +20,19 @@ class Schedule:
     task: Task
     config: FederationConfig
 
-    def participants(self, round_: int) -> list[int]:
-        """Ids of the clients of a round, ascending, drawn uniformly without replacement."""
-        rng = numpy_generator("participants", seed=self.task.seed, round=round_)
+    def participants(self, round: int) -> list[int]:
+        """Ids of the clients of a round, ascending, drawn uniformly without replacement. Rounds count from 1."""
+        rng = numpy_generator("participants", seed=self.task.seed, round=seed_round(round))
         return sorted(rng.choice(self.config.clients, self.config.participants, replace=False).tolist())
 
-    def epochs(self, client: int, round_: int, stretch: Stretch = WHOLE) -> Iterator[tuple[Tensor, ...]]:
+    def epochs(self, client: int, round: int, stretch: Stretch = WHOLE) -> Iterator[tuple[Tensor, ...]]:
         """The passes of a client over a stretch of its training samples in a round, without end.
 
         A pass is batches of indices [B]. Batch normalisation can't train on one sample, so a stretch of one sample
         shows it twice.
         """
         part = {} if stretch == WHOLE else {"stretch": f"{stretch[0]:g}-{stretch[1]:g}"}
-        rng = numpy_generator("batches", seed=self.task.seed, client=client, round=round_, **part)
+        rng = numpy_generator("batches", seed=self.task.seed, client=client, round=seed_round(round), **part)
         samples = _stretch(self.task.clients[client].train, *stretch)
         while True:
             order = rng.permutation(len(samples)) if len(samples) > 1 else np.zeros(2, dtype=int)
@@ -41,7 +41,7 @@ class Schedule:
 
 
 def _sent(order: Tensor, device: torch.device) -> Tensor:
-    """The order on the device; to a GPU it goes from pinned memory, so that nobody waits for what the GPU has to do."""
+    """The order on the device; to a GPU it goes from pinned memory, so that the CPU does not wait for the GPU."""
     return order.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else order.to(device)
 
 

@@ -8,7 +8,8 @@ The axes in use:
     init          seed, client, part                 weights before training
     training      seed, client, round                dropout, augmentation
     server        seed, round                        whatever a method draws outside of training
-    warm-up                                          steps that are counted and thrown away
+    observer                                         whatever an observer draws
+    warm-up                                          work that is counted and thrown away
     check                                            what a check of the conformance suite draws itself
 
 The method is never an axis: two methods meet the same partition, participants, batches and initial weights, so
@@ -27,6 +28,11 @@ def seed_for(purpose: str, **axes: int | str) -> int:
     """A seed in [0, 2**63) for one purpose at one point of its axes; the order of the axes does not matter."""
     name = "|".join([purpose, *(f"{axis}={axes[axis]}" for axis in sorted(axes))])
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def seed_round(round: int) -> int:
+    """A round, counted from 1 on, as the names of seeds have it: from 0 on, which results made so far depend on."""
+    return round - 1
 
 
 def numpy_generator(purpose: str, **axes: int | str) -> np.random.Generator:

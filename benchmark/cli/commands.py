@@ -12,8 +12,9 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -48,6 +49,17 @@ def main(argv: Sequence[str]) -> int:
 
 
 _COUNT = click.IntRange(min=1)
+
+
+class FiniteRange(click.FloatRange):
+    """A range of finite numbers: click lets nan through, which compares with nothing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number. Raises click's own error."""
+        number: float = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 @cache
@@ -133,6 +145,15 @@ def cli() -> None:
 @click.option("--experiment", metavar="NAME", help="Name of the results' folder.  [the preset's name, or default]")
 @click.option("--force", is_flag=True, help="Run again what is already there.")
 @click.option("--inspect", is_flag=True, help="Store what methods show of their predictions, such as gate weights.")
+@click.option("--forecast", is_flag=True, help="Predict what each run costs before its first round, and record it.")
+@click.option(
+    "--checkpoint-every",
+    type=FiniteRange(min=0, max=86_400),
+    metavar="SECONDS",
+    default=20.0,
+    show_default=True,
+    help="At most one checkpoint of a run in so many seconds; 0: one after every round.",
+)
 @click.option("--no-report", is_flag=True, help="Leave the report as it is.")
 @click.option("--dry-run", is_flag=True, help="Only say what each run would cost; results and report stay as they are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
@@ -153,6 +174,8 @@ def run(
     experiment: str | None,
     force: bool,
     inspect: bool,
+    forecast: bool,
+    checkpoint_every: float,
     no_report: bool,
     dry_run: bool,
     as_json: bool,
@@ -170,7 +193,8 @@ def run(
     if preset is None and given["datasets"] is None:
         preset = "demo"
     how = {"data": data, "results": results, "device": device, "engine": engine, "jobs": jobs, "threads": threads}
-    how |= {"shard": shard_of(shard), "force": force, "inspect": inspect}
+    how |= {"shard": shard_of(shard), "force": force, "inspect": inspect, "forecast": forecast}
+    how |= {"checkpoint_every": checkpoint_every}
     how |= {"executor": executor, "ray_address": ray_address}
     request = request_of(preset, given, experiment, argv, **how)
     if not no_report and not dry_run:
@@ -290,7 +314,7 @@ def verify(results: Path, experiment: str | None, as_json: bool) -> int:
 
 
 def _limit(name: str, default: float, text: str) -> Callable:
-    kind = click.FloatRange(min=0)
+    kind = FiniteRange(min=0)
     return click.option(f"--{name}", type=kind, default=default, show_default=True, metavar="X", help=text)
 
 

@@ -1,8 +1,10 @@
 """What a method does again: under the same seed, under another, and after an interruption."""
 
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,7 +24,8 @@ def reproducible(method: Method) -> None:
     if not same(a.states, b.states) or not same(a.server, b.server):
         raise Broken("the same seed gives other weights the second time; draw random numbers with torch alone")
     for x, y in zip(records_a, records_b, strict=True):
-        if differ := [name for name in x if name not in TIMES and x[name] != y[name]]:
+        again: Mapping[str, Any] = y
+        if differ := [name for name, value in x.items() if name not in TIMES and value != again[name]]:
             raise Broken(f"the same seed gives another {', '.join(differ)} in round {x['round']} the second time")
 
 
@@ -45,13 +48,13 @@ def resume(method: Method) -> None:
 
 
 def _resumes(whole: Federation, again: Federation, checkpoint: Checkpoint) -> None:
-    for t in range(2):
+    for t in (1, 2):
         checkpoint.save(whole.round(t)["round"], whole.server, whole.states, None)
     manifest = checkpoint.manifest()
     if manifest is None:
         raise Broken("the checkpoint can't be read")
     again.server = checkpoint.restore(manifest, again.states, again.device)
-    a, b = whole.round(2), again.round(2)
+    a, b = whole.round(3), again.round(3)
     for what, here, there in (
         ("state of the clients", whole.states, again.states),
         ("state of the server", whole.server, again.server),

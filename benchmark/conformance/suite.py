@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from benchmark.errors import RequestError
+from benchmark.errors import HookError, RequestError
 from benchmark.seeds import torch_seeded
 
 HARNESS = (Path(__file__).parent.parent, Path(torch.__file__).parent)
@@ -91,14 +91,12 @@ def _result(check: Check, subject: object) -> Result:
 
 
 def _said(error: Exception) -> str:
-    """An error in one line, with the line of one's own code that it comes from."""
+    """An error in one line, with the line of the user's code that it comes from."""
+    original = error.__cause__ if isinstance(error, HookError) and error.__cause__ else error
+    if isinstance(original, Broken | RequestError):
+        return " ".join(str(original).split())
     text = " ".join(str(error).split())
-    if isinstance(error, Broken | RequestError):
-        return text
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not any(Path(frame.filename).is_relative_to(folder) for folder in HARNESS)
-    ]
+    frames = traceback.extract_tb(original.__traceback__)
+    own = [frame for frame in frames if not any(Path(frame.filename).is_relative_to(folder) for folder in HARNESS)]
     place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {text}{place}"
+    return f"{text}{place}" if isinstance(error, HookError) else f"{type(error).__name__}: {text}{place}"

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from benchmark.compatibility import unsupported
 from benchmark.config import FederationConfig
 from benchmark.conformance.suite import Broken
-from benchmark.federation import Federation, Record
+from benchmark.federation import Federation
 from benchmark.method import Method
 from benchmark.models.line_up import Architecture, LineUp, Shape
+from benchmark.storage.client_states import ClientStates
+from benchmark.storage.schema import Round
 from benchmark.task import ClientData, Task
 
 CPU = torch.device("cpu")
@@ -91,7 +94,7 @@ def toy_federation(method: Method, task: Task, **config: object) -> Federation:
     return Federation(copy.deepcopy(method), task, FederationConfig.model_validate(defaults | config), CPU)
 
 
-def federate(method: Method, task: Task, **config: object) -> tuple[Federation, list[Record]]:
+def federate(method: Method, task: Task, **config: object) -> tuple[Federation, list[Round]]:
     """The federation after its rounds, and its records."""
     federation = toy_federation(method, task, **config)
     return federation, list(federation.run())
@@ -110,9 +113,7 @@ def same(a: object, b: object) -> bool:
 
 def tensors(value: Any) -> list[torch.Tensor]:
     """All tensors in a state, a message or a value."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    return [tensor for v in (value.values() if isinstance(value, Mapping) else value) for tensor in tensors(v)]
+    return [*pytree.tree_leaves(dict(value) if isinstance(value, ClientStates) else value)]
 
 
 def toy_task(method: Method, *args: Any, **kwargs: Any) -> Task:

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
-from benchmark.channel import Rows, Value
+from benchmark.channel import Value
 from benchmark.client import Client
 from benchmark.compatibility import unsupported
 from benchmark.conformance.suite import Broken, where
@@ -75,7 +76,7 @@ def trained_parts(method: Method) -> None:
     task = toy_task(method, (20, 20, 20))  # so many that no network has units without gradient by chance
     federation = toy_federation(method, task, rounds=1)
     server = federation.server
-    federation.round(0)
+    federation.round(1)
     for k, after in federation.states.items():
         info = task.infos[k]
         before = method.receive(federation.engine.initial_state(k), method.download(server, info), info)
@@ -172,10 +173,5 @@ def _on_meta_trained(method: Method, phase: Phase, client: Client, batch: Batch)
 
 
 def _to_meta(value: Value) -> Value:
-    match value:
-        case Rows():
-            return Rows(*(tensor.to("meta") for tensor in value))
-        case Tensor():
-            return value.to("meta")
-        case _:
-            return {key: tensor.to("meta") for key, tensor in value.items()}
+    moved: Value = pytree.tree_map(lambda tensor: tensor.to("meta"), value)
+    return moved

@@ -1,4 +1,4 @@
-"""Who a step is made for that serves several clients: nobody in particular."""
+"""A stand-in for ClientInfo in a step that several clients share; reading a field raises Unsuited."""
 
 from typing import Any
 
@@ -9,14 +9,17 @@ class Unsuited(RuntimeError):
     """An engine can't train a method in its way; the message says why."""
 
 
-class Anybody(ClientInfo):
-    """The info of whichever client a step is done for. It can't tell who that is."""
+class AnonymousClientInfo(ClientInfo):
+    """The info of whichever client the step is done for; it has no values.
+
+    A step that is recorded once, or mapped over clients, would give all of them what it read of one.
+    """
 
     def __init__(self) -> None:
-        """Without any of the fields."""
+        pass
 
     def __getattribute__(self, name: str) -> Any:
-        """Raises Unsuited for what differs from client to client or from round to round."""
+        """Raises Unsuited for whatever differs from client to client or from round to round."""
         if name in ClientInfo.__dataclass_fields__:
             raise Unsuited(f"a step of the method looks at the client's {name}")
         return super().__getattribute__(name)

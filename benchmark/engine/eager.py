@@ -15,16 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmark.channel import Progress, State, Weights, copied
+from benchmark.channel import FIRST, RoundNumber, State, Weights, copied
 from benchmark.client import Client
 from benchmark.config import FederationConfig
 from benchmark.engine import augment
-from benchmark.engine.evaluation_cache import Recall
+from benchmark.engine.evaluation_cache import EvaluationCache
+from benchmark.errors import located
 from benchmark.measure.clock import Stopwatch
-from benchmark.measure.flops import FlopCounter
+from benchmark.measure.flops import FlopTable
 from benchmark.measure.memory import keep_freed_memory
 from benchmark.method import Batch, Inspection, Method, Phase, Stretch, initial_parts, weights
-from benchmark.seeds import torch_seeded
+from benchmark.seeds import seed_round, torch_seeded
 from benchmark.task import Task
 
 EVALUATION_BATCH = 500
@@ -36,8 +37,8 @@ Epochs = Callable[[Stretch], Iterator[Indices]]
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where a participant stands before it trains: its id, its state after the download, its batches, its watch."""
+class Participant:
+    """A client that is about to train: its id, its state after the download, its batches, its stopwatch."""
 
     id: int
     state: State
@@ -47,7 +48,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a client's turn gave beside its new weights.
+    """What a participant's training gave beside its new weights.
 
     loss: sum over the steps, on the device; statistics: sums over the training data, as the method defines them;
     watch: has the seconds by purpose
@@ -61,19 +62,21 @@ class Trained:
 
 
 class EagerEngine:
-    """Trains and evaluates the clients of one task under one method."""
+    """Trains and evaluates the clients of one task under one method.
+
+    task has its images on the device. flops: of every piece of work that was counted; cache: what parts have made of
+    test images; takes_statistics: whether the method reads the training data once more after training; fell_back: why
+    an engine that builds on this one did as this one does somewhere, or None
+    """
 
     def __init__(self, method: Method, task: Task, config: FederationConfig, device: torch.device) -> None:
-        """task has its images on the device already."""
         self.method, self.task, self.config, self.device = method, task, config, device
         self._resident: dict[str, dict[str, nn.Module]] = {}
         self._weights: dict[str, State] = {}  # of the same modules, in their memory
-        self._flops: dict[tuple, int] = {}
-        self.progress = Progress(1, config.rounds)
-        self.recall = Recall()
-        self._takes_statistics = type(method).statistics is not Method.statistics
+        self.flops = FlopTable()
+        self.cache = EvaluationCache()
+        self.takes_statistics = type(method).statistics is not Method.statistics
         self.fell_back: str | None = None
-        """Why an engine that builds on this one did as this one does, somewhere."""
         torch.set_flush_denormal(True)
         keep_freed_memory()
 
@@ -81,68 +84,71 @@ class EagerEngine:
         """A client's state before it has ever taken part: a function of the seed."""
         return weights(self._new_parts(client))
 
-    def load(self, client: int, state: State) -> Client:
-        """The client, its weights in the modules of its architecture until the next client is loaded."""
+    def load(self, client: int, state: State, t: RoundNumber = FIRST) -> Client:
+        """The client in round t, its weights in the modules of its architecture until the next client is loaded."""
         info = self.task.infos[client]
         if info.architecture not in self._resident:
             self._resident[info.architecture] = self._new_parts(client)
             self._weights[info.architecture] = weights(self._resident[info.architecture])
         parts = self._resident[info.architecture]
         values = {name: value for name, value in state.items() if name not in parts}
-        for name, held in self._weights[info.architecture].items():
-            _copy(name, state[name], held)
-        return Client(replace(info, progress=self.progress), parts, values)
+        with located(f"client {client}, round {t.round}, state"):
+            for name, held in self._weights[info.architecture].items():
+                _copy(name, state[name], held)
+            return Client(replace(info, progress=t), parts, values)
 
     def state(self, client: Client) -> State:
         """The client's state; its parts are in the modules' memory, so that who keeps it copies it."""
         return {**self._weights[client.info.architecture], **copied(dict(client.values))}
 
-    def turns(self, starts: Iterable[Start]) -> Iterator[tuple[Client, Trained]]:
-        """The participants of a round, each as it is after its training, until the next one is asked for."""
-        for start in starts:
-            client = self.load(start.id, start.state)
-            with self._seeded(start.id):
-                trained = self.train(client, start.epochs, start.watch)
+    def train(self, participants: Iterable[Participant], t: RoundNumber) -> Iterator[tuple[Client, Trained]]:
+        """Train the participants of round t; each as it is after its training, until the next one is asked for."""
+        for participant in participants:
+            client = self.load(participant.id, participant.state, t)
+            with self._seeded(client):
+                trained = self.train_client(client, participant.epochs, participant.watch)
             yield client, trained
 
-    def train(self, client: Client, epochs: Epochs, watch: Stopwatch) -> Trained:
+    def train_client(self, client: Client, epochs: Epochs, watch: Stopwatch) -> Trained:
         """Train the client in place through all phases of the method, then take the statistics, by this watch."""
         passes = cache(epochs)  # a stretch's passes go on from phase to phase
         total, done, flops = torch.zeros((), device=self.device), 0, 0
-        with exact():
+        with deterministic_convolutions(), located(f"{place(client)}, training"):
             for number, phase in enumerate(self.method.phases()):
-                steps = self._steps(phase, passes)
-                flops += sum(self._step_flops(client, number, phase, *map(len, batches)) for batches in steps)
-                with watch.measure("training"):
-                    total += self._train_phase(client, number, phase, steps)
+                steps = self.steps(phase, passes)
+                with located(f"{place(client)}, training, phase {number}"):
+                    flops += sum(self.step_flops(client, number, phase, *map(len, batches)) for batches in steps)
+                    with watch.measure("training"):
+                        total += self.train_phase(client, number, phase, steps)
                 done += len(steps)
         return self._trained(client, total, done, flops, watch)
 
     def _trained(self, client: Client, total: Tensor, steps: int, flops: int, watch: Stopwatch) -> Trained:
-        """What a turn gave whose steps are done: sum of their losses, their number and FLOPs; takes the statistics."""
-        chunks = self.task.clients[client.info.id].train.split(EVALUATION_BATCH) if self._takes_statistics else ()
-        with exact():
-            flops += sum(self._statistics_flops(client, chunk) for chunk in chunks)
+        """Take the statistics of a client whose steps are done: sum of their losses, their number and FLOPs."""
+        chunks = self.task.clients[client.info.id].train.split(EVALUATION_BATCH) if self.takes_statistics else ()
+        with deterministic_convolutions(), located(f"{place(client)}, statistics"):
+            flops += sum(self.statistics_flops(client, chunk) for chunk in chunks)
             with watch.measure("statistics"):
-                statistics = self._statistics(client, chunks)
+                statistics = self.collect_statistics(client, chunks)
         return Trained(total, steps, flops, statistics, watch)
 
-    def _seeded(self, client: int) -> contextlib.AbstractContextManager[None]:
-        """Within the block torch draws what this client draws in training in this round."""
-        return torch_seeded("training", seed=self.task.seed, client=client, round=self.progress.round - 1)
+    def _seeded(self, client: Client) -> contextlib.AbstractContextManager[None]:
+        """Within the block torch draws what this client draws in training in its round."""
+        info = client.info
+        return torch_seeded("training", seed=self.task.seed, client=info.id, round=seed_round(info.progress.round))
 
-    def evaluate(self, client: Client, indices: Tensor, place: str, unchanged: Collection[str]) -> dict[str, int]:
+    def evaluate(self, client: Client, indices: Tensor, split: str, unchanged: Collection[str]) -> dict[str, int]:
         """Correct predictions on these samples, for each of the method's predictors.
 
-        place: which of the client's samples these are; unchanged: its parts that are as they were when it last trained
+        split: which of the client's samples these are; unchanged: its parts that are as they were when it last trained
         """
         predictors = self.method.predictors()
         correct = {name: torch.zeros((), dtype=torch.int64, device=self.device) for name in predictors}
-        with exact(), frozen(client):
+        with deterministic_convolutions(), frozen(client), located(f"{place(client)}, evaluation"):
             for number, chunk in enumerate(indices.split(EVALUATION_BATCH)):
                 batch = Batch(*self.task.batch(chunk))
                 parts = {name: client.parts[name] for name in unchanged}
-                with self.recall.asked(client.info.id, (place, number), batch.x, parts):
+                with self.cache.answering(client.info.id, (split, number), batch.x, parts):
                     for name, predictor in predictors.items():
                         best, label = predictor(client, batch.x).max(1)
                         correct[name] += ((label == batch.y) & (best > -torch.inf)).sum()
@@ -150,7 +156,7 @@ class EagerEngine:
 
     def inspect(self, client: Client, indices: Tensor) -> Inspection:
         """What the method shows of its predictions on these samples."""
-        with exact(), frozen(client):
+        with deterministic_convolutions(), frozen(client), located(f"{place(client)}, inspection"):
             shown = [
                 self.method.inspect(client, self.task.batch(chunk)[0]) for chunk in indices.split(EVALUATION_BATCH)
             ]
@@ -158,27 +164,28 @@ class EagerEngine:
         return Inspection(*({name: torch.cat([part[name] for part in kind]) for name in kind[0]} for kind in kinds))
 
     def _new_parts(self, client: int) -> dict[str, nn.Module]:
-        parts = initial_parts(self.method, self.task, client)
+        with located(f"client {client}, parts"):
+            parts = initial_parts(self.method, self.task, client)
         formats: Any = {"memory_format": torch.channels_last}  # mypy knows no overload with device and format
         return {name: module.to(self.device, **formats) for name, module in parts.items()}
 
-    def _steps(self, phase: Phase, passes: Epochs) -> list[Indices]:
+    def steps(self, phase: Phase, passes: Epochs) -> list[Indices]:
         """The steps of a phase: of each stretch a batch, as indices."""
         epochs = self.config.local_epochs if phase.epochs is None else phase.epochs
         stretches = [chain.from_iterable(islice(passes(stretch), epochs)) for stretch in phase.samples]
         return list(islice(zip(*stretches, strict=False), phase.steps))
 
-    def _train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
+    def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
         """Sum of the losses over the steps of the phase with this number, still on the device."""
         total = torch.zeros((), device=self.device)
-        optimiser = self._optimiser(client, phase)
+        optimiser = self.optimiser(client, phase)
         for batches in steps:
-            total += self._step(client, phase, optimiser, batches)
+            total += self.step(client, phase, optimiser, batches)
         return total
 
-    def _step(self, client: Client, phase: Phase, optimiser: torch.optim.Optimizer, batches: Indices) -> Tensor:
+    def step(self, client: Client, phase: Phase, optimiser: torch.optim.Optimizer, batches: Indices) -> Tensor:
         """One step; its loss."""
-        loss = self._loss(client, phase, batches)
+        loss = self.loss(client, phase, batches)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
@@ -186,7 +193,7 @@ class EagerEngine:
             self.method.project(client)
         return loss.detach()
 
-    def _optimiser(self, client: Client, phase: Phase) -> torch.optim.Optimizer:
+    def optimiser(self, client: Client, phase: Phase) -> torch.optim.Optimizer:
         """SGD over the phase's parts; sets them to train and the others to stand still."""
         trained = set_to_train(client.parts, phase)
         return self._sgd(phase, {name: list(client.parts[name].parameters()) for name in trained})
@@ -197,7 +204,8 @@ class EagerEngine:
         decay = self.config.weight_decay if phase.weight_decay is None else phase.weight_decay
         return torch.optim.SGD(groups, lr=self.config.lr, momentum=self.config.momentum, weight_decay=decay, fused=True)
 
-    def _loss(self, client: Client, phase: Phase, batches: Indices) -> Tensor:
+    def loss(self, client: Client, phase: Phase, batches: Indices) -> Tensor:
+        """The loss of a step on these batches, augmented and in the precision of training."""
         drawn = [Batch(*self.task.batch(indices)) for indices in batches]
         if self.config.augmentation == "lab":
             drawn = [batch._replace(x=augment.lab(batch.x)) for batch in drawn]
@@ -210,30 +218,24 @@ class EagerEngine:
             return torch.autocast(self.device.type, torch.bfloat16)
         return contextlib.nullcontext()
 
-    def _step_flops(self, client: Client, number: int, phase: Phase, *batch_sizes: int) -> int:
+    def step_flops(self, client: Client, number: int, phase: Phase, *batch_sizes: int) -> int:
         """FLOPs of one training step; that step is also the warm-up of its shape, on no clock and without effect."""
 
         def step() -> None:
             before = copied(self.state(client))
             sample = self.task.clients[client.info.id].train[:1]
-            self._step(client, phase, self._optimiser(client, phase), tuple(sample.expand(n) for n in batch_sizes))
+            self.step(client, phase, self.optimiser(client, phase), tuple(sample.expand(n) for n in batch_sizes))
             self.load(client.info.id, before)
 
-        return self._counted((client.info.architecture, number, batch_sizes), step)
+        return self.flops.of((client.info.architecture, number, batch_sizes), step)
 
-    def _statistics_flops(self, client: Client, chunk: Tensor) -> int:
+    def statistics_flops(self, client: Client, chunk: Tensor) -> int:
+        """FLOPs of the statistics of some training samples."""
         key = (client.info.architecture, "statistics", len(chunk))
-        return self._counted(key, lambda: self._statistics(client, (chunk,)))
+        return self.flops.of(key, lambda: self.collect_statistics(client, (chunk,)))
 
-    def _counted(self, key: tuple, work: Callable[[], object]) -> int:
-        """FLOPs of some work, which is done the first time that its key is asked for."""
-        if key not in self._flops:
-            with torch_seeded("warm-up"), FlopCounter() as counter:
-                work()
-            self._flops[key] = counter.total
-        return self._flops[key]
-
-    def _statistics(self, client: Client, chunks: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def collect_statistics(self, client: Client, chunks: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """The method's statistics, summed over these chunks of training samples."""
         sums: dict[str, Tensor] = {}
         if not chunks:
             return sums
@@ -245,7 +247,7 @@ class EagerEngine:
 
 
 def _copy(part: str, weights: Weights, to: Weights) -> None:
-    """Copy a part's weights to where others of the same names and shapes are. Raises ValueError where they are not."""
+    """Copy a part's weights over others. Raises ValueError if their names or shapes differ."""
     given, held = ({key: tuple(tensor.shape) for key, tensor in of.items()} for of in (weights, to))
     if given != held:
         raise ValueError(f"the state has weights {given} for {part}, which has {held}")
@@ -253,7 +255,12 @@ def _copy(part: str, weights: Weights, to: Weights) -> None:
         to[key].copy_(tensor)
 
 
-def exact() -> contextlib.AbstractContextManager[None]:
+def place(client: Client) -> str:
+    """Client and round, as errors name them."""
+    return f"client {client.info.id}, round {client.info.progress.round}"
+
+
+def deterministic_convolutions() -> contextlib.AbstractContextManager[None]:
     """Within the block convolutions are in the precision of their numbers, by the same kernels every time."""
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 

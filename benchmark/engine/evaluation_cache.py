@@ -1,4 +1,4 @@
-"""What parts have made of images, for as long as their weights stand still: an evaluation asks nothing twice.
+"""Outputs of parts on test images, kept while their weights stand still: an evaluation computes nothing twice.
 
 Two predictors of a method often begin with the same representation; after a download a client has a new expert in front
 of its old header; and a client that took no part since the last evaluation has all of its own parts as they were.
@@ -10,60 +10,64 @@ from typing import Any
 
 from torch import Tensor, nn
 
-MOST_BYTES = 2**28
-"""Of answers that are kept: 128 numbers for each of half a million samples."""
+MOST_CACHED_BYTES = 2**28
+"""Of outputs that are kept: 128 numbers for each of half a million samples."""
 
 
-class Recall:
-    """Answers of one federation's clients.
+class EvaluationCache:
+    """Outputs of the parts of one federation's clients.
 
-    An answer has a key: (name of the part, what it was asked), and that is a place among the images or a key again.
+    An output's key is (part name, key of its input); an input is a batch of test images or another cached output.
+    limit: bytes that outputs may take; what comes later is not kept
     """
 
-    def __init__(self, limit: int = MOST_BYTES) -> None:
-        """Nothing is known. limit: bytes that answers may take; what comes later is not kept."""
+    def __init__(self, limit: int = MOST_CACHED_BYTES) -> None:
         self._limit, self._bytes = limit, 0
         self._known: dict[int, dict[Hashable, Tensor]] = {}
 
     def forget(self, client: int) -> None:
-        """The client has trained: its parts have changed."""
-        self._bytes -= sum(answer.nbytes for answer in self._known.pop(client, {}).values())
+        """Drop a client's outputs: it has trained, so its parts have changed."""
+        self._bytes -= sum(output.nbytes for output in self._known.pop(client, {}).values())
 
     @contextlib.contextmanager
-    def asked(self, client: int, place: Hashable, images: Tensor, parts: Mapping[str, nn.Module]) -> Iterator[None]:
-        """Within the block these parts of a client, unchanged since it last trained, answer from memory.
+    def answering(self, client: int, batch: Hashable, images: Tensor, parts: Mapping[str, nn.Module]) -> Iterator[None]:
+        """Within the block these parts of a client, unchanged since it last trained, answer from the cache.
 
-        place: which of the client's images these are. Without gradients, in evaluation mode.
+        batch: a key for the images. Only for evaluation mode without gradients.
         """
         known = self._known.setdefault(client, {})
-        keys = {id(images): place} | {id(answer): key for key, answer in known.items()}
+        # Tensors have no cheap equality, so inputs are recognised as objects. Their ids are safe as keys: images and
+        # all cached outputs are referred to until the block ends, so no other tensor can get one of these ids.
+        keys = {id(images): batch} | {id(output): key for key, output in known.items()}
 
-        def remembering(name: str, module: nn.Module) -> Callable[..., Any]:
+        def caching(name: str, module: nn.Module) -> Callable[..., Any]:
             forward, own = module.forward, _weights(module)
 
-            def answered(*inputs: Any, **others: Any) -> Any:
+            def answer(*inputs: Any, **others: Any) -> Any:
                 lent = _weights(module) != own  # torch.func.functional_call lends others for a call
                 if lent or len(inputs) != 1 or others or id(inputs[0]) not in keys:
                     return forward(*inputs, **others)
                 key = name, keys[id(inputs[0])]
                 if key in known:
                     return known[key]
-                answer = forward(*inputs)
-                if isinstance(answer, Tensor) and self._bytes + answer.nbytes <= self._limit:
-                    self._bytes += answer.nbytes
-                    known[key] = answer
-                    keys[id(answer)] = key
-                return answer
+                output = forward(*inputs)
+                if isinstance(output, Tensor) and self._bytes + output.nbytes <= self._limit:
+                    self._bytes += output.nbytes
+                    known[key] = output
+                    keys[id(output)] = key
+                return output
 
-            return answered
+            return answer
 
+        # An attribute of the instance hides the class's forward, so that the method's call of its part comes here; a
+        # wrapper module would change what the method sees as its part.
         for name, module in parts.items():
-            module.forward = remembering(name, module)
+            module.forward = caching(name, module)
         try:
             yield
         finally:
             for module in parts.values():
-                del module.forward  # the class has its own
+                del module.forward
 
 
 def _weights(module: nn.Module) -> list[int]:

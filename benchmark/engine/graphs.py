@@ -18,14 +18,14 @@ from torch.utils import _pytree as pytree
 
 from benchmark.channel import Value, copied
 from benchmark.client import Client
-from benchmark.engine.anonymous_client import Anybody
+from benchmark.engine.anonymous_client import AnonymousClientInfo
 from benchmark.engine.eager import EagerEngine, Indices, set_to_train
 from benchmark.method import Phase
 from benchmark.seeds import torch_seeded
 
-WORTH = 8
+STEPS_BEFORE_RECORDING = 8
 """Steps of one shape that are done before it is recorded: that takes as long as several, and remainders are rare."""
-WARM_UPS = 2
+WARM_UP_STEPS = 2
 """Steps on a stream of their own before a recording, in which libraries make their workspaces."""
 
 
@@ -37,7 +37,7 @@ class Recording:
     replay: Callable[[], Tensor]
 
     def __call__(self, batches: Indices) -> Tensor:
-        """The step on these batches; its loss, until the next replay."""
+        """Take the step on these batches; return its loss, until the next replay."""
         for place, given in zip(self.indices, batches, strict=True):
             place.copy_(given)
         return self.replay()
@@ -47,7 +47,6 @@ class GraphEngine(EagerEngine):
     """Replays steps that come again."""
 
     def __init__(self, *args: Any) -> None:
-        """As the plain engine."""
         super().__init__(*args)
         self._standing: dict[tuple, Client] = {}
         self._optimisers: dict[tuple[str, int], torch.optim.Optimizer] = {}
@@ -55,23 +54,24 @@ class GraphEngine(EagerEngine):
         self._recordings: dict[tuple, Recording | None] = {}
         self._pool: Any = None
 
-    def _train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
+    def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
+        """Sum of the losses over the steps of the phase with this number, still on the device."""
         total = torch.zeros((), device=self.device)
         key, standing = self._stand_in(client)
         optimiser = self._lasting_optimiser(client, number, phase)
         for batches in steps:
             shape = (*key, number, *map(len, batches))
             recording = self._recording(shape, standing, client, phase, optimiser, batches)
-            total += recording(batches) if recording else self._step(client, phase, optimiser, batches)
+            total += recording(batches) if recording else self.step(client, phase, optimiser, batches)
         return total
 
     def _stand_in(self, client: Client) -> tuple[tuple, Client]:
-        """Anybody with the client's parts and copies of its values where recordings look for them, and a key for it."""
+        """A key, and an anonymous client of that key: the client's parts, and its values where recordings read them."""
         leaves, structure = pytree.tree_flatten(dict(client.values))
         key = (client.info.architecture, structure, *((leaf.shape, leaf.dtype) for leaf in leaves))
         if key not in self._standing:
             values = pytree.tree_unflatten([leaf.clone() for leaf in leaves], structure)
-            self._standing[key] = Client(Anybody(), client.parts, values)
+            self._standing[key] = Client(AnonymousClientInfo(), client.parts, values)
         else:
             _overwrite(self._standing[key].values, leaves)
         return key, self._standing[key]
@@ -100,14 +100,14 @@ class GraphEngine(EagerEngine):
         optimiser: torch.optim.Optimizer,
         batches: Indices,
     ) -> Recording | None:
-        """The recording of a step of this shape, once it is worth one; None where it is not, or can't be made."""
+        """The recording of a step of this shape; None before it has come often enough, or if it can't be recorded."""
         self._seen[shape] += 1
-        if shape not in self._recordings and self._seen[shape] > WORTH:
+        if shape not in self._recordings and self._seen[shape] > STEPS_BEFORE_RECORDING:
             indices = tuple(batch.clone() for batch in batches)
             before = copied(self.state(client)), [m.clone() for m in _momentum(optimiser)]
             try:
                 with torch_seeded("warm-up"):
-                    replay = self.record(lambda: self._step(standing, phase, optimiser, indices))
+                    replay = self.record(lambda: self.step(standing, phase, optimiser, indices))
                 self._recordings[shape] = Recording(indices, replay)
             except RuntimeError as error:
                 self._recordings[shape] = None
@@ -119,13 +119,13 @@ class GraphEngine(EagerEngine):
         return self._recordings.get(shape)
 
     def record(self, step: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        """Do a step for warm-up, then record it; what replays it and gives its result."""
+        """Take a step for warm-up, then record it; return what replays it and gives its loss."""
         self._pool = self._pool or torch.cuda.graph_pool_handle()  # no memory of a step is needed after it: one for all
         with torch.cuda.device(self.device):
             here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
             aside.wait_stream(here)
             with torch.cuda.stream(aside):
-                for _ in range(WARM_UPS):
+                for _ in range(WARM_UP_STEPS):
                     step()
             here.wait_stream(aside)
             graph = torch.cuda.CUDAGraph()

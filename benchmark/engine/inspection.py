@@ -1,18 +1,38 @@
 """What a method shows of its predictions, in a form small enough to keep; `run --inspect` stores it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.channel import Observer, RoundNumber
 from benchmark.client import Client
 from benchmark.engine.eager import EagerEngine
 
-SAMPLES = 400
+MOST_SAMPLES = 400
 """Test samples of all clients together whose representations are kept."""
 COMPONENTS = 32
 """Principal components of a representation that are kept: what t-SNE starts from."""
+
+
+class InspectionObserver(Observer):
+    """Adds the weights of experts to the record of every evaluated round, and keeps representations at the end."""
+
+    def round_over(self, federation: Any, record: Any) -> None:
+        """Add what is weighed -> per client, class -> mean weight."""
+        if "post_local" in record:
+            t = RoundNumber(record["round"], federation.config.rounds)
+            clients = (federation.client(k, t) for k in range(federation.task.num_clients))
+            weights = [weights_by_class(federation.engine, client) for client in clients]
+            record["inspection"] = {name: [of_client[name] for of_client in weights] for name in weights[0]}
+
+    def artefacts(self, federation: Any, rounds: Sequence[Any]) -> dict[str, dict[str, np.ndarray]]:
+        """inspection.npz, if the method shows representations."""
+        clients = range(federation.task.num_clients)
+        found = condensed({k: representations(federation.engine, federation.client(k)) for k in clients})
+        return {"inspection": found} if found else {}
 
 
 def weights_by_class(engine: EagerEngine, client: Client) -> Mapping[str, dict[str, float]]:
@@ -28,13 +48,13 @@ def weights_by_class(engine: EagerEngine, client: Client) -> Mapping[str, dict[s
 
 def representations(engine: EagerEngine, client: Client) -> tuple[Mapping[str, Tensor], Tensor]:
     """Representations [n, d] of the client's first test samples, by name, and their labels [n], on the CPU."""
-    test = engine.task.clients[client.info.id].test[: max(2, SAMPLES // engine.task.num_clients)]
+    test = engine.task.clients[client.info.id].test[: max(2, MOST_SAMPLES // engine.task.num_clients)]
     shown = engine.inspect(client, test).representations
     return {name: vectors.cpu() for name, vectors in shown.items()}, engine.task.labels.index_select(0, test).cpu()
 
 
 def condensed(of_clients: Mapping[int, tuple[Mapping[str, Tensor], Tensor]]) -> dict[str, np.ndarray]:
-    """All clients' representations as arrays to store; none where there are none.
+    """All clients' representations as arrays to store; none if there are none.
 
     points [n, components] float32 in the principal components of them all; beside each its kind (position in names),
     client and label, [n] int32; names [kinds].

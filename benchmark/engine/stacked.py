@@ -8,7 +8,7 @@ What can't be mapped (random draws, a loss that looks at who the client is) is t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils import _pytree as pytree
 
-from benchmark.channel import Value
+from benchmark.channel import RoundNumber, Value
 from benchmark.client import Client
-from benchmark.engine.anonymous_client import Anybody
-from benchmark.engine.eager import EagerEngine, Indices, Start, Trained, exact, set_to_train
+from benchmark.engine.anonymous_client import AnonymousClientInfo
+from benchmark.engine.eager import EagerEngine, Indices, Participant, Trained, deterministic_convolutions, set_to_train
 from benchmark.measure.clock import Span
 from benchmark.method import Batch, Method, Phase
 
@@ -60,63 +60,63 @@ class Stack:
     def each(self, hook: Callable[[Client], None]) -> None:
         """hook(client) of one client after the other, which may change weights in place; without gradients."""
         with torch.no_grad():
-            for row in range(len(self.loss)):
+            for row in range(len(self.loss)):  # a view of each row: changes in place reach the stack; vmap allows none
                 tensors, values = pytree.tree_map(lambda tensor, k=row: tensor[k], (self.tensors, dict(self.values)))
                 functional_call(self.net, tensors, (hook, values))
 
 
 class Parts(nn.ModuleList):
-    """The parts of a client as one module, for others to lend it their weights."""
+    """The parts of a client as one module, because functional_call lends weights to one module only."""
 
     def __init__(self, parts: Mapping[str, nn.Module]) -> None:
-        """By name."""
         super().__init__(parts.values())
         self.names = list(parts)
 
     def forward(self, hook: Callable[..., Any], values: Mapping[str, Value], *batches: Batch) -> Any:
         """hook(client, *batches), the client with the weights that are lent now."""
-        return hook(Client(Anybody(), dict(zip(self.names, self, strict=True)), values), *batches)
+        return hook(Client(AnonymousClientInfo(), dict(zip(self.names, self, strict=True)), values), *batches)
 
 
 class StackedEngine(EagerEngine):
     """Trains all participants of one architecture together."""
 
-    def turns(self, starts: Iterable[Start]) -> Iterator[tuple[Client, Trained]]:
-        """The participants of a round, each as it is after its training, until the next one is asked for."""
-        starts = list(starts)
+    def train(self, participants: Iterable[Participant], t: RoundNumber) -> Iterator[tuple[Client, Trained]]:
+        """Train the participants of round t; each as it is after its training, until the next one is asked for."""
+        participants = list(participants)
         if self.fell_back is None:
             try:
-                trained = self._trained_together(starts)
+                trained = self._trained_together(participants, t)
             except (RuntimeError, ValueError) as error:
                 self.fell_back = f"no stack: {' '.join(str(error).split())[:200]}"
         if self.fell_back is None:
-            yield from (self._turn(start, trained[start.id]) for start in starts)
+            yield from (self._finished(participant, trained[participant.id], t) for participant in participants)
         else:
-            yield from super().turns(starts)
+            yield from super().train(participants, t)
 
-    def _trained_together(self, starts: list[Start]) -> dict[int, "_Row"]:
+    def _trained_together(self, participants: list[Participant], t: RoundNumber) -> dict[int, "_Row"]:
         if self.config.augmentation != "none":
             raise RuntimeError("augmentation draws at random")
-        groups: dict[tuple, list[Start]] = {}
-        for start in starts:
-            parts = self.load(start.id, start.state).parts
-            leaves, structure = pytree.tree_flatten({n: v for n, v in start.state.items() if n not in parts})
-            alike = self.task.infos[start.id].architecture, structure, *(leaf.shape for leaf in leaves)
-            groups.setdefault(alike, []).append(start)
-        return {k: row for group in groups.values() for k, row in self._group(group).items()}
+        groups: dict[tuple, list[Participant]] = {}
+        for participant in participants:
+            parts = self.load(participant.id, participant.state, t).parts
+            values = {name: value for name, value in participant.state.items() if name not in parts}
+            leaves, structure = pytree.tree_flatten(values)
+            alike = self.task.infos[participant.id].architecture, structure, *(leaf.shape for leaf in leaves)
+            groups.setdefault(alike, []).append(participant)
+        return {k: row for group in groups.values() for k, row in self._group(group, t).items()}
 
-    def _group(self, starts: list[Start]) -> dict[int, "_Row"]:
+    def _group(self, participants: list[Participant], t: RoundNumber) -> dict[int, "_Row"]:
         """Train clients of one architecture, which hold the same values."""
-        client = self.load(starts[0].id, starts[0].state)
-        stack = _stacked(Parts(client.parts), starts, torch.zeros(len(starts), device=self.device))
-        passes = [cache(start.epochs) for start in starts]
-        taken, flops = [0] * len(starts), [0] * len(starts)
-        with exact():
+        client = self.load(participants[0].id, participants[0].state, t)
+        stack = _stacked(Parts(client.parts), participants, torch.zeros(len(participants), device=self.device))
+        passes = [cache(participant.epochs) for participant in participants]
+        rows = [_Row(stack, number) for number in range(len(participants))]
+        with deterministic_convolutions():
             for number, phase in enumerate(self.method.phases()):
-                steps = [self._steps(phase, of) for of in passes]
-                for row, own in enumerate(steps):
-                    taken[row] += len(own)
-                    flops[row] += sum(self._step_flops(client, number, phase, *map(len, batches)) for batches in own)
+                steps = [self.steps(phase, of) for of in passes]
+                for row, own in zip(rows, steps, strict=True):
+                    row.steps += len(own)
+                    row.flops += sum(self.step_flops(client, number, phase, *map(len, batches)) for batches in own)
                 names = _weights(stack.net, set_to_train(client.parts, phase))
                 stack.momentum.clear()
                 if self.config.momentum:
@@ -124,12 +124,12 @@ class StackedEngine(EagerEngine):
                 span = Span(self.device)
                 self._advance(stack, phase, names, steps)
                 span.end()
-                for start, own in zip(starts, steps, strict=True):
-                    start.watch.add("training", span, len(own) / sum(map(len, steps)))
-        return {start.id: _Row(stack, row, taken[row], flops[row]) for row, start in enumerate(starts)}
+                for row, own in zip(rows, steps, strict=True):
+                    row.spans.append((span, len(own) / sum(map(len, steps))))
+        return {participant.id: row for participant, row in zip(participants, rows, strict=True)}
 
     def _advance(self, stack: Stack, phase: Phase, names: Mapping[str, list[str]], steps: list[list[Indices]]) -> None:
-        """Each client through its steps of a phase, together as long as their batches are alike."""
+        """Take each client through its steps of a phase, together as long as their batches are alike."""
         sizes = [[tuple(map(len, batches)) for batches in own] for own in steps]
         alike = next((i for i, of in enumerate(zip(*sizes, strict=False)) if len(set(of)) > 1), min(map(len, steps)))
         self._train_stack(stack, phase, names, [own[:alike] for own in steps])
@@ -146,7 +146,8 @@ class StackedEngine(EagerEngine):
     def _train_stack(
         self, stack: Stack, phase: Phase, names: Mapping[str, list[str]], steps: list[list[Indices]]
     ) -> None:
-        """All clients through steps whose batches are alike."""
+        """Take all clients through steps whose batches are alike."""
+        # One optimiser moves all K clients: SGD works number by number, so on stacked weights it does what K would do.
         optimiser = self._sgd(phase, {part: [stack.tensors[n].requires_grad_() for n in names[part]] for part in names})
         for name, momentum in stack.momentum.items():
             optimiser.state[stack.tensors[name]]["momentum_buffer"] = momentum
@@ -154,13 +155,13 @@ class StackedEngine(EagerEngine):
             drawn = [self._batches(torch.stack(of)) for of in zip(*batches, strict=True)]
             with self._precision():
                 losses = stack.mapped(phase.loss or self.method.loss, *drawn)
-            losses.sum().backward()
+            losses.sum().backward()  # a client's loss depends on its own row alone, so the sum mixes no gradients
             optimiser.step()
             optimiser.zero_grad()
             stack.loss.add_(losses.detach())
             if type(self.method).project is not Method.project:
                 stack.each(self.method.project)
-        for tensor in stack.tensors.values():
+        for tensor in stack.tensors.values():  # the next phase may train other parts, and copies must not be tracked
             tensor.requires_grad_(False)
 
     def _batches(self, indices: Tensor) -> Batch:
@@ -168,20 +169,23 @@ class StackedEngine(EagerEngine):
         x, y = self.task.batch(indices.flatten())
         return Batch(x.unflatten(0, indices.shape), y.view(indices.shape))
 
-    def _turn(self, start: Start, row: "_Row") -> tuple[Client, Trained]:
-        client = self.load(start.id, start.state | row.state)
-        with self._seeded(start.id):
-            return client, self._trained(client, row.stack.loss[row.number], row.steps, row.flops, start.watch)
+    def _finished(self, participant: Participant, row: "_Row", t: RoundNumber) -> tuple[Client, Trained]:
+        client = self.load(participant.id, participant.state | row.state, t)
+        for span, share in row.spans:  # not before: what a stack that failed has taken is on no watch
+            participant.watch.add("training", span, share)
+        with self._seeded(client):
+            return client, self._trained(client, row.stack.loss[row.number], row.steps, row.flops, participant.watch)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Row:
-    """One client of a stack that has been trained, its steps and their FLOPs."""
+    """One client of a stack: its steps, their FLOPs, and its shares of the time that the stack took."""
 
     stack: Stack
     number: int
-    steps: int
-    flops: int
+    steps: int = 0
+    flops: int = 0
+    spans: list[tuple[Span, float]] = field(default_factory=list)
 
     @property
     def state(self) -> dict[str, dict[str, Tensor]]:
@@ -193,10 +197,10 @@ class _Row:
         return own
 
 
-def _stacked(net: Parts, starts: list[Start], loss: Tensor) -> Stack:
-    """Where these clients stand, side by side; loss [K] is zero."""
-    parts = [{str(i): start.state[name] for i, name in enumerate(net.names)} for start in starts]
-    values = [{name: value for name, value in start.state.items() if name not in net.names} for start in starts]
+def _stacked(net: Parts, participants: list[Participant], loss: Tensor) -> Stack:
+    """The states of these clients side by side; loss [K] is zero."""
+    parts = [{str(i): p.state[name] for i, name in enumerate(net.names)} for p in participants]
+    values = [{name: value for name, value in p.state.items() if name not in net.names} for p in participants]
     weights, held = (pytree.tree_map(lambda *of: torch.stack(of), *trees) for trees in (parts, values))
     tensors = {f"{i}.{key}": tensor for i, part in weights.items() for key, tensor in part.items()}
     return Stack(net, tensors, held, {}, loss)

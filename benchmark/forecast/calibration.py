@@ -1,4 +1,4 @@
-"""What the parts of a run cost, measured in a rehearsal: a few rounds of a few clients, one for every architecture.
+"""Costs of the parts of a run, measured in a rehearsal: a few rounds of a few clients, one for every architecture.
 
 They have few samples, of which some have more classes than others, so that one sees what the size of a message depends
 on. Runs that differ in seed, partition or length alone have one rehearsal in common.
@@ -17,29 +17,30 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.channel import Inbox, State, copied, nbytes
+from benchmark.channel import RoundNumber, nbytes
 from benchmark.client import Client
 from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine, Indices
-from benchmark.federation import Federation, Record
+from benchmark.federation import Federation
 from benchmark.forecast.sizes import Rule, rules
-from benchmark.forecast.workload import STATISTICS, Flops, Line, Shape, Workload, count_with, turns
+from benchmark.forecast.workload import STATISTICS, Flops, Line, Workload, WorkShape, count_with, turns
 from benchmark.measure.clock import Stopwatch
 from benchmark.measure.memory import PeakMemory
 from benchmark.method import Phase
 from benchmark.problem import Run
 from benchmark.schedule import Schedule
 from benchmark.seeds import torch_seeded
+from benchmark.storage.schema import ClientRound, Round
 from benchmark.task import ClientData, Task
 
-LONG_ENOUGH = 0.01
-"""Seconds that steps are repeated for, to be timed together; a single step may take longer."""
-MOST = 20
-"""Times that they are repeated at most."""
-SHORTEST = 0.1
+TIMED_SECONDS = 0.01
+"""Steps are repeated for so long, to be timed together; a single step may take longer."""
+MOST_REPEATS = 20
+"""How often they are repeated at most."""
+SHORTEST_STRETCH = 0.1
 """The smallest share of the training samples that has a full batch in the rehearsal; all of them are two more than a
 batch, so that steps of two sizes are timed."""
 ROUNDS = 4
-SOLO = 2
+SOLO = 3
 """The round that client 0 does alone, so that the others miss one; the rounds before and after it are timed."""
 TIMED = (SOLO - 1, SOLO + 1)
 
@@ -50,8 +51,8 @@ class Calibration:
 
     Seconds by architecture: of a step by its samples, of a sample's statistics, of a turn's messages, and of a visit.
     Seconds: of what is on no clock in a turn (beside), of the server by the number of participants, of counting the
-    FLOPs of a shape, and of the server's in a round. Bytes: by architecture, of a client's state and of what it sent;
-    memory, of this rehearsal at its peak. clients: how many it had
+    FLOPs of one shape of a client's work, and of the server's. Bytes: by architecture, of a client's state and of what
+    it sent; memory, of this rehearsal at its peak. clients: how many it had
     """
 
     flops: Flops
@@ -76,7 +77,7 @@ CALIBRATIONS: dict[str, Calibration] = {}
 
 
 def calibration(run: Run, work: Workload, device: torch.device) -> Calibration:
-    """What a run's parts cost on a device; rehearsed the first time that something is asked about runs like it."""
+    """Costs of a run's parts on a device, rehearsed once for all runs that are alike in this."""
     batch, most = work.common_batch, max(len(data.test) for data in work.task.clients)
     test = min(EVALUATION_BATCH, 1 << (most - 1).bit_length())  # so that partitions alike in this share a rehearsal
     clients = min(max(2, len(work.task.line_up.architectures)), work.task.num_clients)
@@ -103,28 +104,28 @@ class TimedEngine(EagerEngine):
     """Takes one step of every shape, and in some rounds keeps how long it took."""
 
     def __init__(self, *given: Any) -> None:
-        """Nothing has been measured yet."""
         super().__init__(*given)
-        self.seconds: dict[Shape, list[float]] = defaultdict(list)
+        self.seconds: dict[WorkShape, list[float]] = defaultdict(list)
 
-    def _train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
+    def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
+        """Sum of the losses over one step of each shape."""
         total = torch.zeros((), device=self.device)
         for sizes, alike in groupby(sorted(steps, key=_sizes), _sizes):
             few = [next(alike)]
-            if self.progress.round - 1 in TIMED:
+            if client.info.progress.round in TIMED:
                 taken = self._timed(client, number, phase, few)
-                if taken < LONG_ENOUGH:
-                    few = few * min(MOST, int(LONG_ENOUGH / taken) + 1)
+                if taken < TIMED_SECONDS:
+                    few = few * min(MOST_REPEATS, int(TIMED_SECONDS / taken) + 1)
                     taken = self._timed(client, number, phase, few)
-                self.seconds[Shape(client.info.architecture, number, sizes)].append(taken / len(few))
+                self.seconds[WorkShape(client.info.architecture, number, sizes)].append(taken / len(few))
             else:
-                total += super()._train_phase(client, number, phase, few)
+                total += super().train_phase(client, number, phase, few)
         return total
 
     def _timed(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> float:
         watch = Stopwatch(self.device)
         with watch.measure("steps"):
-            super()._train_phase(client, number, phase, steps)
+            super().train_phase(client, number, phase, steps)
         return watch.seconds["steps"]
 
 
@@ -132,22 +133,12 @@ def _sizes(batches: Indices) -> tuple[int, ...]:
     return tuple(map(len, batches))
 
 
-class ShortFederation(Federation):
-    """Counts what the server does in the last round alone, for that can take far longer than to do it."""
-
-    def _aggregate(self, t: int, inbox: Inbox, watch: Stopwatch) -> tuple[State, int]:
-        if t == ROUNDS - 1:
-            return super()._aggregate(t, inbox, watch)
-        with torch_seeded("server", seed=self.task.seed, round=t), watch.measure("server"):
-            return copied(self.method.aggregate(self.server, inbox)), 0
-
-
-class Script(Schedule):
+class RehearsalSchedule(Schedule):
     """All take part in every round but one."""
 
-    def participants(self, round_: int) -> list[int]:
+    def participants(self, round: int) -> list[int]:
         """Client 0 alone in the third round."""
-        return [0] if round_ == SOLO else [*range(self.task.num_clients)]
+        return [0] if round == SOLO else [*range(self.task.num_clients)]
 
 
 def sample(work: Workload, clients: int, train: int, test: int) -> Task:
@@ -168,25 +159,25 @@ def _rehearsed(run: Run, work: Workload, device: torch.device, test: int) -> tup
     """What a rehearsal gave, and the memory that was in use at its peak."""
     config, memory = run.spec.federation, PeakMemory(device)
     stretches = [stop - start for phase in run.method.phases() for start, stop in phase.samples]
-    train = ceil(config.batch_size / max(SHORTEST, min(stretches))) + 2
-    federation = ShortFederation(run.method, sample(work, config.clients, train, test), config, device)
-    federation.schedule = Script(federation.task, config)
-    engine = federation.engine = TimedEngine(run.method, federation.task, config, device)
-    rounds = [_round(federation, t) for t in range(ROUNDS)]
+    train = ceil(config.batch_size / max(SHORTEST_STRETCH, min(stretches))) + 2
+    task = sample(work, config.clients, train, test)
+    federation = Federation(run.method, task, config, device, engine=TimedEngine, schedule=RehearsalSchedule)
+    rounds = [_rehearsed_round(federation, t) for t in range(1, ROUNDS + 1)]
     visits = {name: _visit(federation, k) for name, k in federation.task.by_architecture.items()}
     peak = memory.bytes
-    return _read(federation, engine, rounds, visits), peak
+    return _read(federation, rounds, visits), peak
 
 
-class Rehearsed(NamedTuple):
+class RehearsedRound(NamedTuple):
     """A round of the rehearsal.
 
-    beside: seconds that were on no clock; counted: shapes whose FLOPs had been counted by its end
+    counting: seconds in which FLOPs were counted; counted: how many shapes; beside: seconds on no clock otherwise
     """
 
-    record: Record
-    beside: float
+    record: Round
+    counting: float
     counted: int
+    beside: float
 
 
 class Visit(NamedTuple):
@@ -198,11 +189,13 @@ class Visit(NamedTuple):
     initial: float
 
 
-def _round(federation: Federation, t: int) -> Rehearsed:
-    begun = time.perf_counter()
+def _rehearsed_round(federation: Federation, t: int) -> RehearsedRound:
+    table, begun = federation.engine.flops, time.perf_counter()
+    counting, counted = table.seconds, len(table)
     record = federation.round(t)
+    counting, counted = table.seconds - counting, len(table) - counted
     clocks = record["client_seconds"] + record["server_seconds"] + record["eval_seconds"]
-    return Rehearsed(record, time.perf_counter() - begun - clocks, len(federation.engine._flops))
+    return RehearsedRound(record, counting, counted, time.perf_counter() - begun - clocks - counting)
 
 
 def _visit(federation: Federation, k: int) -> Visit:
@@ -211,10 +204,10 @@ def _visit(federation: Federation, k: int) -> Visit:
     test = test[: len(test) if k == 0 else max(1, len(test) // 4)]
     with watch.measure("load"):
         client = federation.client(k)
-    engine.recall.forget(k)
+    engine.cache.forget(k)
     with watch.measure("evaluation"):
         engine.evaluate(client, test, "test", client.parts)
-    if downloaded := federation.after_download(k):
+    if downloaded := federation.evaluation.after_download(k, federation.server, RoundNumber(ROUNDS, ROUNDS + 1)):
         client, unchanged = downloaded
         with watch.measure("again"):
             engine.evaluate(client, test, "test", unchanged)
@@ -224,11 +217,10 @@ def _visit(federation: Federation, k: int) -> Visit:
     return Visit(taken["load"], taken["evaluation"] / len(test), taken["again"] / len(test), taken["initial"])
 
 
-def _read(
-    federation: Federation, engine: TimedEngine, rounds: Sequence[Rehearsed], visits: Mapping[str, Visit]
-) -> Calibration:
+def _read(federation: Federation, rounds: Sequence[RehearsedRound], visits: Mapping[str, Visit]) -> Calibration:
     """What the rounds of a rehearsal say."""
-    task = federation.task
+    task, engine = federation.task, federation.engine
+    assert isinstance(engine, TimedEngine)
     first, warm, solo, last = rounds
     of = {name: [_turn(warm, k), _turn(last, k)] for name, k in task.by_architecture.items()}
     done = turns(task, [rehearsed.record["participants"] for rehearsed in rounds])
@@ -239,7 +231,7 @@ def _read(
 
     count = count_with(engine, lambda name: federation.client(task.by_architecture[name]))
     server = {1: solo.record["server_seconds"], task.num_clients: warm.record["server_seconds"]}
-    making = sum(visits[info.architecture].initial for info in task.infos)
+    server_counting = solo.counting / max(1, solo.counted)  # client 0's own shapes were counted before
     return Calibration(
         flops=Flops.counting(count, _shapes(engine)),
         up=rules([(turn, client["bytes_up"]) for turn, client in sent]),
@@ -250,8 +242,8 @@ def _read(
         visits=visits,
         beside=max(0.0, warm.beside) / task.num_clients,
         server=Line.through(server),
-        counting=max(0.0, first.beside - warm.beside - making) / first.counted,
-        server_counting=max(0.0, last.beside - warm.beside),
+        counting=max(0.0, first.counting - server_counting) / max(1, first.counted - 1),
+        server_counting=server_counting,
         state={name: sum(map(nbytes, federation.states[k].values())) for name, k in task.by_architecture.items()},
         sent={name: sum(_turn(last, k)["bytes_up"].values()) for name, k in task.by_architecture.items()},
         memory=None,
@@ -259,16 +251,16 @@ def _read(
     )
 
 
-def _turn(rehearsed: Rehearsed, k: int) -> Mapping[str, Any]:
+def _turn(rehearsed: RehearsedRound, k: int) -> ClientRound:
     """What is recorded of a client in a round in which all take part."""
     return rehearsed.record["clients"][k]
 
 
-def _shapes(engine: TimedEngine) -> list[Shape]:
+def _shapes(engine: TimedEngine) -> list[WorkShape]:
     """Of every phase the largest step that was timed, and of the statistics one chunk."""
     timed = sorted(engine.seconds, key=lambda shape: shape.sizes)
-    names = engine.task.by_architecture if engine._takes_statistics else ()
-    return [*reversed(timed), *(Shape(name, STATISTICS, (EVALUATION_BATCH,)) for name in names)]
+    names = engine.task.by_architecture if engine.takes_statistics else ()
+    return [*reversed(timed), *(WorkShape(name, STATISTICS, (EVALUATION_BATCH,)) for name in names)]
 
 
 def _step_lines(engine: TimedEngine) -> dict[tuple[str, int], Line]:

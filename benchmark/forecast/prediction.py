@@ -1,4 +1,4 @@
-"""A run's costs before it begins, and how far off they were once it has ended."""
+"""Predict a run's costs before it begins, and compare them with what was measured once it has ended."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -6,15 +6,18 @@ from typing import Any
 
 import torch
 
+from benchmark.errors import HookError
 from benchmark.federation import Federation
 from benchmark.forecast.calibration import Calibration, calibration
-from benchmark.forecast.shape_engine import Prospect
-from benchmark.forecast.workload import STATISTICS, Flops, Shape, Workload, count_with, workload
+from benchmark.forecast.shape_engine import ShapeOnlyEngine
+from benchmark.forecast.workload import STATISTICS, Flops, Workload, WorkShape, count_with, workload
 from benchmark.measure.memory import PeakMemory
 from benchmark.problem import Run
 from benchmark.storage.schema import Errors, Prediction
 
 META = torch.device("meta")
+SERVER_SHAPES = 2
+"""How often the server's FLOPs are counted in most runs: before it holds what participants sent, and after that."""
 UNKNOWN = Prediction(
     client_flops=None,
     bytes_up=None,
@@ -28,29 +31,27 @@ UNKNOWN = Prediction(
 )
 
 
-def forecast(run: Run, device: torch.device, held: int = 0) -> tuple[Prediction, PeakMemory]:
-    """What a run will cost on a device, and its memory from here on: nothing of the forecast is left.
+def forecast(run: Run, device: torch.device) -> Prediction:
+    """Predict what a run costs on a device. Draws and states of the run are left alone.
 
-    held: bytes of states that the run has in memory already. What can't be told is None: that a method fails is told
-    when it runs.
+    A hook that raises leaves all or part of the prediction null; the run will report it.
     """
-    prediction, needed = UNKNOWN, None
     try:
-        work = prospect(run)
+        work = workload_of(run)
         found = calibration(run, work, device)
         prediction = _prediction(run, work, found)
-        needed = memory_needed(work, found)
-    except Exception:  # anybody's code
-        with suppress(Exception):
-            prediction = UNKNOWN | {"client_flops": shape_flops(run)}
-    memory = PeakMemory(device)
-    if needed is not None and (base := memory.bytes) is not None:
-        prediction = prediction | {"peak_memory_bytes": base - held + needed}
-    return prediction, memory
+    except HookError:
+        with suppress(HookError):
+            return UNKNOWN | {"client_flops": shape_flops(run)}
+        return UNKNOWN
+    needed, base = memory_needed(work, found), PeakMemory(device).bytes
+    if needed is None or base is None:
+        return prediction
+    return prediction | {"peak_memory_bytes": base + needed}
 
 
 def errors(prediction: Prediction | None, measured: Mapping[str, Any]) -> Errors | None:
-    """(predicted - measured) / measured; None where either is missing or nothing was measured."""
+    """(predicted - measured) / measured; None if either is missing or 0 was measured."""
     if prediction is None:
         return None
 
@@ -61,19 +62,18 @@ def errors(prediction: Prediction | None, measured: Mapping[str, Any]) -> Errors
     return Errors(**{name: error(name) for name in Errors.__annotations__})  # type: ignore[typeddict-item]
 
 
-def prospect(run: Run) -> Workload:
-    """What is to be done in a run."""
+def workload_of(run: Run) -> Workload:
+    """The work of a run, divided into steps as the plain engine divides it."""
     task, config = run.problem.task(), run.spec.federation
-    return workload(run.method, task, config, Prospect(run.method, task, config, META))
+    return workload(run.method, task, config, ShapeOnlyEngine(run.method, task, config, META))
 
 
 def shape_flops(run: Run) -> int:
-    """FLOPs of the clients in all rounds, from shapes alone. Raises what a method raises that looks at values."""
+    """FLOPs of the clients in all rounds, from shapes alone. Raises HookError if a method looks at values."""
     with META:
-        federation = Federation(run.method, run.problem.task(), run.spec.federation, META)
-        federation.engine = engine = Prospect(run.method, federation.task, run.spec.federation, META)
-        count = count_with(engine, lambda name: federation.client(federation.task.by_architecture[name]))
-        work = prospect(run)
+        federation = Federation(run.method, run.problem.task(), run.spec.federation, META, engine=ShapeOnlyEngine)
+        count = count_with(federation.engine, lambda name: federation.client(federation.task.by_architecture[name]))
+        work = workload_of(run)
         return Flops.counting(count, [*work.shapes]).total(work, count)
 
 
@@ -85,7 +85,7 @@ def _prediction(run: Run, work: Workload, found: Calibration) -> Prediction:
     clients, server, evaluation = _client_seconds(work, found), _server_seconds(work, found), _eval_seconds(work, found)
     turns = sum(work.turns_of.values())
     elsewhere = turns * found.beside + len(work.shapes) * found.counting
-    elsewhere += len(work.participants) * found.server_counting
+    elsewhere += min(SERVER_SHAPES, len(work.participants)) * found.server_counting
     elsewhere += sum(found.visits[_architecture(work, k)].initial for k in work.turns_of)
     return Prediction(
         client_flops=found.flops.total(work, _counted_anew(run)),
@@ -101,10 +101,10 @@ def _prediction(run: Run, work: Workload, found: Calibration) -> Prediction:
 
 
 def _counted_anew(run: Run) -> Any:
-    """What counts shapes that are on no line, in a federation that is made when there is one."""
+    """A function that counts shapes that are on no line, in a federation that is made for the first of them."""
     federations: list[Federation] = []
 
-    def count(shape: Shape) -> int:
+    def count(shape: WorkShape) -> int:
         if not federations:
             federations.append(Federation(run.method, run.problem.task(), run.spec.federation, torch.device("cpu")))
         (federation,) = federations
@@ -129,7 +129,7 @@ def _server_seconds(work: Workload, found: Calibration) -> float:
 
 
 def _eval_seconds(work: Workload, found: Calibration) -> float:
-    """Of clients that have changed on their own, and where something is downloaded of all again after that."""
+    """Seconds of evaluation: of clients that have changed, and if something is downloaded of all again after that."""
     again = bool(found.down)
     total = 0.0
     for changed, seen in work.evaluated:
@@ -143,7 +143,7 @@ def _eval_seconds(work: Workload, found: Calibration) -> float:
 
 
 def memory_needed(work: Workload, found: Calibration) -> int | None:
-    """Bytes on top of what is there before the run: what the rehearsal took, and what more clients hold and send."""
+    """Bytes on top of what is in use before the run: those of the rehearsal, and what further clients hold and send."""
     if found.memory is None:
         return None
     held = sum(found.state[_architecture(work, k)] for k in work.turns_of)

@@ -8,10 +8,11 @@ from benchmark.engine.eager import EagerEngine, Indices
 from benchmark.method import Phase
 
 
-class Prospect(EagerEngine):
-    """Counts training steps on the meta device: from shapes alone, nothing is computed and no memory is taken."""
+class ShapeOnlyEngine(EagerEngine):
+    """Counts training steps on the meta device: nothing is computed and no memory is taken."""
 
-    def _step(self, client: Client, phase: Phase, optimiser: torch.optim.Optimizer, batches: Indices) -> Tensor:
-        loss = self._loss(client, phase, batches)
+    def step(self, client: Client, phase: Phase, optimiser: torch.optim.Optimizer, batches: Indices) -> Tensor:
+        """Forward and backward alone: an optimiser has nothing that counts, and `project` may look at values."""
+        loss = self.loss(client, phase, batches)
         loss.backward()
         return loss.detach()

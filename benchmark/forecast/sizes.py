@@ -1,4 +1,4 @@
-"""How large messages are, by a rule that those of a rehearsal obey."""
+"""Sizes of messages, by rules that the messages of a rehearsal obey."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ PLACES: tuple[Callable[[Turn], Any], ...] = (
     lambda turn: turn.since,
     lambda turn: (turn.architecture, turn.since),
 )
-"""What the size of anything else can depend on, the simplest first."""
+"""By what the size of any other message is looked up, the simplest first."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Rule:
 def rule(seen: Sequence[tuple[Turn, int]]) -> Rule:
     """The simplest rule that messages of one name obey: one size, in proportion to rows, or by place.
 
-    Where none holds, sizes vary with what is learned, and the rule is their mean by place.
+    If none holds, sizes vary with what is learned, and the rule is their mean by place.
     """
     if len({size for _, size in seen}) == 1:
         return _by_place(seen, PLACES[0])

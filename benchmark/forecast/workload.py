@@ -1,4 +1,4 @@
-"""What the clients of a run will do: who takes part when, and in steps of which shapes. Nothing is computed for it."""
+"""The work of a run's clients: who takes part when, in steps of which shapes. Nothing is computed for it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,30 +9,32 @@ from typing import NamedTuple
 
 from benchmark.config import FederationConfig
 from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine
+from benchmark.errors import located
 from benchmark.method import Method
 from benchmark.schedule import Schedule
 from benchmark.task import Task
 
-Sizes = tuple[int, ...]
+StepSizes = tuple[int, ...]
 """Samples of a step, one number for each stretch that its phase draws from; of statistics, one number."""
 STATISTICS = -1
 """Stands where a phase's number does."""
 
 
-class Shape(NamedTuple):
-    """What one piece of work depends on: the architecture, the phase's number (or STATISTICS), and the samples."""
+class WorkShape(NamedTuple):
+    """The key of a piece of work: the architecture, the phase's number (or STATISTICS), and the samples."""
 
     architecture: str
     phase: int
-    sizes: Sizes
+    sizes: StepSizes
 
 
 class Turn(NamedTuple):
-    """What the size of a participant's messages can depend on, besides what was learned.
+    """A participant in a round, by all that the size of its messages can depend on besides what was learned.
 
     since: "first" in the first round, "stayed" after a round that it took part in, otherwise "back"
-    own, known, others, returning: rows of a table with one for each class that the client has; that a participant of an
-        earlier round had; that another client had among them; that the client has, where it was among them itself
+    own, known, others, returning: row counts for a per-class table: the client's classes; classes that any earlier
+        participant had; classes that another earlier participant had; the client's classes if it took part before,
+        else 0
     """
 
     architecture: str
@@ -45,7 +47,7 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """All that is known of a run's work from its schedule.
+    """The work of a run, from its schedule.
 
     participants: of each round; steps: of one turn of each client, how many of each shape, its statistics among them
     """
@@ -53,7 +55,7 @@ class Workload:
     task: Task
     config: FederationConfig
     participants: Sequence[Sequence[int]]
-    steps: Sequence[Counter[Shape]]
+    steps: Sequence[Counter[WorkShape]]
 
     @cached_property
     def turns_of(self) -> Counter[int]:
@@ -61,9 +63,9 @@ class Workload:
         return Counter(k for ids in self.participants for k in ids)
 
     @cached_property
-    def shapes(self) -> Counter[Shape]:
+    def shapes(self) -> Counter[WorkShape]:
         """How much there is of each shape in all rounds."""
-        total: Counter[Shape] = Counter()
+        total: Counter[WorkShape] = Counter()
         for k, turns in self.turns_of.items():
             for shape, count in self.steps[k].items():
                 total[shape] += turns * count
@@ -95,23 +97,23 @@ class Workload:
 
 
 def workload(method: Method, task: Task, config: FederationConfig, engine: EagerEngine) -> Workload:
-    """What is to be done, as this engine of the method would divide it."""
+    """The work of a run, divided into steps as this engine divides it."""
     schedule = Schedule(task, config)
     names = [info.architecture for info in task.infos]
     steps = [
         Counter(
-            Shape(names[k], number, tuple(map(len, batches)))
+            WorkShape(names[k], number, tuple(map(len, batches)))
             for number, phase in enumerate(method.phases())
-            for batches in engine._steps(phase, partial(schedule.epochs, k, 0))
+            for batches in engine.steps(phase, partial(schedule.epochs, k, 1))
         )
-        + Counter(Shape(names[k], STATISTICS, (n,)) for n in _chunks(engine, len(task.clients[k].train)))
+        + Counter(WorkShape(names[k], STATISTICS, (n,)) for n in _chunks(engine, len(task.clients[k].train)))
         for k in range(task.num_clients)
     ]
-    return Workload(task, config, [schedule.participants(t) for t in range(config.rounds)], steps)
+    return Workload(task, config, [schedule.participants(t) for t in range(1, config.rounds + 1)], steps)
 
 
 def _chunks(engine: EagerEngine, samples: int) -> list[int]:
-    if not engine._takes_statistics:
+    if not engine.takes_statistics:
         return []
     full, rest = divmod(samples, EVALUATION_BATCH)
     return [EVALUATION_BATCH] * full + [rest] * (rest > 0)
@@ -160,14 +162,14 @@ class Flops:
     """FLOPs of all shapes from those of a few.
 
     What a step counts grows in a straight line with its samples unless a method compares samples with each other. So
-    three sizes are counted, and the others where those three do not lie on one line. count tells the FLOPs of a shape.
+    three sizes are counted, and others only if those three do not lie on one line. count gives the FLOPs of a shape.
     """
 
     lines: dict[tuple[str, int], Line | None]
-    counted: dict[Shape, int]
+    counted: dict[WorkShape, int]
 
     @classmethod
-    def counting(cls, count: Callable[[Shape], int], shapes: Sequence[Shape]) -> "Flops":
+    def counting(cls, count: Callable[[WorkShape], int], shapes: Sequence[WorkShape]) -> "Flops":
         """Learn the lines for architecture and phase of these shapes."""
         flops = cls({}, {})
         for architecture, phase, sizes in shapes:
@@ -177,7 +179,7 @@ class Flops:
                 )
         return flops
 
-    def of(self, shape: Shape, count: Callable[[Shape], int]) -> int:
+    def of(self, shape: WorkShape, count: Callable[[WorkShape], int]) -> int:
         """FLOPs of one piece of work of that shape."""
         if line := self.lines.get(shape[:2]):
             return int(line(shape.sizes[0]))
@@ -185,28 +187,29 @@ class Flops:
             self.counted[shape] = count(shape)
         return self.counted[shape]
 
-    def total(self, work: Workload, count: Callable[[Shape], int]) -> int:
+    def total(self, work: Workload, count: Callable[[WorkShape], int]) -> int:
         """FLOPs of the clients in all rounds."""
         return sum(n * self.of(shape, count) for shape, n in work.shapes.items())
 
 
-def _line(count: Callable[[Shape], int], architecture: str, phase: int, size: int) -> Line | None:
+def _line(count: Callable[[WorkShape], int], architecture: str, phase: int, size: int) -> Line | None:
     """The line that three sizes lie on, or None."""
     two, three, large = sorted({2, 3, max(size, 4)})
-    found = {n: count(Shape(architecture, phase, (n,))) for n in (two, three, large)}
+    found = {n: count(WorkShape(architecture, phase, (n,))) for n in (two, three, large)}
     slope = found[three] - found[two]
     line = Line(found[two] - two * slope, slope)
     return line if line(large) == found[large] else None
 
 
-def count_with(engine: EagerEngine, client: Callable) -> Callable[[Shape], int]:
-    """What tells the FLOPs of a shape: this engine does it once. client: architecture -> Client, loaded."""
+def count_with(engine: EagerEngine, client: Callable) -> Callable[[WorkShape], int]:
+    """A function that counts the FLOPs of a shape with this engine. client: architecture -> Client, loaded."""
 
-    def count(shape: Shape) -> int:
+    def count(shape: WorkShape) -> int:
         loaded = client(shape.architecture)
-        if shape.phase != STATISTICS:
-            return engine._step_flops(loaded, shape.phase, engine.method.phases()[shape.phase], *shape.sizes)
-        samples = engine.task.clients[loaded.info.id].train[:1].expand(*shape.sizes)
-        return engine._statistics_flops(loaded, samples)
+        with located(f"{shape.architecture}, phase {shape.phase}, {shape.sizes} samples"):
+            if shape.phase != STATISTICS:
+                return engine.step_flops(loaded, shape.phase, engine.method.phases()[shape.phase], *shape.sizes)
+            samples = engine.task.clients[loaded.info.id].train[:1].expand(*shape.sizes)
+            return engine.statistics_flops(loaded, samples)
 
     return count

@@ -3,12 +3,15 @@
 Element-wise work and the optimiser are not counted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from math import prod
+from time import perf_counter
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+from benchmark.seeds import torch_seeded
 
 
 def _convolution_backward_flops(
@@ -62,6 +65,30 @@ CORRECTED: dict[Any, Callable[..., int]] = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention_flops,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _cpu_attention_backward_flops,
 }
+
+
+class FlopTable:
+    """FLOPs of pieces of work by what they depend on: a piece is done to be counted when its key is new, then never.
+
+    seconds: what counting has taken so far
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, int] = {}
+        self.seconds = 0.0
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def of(self, key: Hashable, work: Callable[[], object]) -> int:
+        """FLOPs of the work with this key; it must leave everything as it was."""
+        if key not in self._known:
+            begun = perf_counter()
+            with torch_seeded("warm-up"), FlopCounter() as counter:
+                work()
+            self._known[key] = counter.total
+            self.seconds += perf_counter() - begun
+        return self._known[key]
 
 
 class FlopCounter:

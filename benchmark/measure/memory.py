@@ -32,10 +32,10 @@ class PeakMemory:
 
 
 @contextlib.contextmanager
-def settled() -> Iterator[None]:
-    """Within the block nobody looks for garbage among what there is now, such as torch's 300,000 objects.
+def gc_frozen() -> Iterator[None]:
+    """Exclude existing objects (300,000 of torch alone) from garbage collection inside the block.
 
-    Each measurement of memory looks for garbage first, which took a third of the time of small runs.
+    Each measurement of memory collects garbage first, which took a third of the time of small runs.
     """
     gc.collect()
     gc.freeze()

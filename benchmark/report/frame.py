@@ -17,7 +17,7 @@ import pandas as pd
 from benchmark.errors import RequestError
 from benchmark.report.statistics import intervals
 from benchmark.storage.run_folder import RunFolder, run_folders
-from benchmark.storage.schema import ENDED, Round, Run
+from benchmark.storage.schema import ENDED, Round, RunRecord
 from benchmark.storage.summary import accuracies, headline_rounds, summary_of
 from benchmark.storage.verify import problems, read_checked, remarks
 
@@ -42,7 +42,7 @@ class StoredRun:
     remarks: what one should know of it beside its numbers
     """
 
-    run: Run
+    run: RunRecord
     summary: Mapping[str, Any]
     curve: pd.DataFrame
     clients: np.ndarray

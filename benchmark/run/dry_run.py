@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from benchmark.forecast.prediction import forecast
 from benchmark.measure.environment import find_device
-from benchmark.measure.memory import settled
+from benchmark.measure.memory import gc_frozen
 from benchmark.problem import Run
 from benchmark.run.executor.local_pool import requests_of_workers
 from benchmark.run.plan import Request
-from benchmark.run.runner import is_there, use_threads
+from benchmark.run.runner import is_complete, use_threads
 from benchmark.storage.schema import Prediction
 
 COSTS = ("client_flops", "bytes_up", "bytes_down")
@@ -37,13 +37,13 @@ def planned(runs: Sequence[Run], request: Request) -> list[Planned]:
     device = find_device(own.device)
     plans = []
     for run in runs:
-        with settled():
-            plans.append(Planned(run, forecast(run, device)[0], _status(run, request)))
+        with gc_frozen():
+            plans.append(Planned(run, forecast(run, device), _status(run, request)))
     return plans
 
 
 def _status(run: Run, request: Request) -> str:
-    if is_there(run, request):
+    if is_complete(run, request):
         return "already there"
     if not run.folder.exists:
         return "new"

@@ -38,7 +38,7 @@ def round_seconds(
     federation = Federation(method, task, unevaluated, device, engine=engine)
     seconds = float("inf")
     try:
-        for t in range(TRIALS):
+        for t in range(1, TRIALS + 1):
             begun = perf_counter()
             federation.round(t)  # its end waits for the device
             seconds = perf_counter() - begun

@@ -1,6 +1,6 @@
 """What is to be run: from a request to the runs of its grid, everything checked before anything runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from benchmark.channel import Observer
 from benchmark.compatibility import unsupported
 from benchmark.config import MethodSpec, RunSpec, federation_config
 from benchmark.errors import RequestError
@@ -46,6 +47,12 @@ class Request:
     """A name in benchmark.run.engine_choice, or auto."""
     inspect: bool = False
     """Store what methods show of their predictions."""
+    observers: Sequence[Callable[[], Observer]] = ()
+    """Make the observers of each run, in addition; they are sent to worker processes."""
+    forecast: bool = False
+    """Predict what a run costs before its first round."""
+    checkpoint_every: float = 20.0
+    """Seconds between two checkpoints of a run, at least; 0: one after every round."""
     executor: str = "local"
     """Where processes are: local, or ray for a cluster."""
     ray_address: str | None = None

@@ -1,44 +1,42 @@
-"""From runs to results: what is not there yet is run, what was interrupted goes on, what fails is recorded."""
+"""Runs become results: a run that is missing is executed, one that was interrupted resumes, a failure is recorded."""
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import sleep
+from time import perf_counter, sleep
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmark.config import RunSpec
-from benchmark.engine.inspection import condensed, representations
-from benchmark.errors import Diverged, RequestError, StorageError
+from benchmark.engine.inspection import InspectionObserver
+from benchmark.errors import Diverged, HookError, RequestError, StorageError
 from benchmark.federation import Federation
-from benchmark.forecast.prediction import errors, forecast
+from benchmark.forecast.prediction import forecast
 from benchmark.measure.clock import matrix_product_rate
 from benchmark.measure.environment import environment, find_device
-from benchmark.measure.memory import PeakMemory, settled
+from benchmark.measure.memory import gc_frozen
 from benchmark.method import Method
 from benchmark.problem import Run
 from benchmark.run.engine_choice import ENGINES, choose
-from benchmark.run.plan import Request, now, seconds_between
+from benchmark.run.plan import Request, now
 from benchmark.run.progress_display import Display, Shown
+from benchmark.run.run_log import RunLog
 from benchmark.storage.checkpoint import Checkpoint, Manifest, fingerprint
-from benchmark.storage.files import write_whole
-from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.schema import ENDED, FINAL
-from benchmark.storage.summary import accuracies, summarise
+from benchmark.storage.summary import accuracies
 
-LONGEST_REASON = 500
-PATIENCE = 1.0
-"""Seconds until another process's runs are looked at again."""
+REASON_CHARACTERS = 500
+LOOK_AGAIN_SECONDS = 1.0
+"""Seconds until runs that another process holds are looked at again."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one run."""
+    """The end of one run, as it is stored; summary: None if there is none."""
 
     spec: RunSpec
     path: Path
@@ -62,7 +60,7 @@ def execute_all(runs: Sequence[Run], request: Request, display: Display) -> list
                 outcomes[run.folder.path] = outcome
         if waiting := len(runs) - len(outcomes):
             display.wait(waiting)
-            sleep(PATIENCE)
+            sleep(LOOK_AGAIN_SECONDS)
     return [outcomes[run.folder.path] for run in runs]
 
 
@@ -73,128 +71,140 @@ def use_threads(number: int | None) -> None:
 
 
 def title(run: Run, number: int, of: int) -> str:
-    """What a display calls the run that has this number in its grid."""
+    """The title under which progress is shown for the run with this number in its grid."""
     return f"{number}/{of} {run.spec.dataset} {run.spec.method.label}"
 
 
 def attempt(run: Run, request: Request, start: Callable[[], Shown]) -> Outcome | None:
-    """One run, unless it is there: its outcome, or None while another process works on it.
+    """Execute one run unless a finished result exists. Returns None while another process holds it.
 
-    start is called once the run is this process's own, and gives where it is shown. Raises StorageError.
+    start: is called once this process holds the run, and returns where its progress is shown. Raises StorageError.
     """
-    with nullcontext(True) if is_settled(run, request) else run.folder.claim() as mine:
+    with nullcontext(True) if nothing_to_do(run, request) else run.folder.claim() as mine:
         if not mine:
             return None
         shown = start()
-        outcome = _there(run, request) or execute(run, request, shown)
+        outcome = _stored_outcome(run, request) or execute(run, request, shown)
         run.folder.tidy_up()
         shown.finish(outcome.status if outcome.reason is None else outcome.reason)
         return outcome
 
 
-def is_there(run: Run, request: Request) -> bool:
-    """Whether a run has ended already and is not to be run again."""
-    return _there(run, request) is not None
+def is_complete(run: Run, request: Request) -> bool:
+    """Return whether a run has ended already and is not to be run again."""
+    return _stored_outcome(run, request) is not None
 
 
-def is_settled(run: Run, request: Request) -> bool:
-    """Whether there is nothing left to do for a run, so that its outcome can be read without a claim."""
-    return _there(run, request) is not None and run.folder.tidy
+def nothing_to_do(run: Run, request: Request) -> bool:
+    """Return whether a run is complete and its folder tidy, so that its outcome can be read without a claim."""
+    return _stored_outcome(run, request) is not None and run.folder.tidy
 
 
 def execute(run: Run, request: Request, shown: Shown) -> Outcome:
-    """Run it, or what is left of it, and record it; a failure is recorded too."""
+    """Run it, or what is left of it, and record it; a failure is recorded too. Raises StorageError."""
     device = find_device(request.device)
-    checkpoint, cleanup = Checkpoint(run.folder.path), ExitStack()
-    interrupted, speed = _interrupted(run, request, checkpoint), _speed(device)
-    facts, rounds, peak = _facts(run, request, device, speed), list[Mapping[str, Any]](), 0
-    cleanup.enter_context(settled())
-    memory = PeakMemory(device)
-    ended: dict[str, Any] = {"status": "done", "reason": None, "traceback": None, "weights_hash": None}
-    try:
-        task, config = run.problem.task(), run.spec.federation
-        engine = _engine(request, interrupted) or choose(run.method, task, config, device)
-        facts["environment"] |= {"engine": engine}
-        facts, rounds, manifest = _begin(run, request, facts, interrupted)
-        federation = Federation(run.method, task, config, device, request.inspect, ENGINES[engine])
-        cleanup.callback(federation.states.close)
+    log = RunLog(run.folder, _facts(run, request, device, _speed(device)), device)
+    ended: dict[str, Any]
+    with gc_frozen():
+        log.watch_memory()
+        try:
+            ended = {"status": "done", **_train(run, request, device, log, shown)}
+        except StorageError:
+            raise
+        except Diverged as error:
+            ended = {"status": "diverged", "reason": str(error)}
+        except Exception as error:
+            ended = {"status": "failed", "reason": _reason(error), "traceback": traceback.format_exc()}
+        summary = log.finish(**ended)
+    return Outcome(run.spec, run.folder.path, ended["status"], ended.get("reason"), summary)
+
+
+def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown: Shown) -> dict[str, Any]:
+    """Do the rounds of a run that are left; the hash of the final weights, and why an engine fell back if it did."""
+    checkpoint = Checkpoint(run.folder.path)
+    interrupted = _interrupted(run, request, checkpoint)
+    task, config = run.problem.task(), run.spec.federation
+    engine = _engine(request, interrupted) or choose(run.method, task, config, device)
+    log.facts["environment"] |= {"engine": engine}
+    if not (interrupted and log.resume(*interrupted)):
+        log.begin()
+        interrupted = None
+        if request.forecast:
+            log.predict(forecast(run, device))
+            log.watch_memory()
+    observers = [make() for make in request.observers]
+    if request.inspect:
+        observers.append(InspectionObserver())
+    federation = Federation(run.method, task, config, device, engine=ENGINES[engine], observers=observers)
+    with closing(federation.states):
         federation.states.keep(run.folder.path)
-        if manifest:
-            federation.server = checkpoint.restore(manifest, federation.states, device)
-            peak = manifest["peak_memory_bytes"] or 0
-        shown.go_on(len(rounds))
-        for record in federation.run(len(rounds)):
-            rounds.append(record)
-            run.folder.append(record)
-            peak = max(peak, memory.bytes or 0)
-            checkpoint.save(record["round"], federation.server, federation.states, peak)
+        if interrupted:
+            federation.server = checkpoint.restore(interrupted[1], federation.states, device)
+        shown.go_on(len(log.rounds))
+        pace = CheckpointPace(request.checkpoint_every, config.rounds)
+        federation.states.write_early = pace.expects_one(len(log.rounds) + 1)
+        for record in federation.run(len(log.rounds)):
+            log.add(record)
+            if pace.is_due(record["round"]):
+                checkpoint.save(record["round"], federation.server, federation.states, log.peak)
+                pace.saved()
+            federation.states.write_early = pace.expects_one(record["round"] + 1)
             scores = accuracies([record])
             shown.round(record["round"], float(scores.mean()) if len(scores) else None)
-            if record["round"] == 1:  # not before: a rehearsal takes as long as all else that comes before a round
-                prediction, memory = forecast(run, device, federation.states.bytes)
-                facts = {**facts, "prediction": prediction}
-                run.folder.write(facts)
-        ended["weights_hash"] = fingerprint(federation.server, federation.states)
-        if federation.engine.fell_back:
-            ended["environment"] = facts["environment"] | {"engine_fell_back": federation.engine.fell_back}
-        if request.inspect:
-            _keep_representations(run.folder, federation)
-    except StorageError:
-        raise
-    except Diverged as error:
-        ended |= {"status": "diverged", "reason": str(error)}
-    except Exception as error:
-        ended |= {"status": "failed", "reason": _reason(error), "traceback": traceback.format_exc()}
-    finally:
-        cleanup.close()
-    return _finish(run, facts | ended, rounds, device, max(peak, memory.bytes or 0))
+        for observer in observers:
+            log.keep(observer.artefacts(federation, log.rounds))
+        ended: dict[str, Any] = {"weights_hash": fingerprint(federation.server, federation.states)}
+    if federation.engine.fell_back:
+        ended["engine_fell_back"] = federation.engine.fell_back
+    return ended
+
+
+class CheckpointPace:
+    """When checkpoints are due: at most one every so many seconds, and one after the last round."""
+
+    def __init__(self, seconds: float, rounds: int) -> None:
+        self._seconds, self._rounds = seconds, rounds
+        self._last = self._round_begun = perf_counter()
+        self._round_seconds = 0.0
+
+    def is_due(self, round: int) -> bool:
+        """Return whether this round, which is over now, ends with a checkpoint."""
+        now = perf_counter()
+        self._round_seconds, self._round_begun = now - self._round_begun, now
+        return round == self._rounds or now - self._last >= self._seconds
+
+    def saved(self) -> None:
+        """Count from now on; what a checkpoint takes is no part of the next round."""
+        self._last = self._round_begun = perf_counter()
+
+    def expects_one(self, round: int) -> bool:
+        """Return whether this round, which begins now, will probably end with one: if it takes as long as the last."""
+        return round == self._rounds or perf_counter() + self._round_seconds - self._last >= self._seconds
 
 
 def record_death(run: Run, request: Request, reason: str) -> Outcome | None:
-    """Record that a run failed with the process that did it, of which nothing is left but what it had stored.
+    """Record a run as failed because its worker died; only what it had written remains.
 
-    What it had ended before stays as it was. None where another process has taken it over already. Raises StorageError.
+    A run that had ended stays as it was. None if another process has taken it over already. Raises StorageError.
     """
     with run.folder.claim() as mine:
         if not mine:
             return None
-        if found := _there(run, request):
+        if found := _stored_outcome(run, request):
             return found
         device = find_device(request.device)
-        facts: Mapping[str, Any]
-        try:
-            facts = run.folder.read()
-            if facts["status"] in FINAL:
+        log = RunLog(run.folder, _facts(run, request, device, speed=None), device)
+        with suppress(RequestError):  # it died before it had stored anything, or left what can't be read
+            before = run.folder.read()
+            if before["status"] in FINAL:
                 return Outcome(run.spec, run.folder.path, "failed", reason, None)
-            rounds = run.folder.go_on(facts)
-        except RequestError:  # it died before it had stored anything, or left what can't be read
-            facts, rounds = _facts(run, request, device, speed=None), []
-            run.folder.start(facts)
-        manifest = Checkpoint(run.folder.path).manifest()
-        peak = (manifest["peak_memory_bytes"] if manifest else None) or 0
-        ended = {"status": "failed", "reason": reason, "traceback": None, "weights_hash": None}
-        return _finish(run, {**facts, **ended}, rounds, device, peak)
+            manifest = Checkpoint(run.folder.path).manifest()
+            log.take_up(before, manifest["peak_memory_bytes"] if manifest else None)
+        summary = log.finish("failed", reason)
+        return Outcome(run.spec, run.folder.path, "failed", reason, summary)
 
 
-def _finish(
-    run: Run, facts: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]], device: torch.device, peak: int
-) -> Outcome:
-    """Write how a run ended, with its summary and, once it is done, how far off its prediction was.
-
-    peak: memory in bytes, 0 where it is not known.
-    """
-    summary = summarise(rounds)
-    busy = summary["client_seconds"] + summary["server_seconds"]
-    summary |= {"gpu_seconds": busy if device.type == "cuda" else None, "peak_memory_bytes": peak or None}
-    ended: dict[str, Any] = {"finished": now(), "summary": summary}
-    if facts["status"] == "done":
-        passed = None if facts["resumed"] else seconds_between(facts["started"], ended["finished"])
-        ended["prediction_error"] = errors(facts["prediction"], {**summary, "seconds": passed})
-    run.folder.finish({**facts, **ended})
-    return Outcome(run.spec, run.folder.path, facts["status"], facts["reason"], summary)
-
-
-def _there(run: Run, request: Request) -> Outcome | None:
+def _stored_outcome(run: Run, request: Request) -> Outcome | None:
     """The outcome of a run that need not be run: it ended for good, and holds all that is asked for."""
     try:
         found = run.folder.read() if run.folder.exists else None
@@ -215,7 +225,7 @@ def _there(run: Run, request: Request) -> Outcome | None:
 
 
 def _interrupted(run: Run, request: Request, checkpoint: Checkpoint) -> tuple[Mapping[str, Any], Manifest] | None:
-    """What an interrupted attempt has left, where one can go on from it: (run.json, the checkpoint)."""
+    """The run.json and the checkpoint of an interrupted attempt, if this one can go on from them."""
     manifest = checkpoint.manifest()
     if not manifest:
         return None
@@ -229,26 +239,10 @@ def _interrupted(run: Run, request: Request, checkpoint: Checkpoint) -> tuple[Ma
 
 
 def _engine(request: Request, interrupted: tuple[Mapping[str, Any], Manifest] | None) -> str | None:
-    """The engine that was asked for, or with which an interrupted attempt had begun."""
+    """The engine that the request names, or with which an interrupted attempt had begun; None if there is neither."""
     if request.engine != "auto":
         return request.engine
     return interrupted[0]["environment"].get("engine", "eager") if interrupted else None
-
-
-def _begin(
-    run: Run, request: Request, facts: dict[str, Any], interrupted: tuple[Mapping[str, Any], Manifest] | None
-) -> tuple[dict[str, Any], list[Mapping[str, Any]], Manifest | None]:
-    """Go on where an interrupted attempt stopped, or begin anew: (run.json, rounds that are done, their checkpoint)."""
-    if interrupted:
-        before, manifest = interrupted
-        here = {name: facts[name] for name in ("started", "environment")} | {"rounds_done": manifest["rounds_done"]}
-        names = ("status", "reason", "traceback", "finished", "summary", "files", "prediction_error")
-        resumed = {**before, **{name: facts[name] for name in names}}
-        resumed |= {"inspected": request.inspect, "resumed": [*before["resumed"], here]}
-        with suppress(RequestError):  # rounds.jsonl is damaged
-            return resumed, [*run.folder.go_on(resumed, manifest["rounds_done"])], manifest
-    run.folder.start(facts)
-    return facts, [], None
 
 
 def _facts(run: Run, request: Request, device: torch.device, speed: float | None) -> dict[str, Any]:
@@ -284,24 +278,19 @@ def _facts(run: Run, request: Request, device: torch.device, speed: float | None
 
 
 def _speed(device: torch.device) -> float | None:
-    """FLOPs per second of a matrix product, or None where there is no memory for one: the run will say so."""
+    """FLOPs per second of a matrix product, or None if there is no memory for one: the run will fail and say so."""
     try:
         return matrix_product_rate(device, size=1024, repeats=3)
     except (MemoryError, RuntimeError):
         return None
 
 
-def _keep_representations(folder: RunFolder, federation: Federation) -> None:
-    clients = range(federation.task.num_clients)
-    arrays: Any = condensed({k: representations(federation.engine, federation.client(k)) for k in clients})
-    if arrays:
-        write_whole(folder.path / "inspection.npz", lambda file: np.savez_compressed(file, **arrays))
-
-
 def _reason(error: Exception) -> str:
     """An exception in one line; the traceback has it in full."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+    named = str(error) if isinstance(error, HookError) else f"{type(error).__name__}: {error}"
+    text = " ".join(named.split())[:REASON_CHARACTERS]
+    cause = error.__cause__ if isinstance(error, HookError) else error
     lacks = ("can't allocate memory", "not enough memory")  # torch on a CPU raises a plain RuntimeError
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in text for words in lacks):
+    if isinstance(cause, MemoryError | torch.OutOfMemoryError) or any(words in text for words in lacks):
         return f"out of memory: {text}"
     return text

@@ -1,10 +1,10 @@
-"""Where an interrupted run goes on: what server and clients held after its last completed round. Tensors only.
+"""Checkpoints: what server and clients held after a completed round, so that an interrupted run resumes. Tensors only.
 
     checkpoint.json            the round, and which files belong to it, with their checksums
     checkpoint.<holder>.<version>.tensors
 
-Only who has changed is written anew, and clients' states are written while the round goes on, so a round costs what its
-participants hold. checkpoint.json gets its name last: wherever the process is cut off, the files it names are whole.
+Only states that have changed are written anew, while the round goes on, so a checkpoint costs what participants since
+the last one hold. checkpoint.json gets its name last: wherever the process is cut off, the files it names are whole.
 Generators have no state to keep: every seed is a function of the round.
 """
 
@@ -23,18 +23,28 @@ from typing_extensions import TypedDict
 from benchmark.channel import State
 from benchmark.storage.client_states import ClientStates, file_of
 from benchmark.storage.files import remove, write_whole
-from benchmark.storage.packed_state import Layout, Stored, bytes_of, on_cpu, piece, piece_of, read, tensors_of, write
+from benchmark.storage.packed_state import (
+    Layout,
+    StoredState,
+    bytes_of,
+    on_cpu,
+    pack,
+    read_state,
+    tensors_of,
+    unpack,
+    write_state,
+)
 from benchmark.storage.run_folder import MANIFEST
 from benchmark.storage.schema import STRICT
 
-Whole = Annotated[int, Field(ge=0)]
-Entry = tuple[Whole, Whole, Whole]
+Number = Annotated[int, Field(ge=0)]
+Entry = tuple[Number, Number, Number]
 """A holder's file: its version, its checksum, the number of its layout."""
 
 
 @with_config(STRICT)
 class Manifest(TypedDict):
-    """checkpoint.json; what many clients have in common stands there once."""
+    """checkpoint.json; a layout that many clients have in common stands there once."""
 
     rounds_done: Annotated[int, Field(ge=1)]
     peak_memory_bytes: int | None
@@ -54,12 +64,12 @@ class Checkpoint:
 
     def save(self, rounds_done: int, server: State, states: ClientStates, peak_memory_bytes: int | None) -> None:
         """Keep what server and clients hold after so many rounds. Raises StorageError."""
-        t, held = rounds_done, piece(server)
-        of_server = Stored(t, write(self.folder / file_of("server", t), on_cpu(held)), held.layout)
+        t, held = rounds_done, pack(server)
+        of_server = StoredState(t, write_state(self.folder / file_of("server", t), on_cpu(held)), held.layout)
         states.keep(self.folder)
         numbers: dict[Layout, int] = {}
 
-        def entry(stored: Stored) -> Entry:
+        def entry(stored: StoredState) -> Entry:
             return stored.version, stored.checksum, numbers.setdefault(stored.layout, len(numbers))
 
         manifest = Manifest(
@@ -74,17 +84,17 @@ class Checkpoint:
         remove([self.folder / file_of("server", t - 1)])
 
     def manifest(self) -> Manifest | None:
-        """What checkpoint.json says, or None where there is none that is whole."""
+        """The content of checkpoint.json, or None if there is none that is whole."""
         try:
             return ADAPTER.validate_json(self._path.read_bytes())
         except (OSError, ValueError):
             return None
 
     def whole(self, manifest: Manifest) -> bool:
-        """Whether every file that belongs to it is there and can be read."""
+        """Return whether every file that belongs to it is there and can be read."""
         try:
             for name, stored in _files(manifest):
-                read(self.folder / name, stored)
+                read_state(self.folder / name, stored)
         except (OSError, ValueError):
             return False
         return True
@@ -98,31 +108,31 @@ class Checkpoint:
         states.restore(self.folder, {k: _stored(manifest, held) for k, held in manifest["clients"].items()})
         named = {name for name, _ in _files(manifest)}
         remove(path for path in self.folder.glob("checkpoint.*.tensors") if path.name not in named)
-        return piece_of(server.layout, read(self.folder / name, server).to(device)).state
+        return unpack(server.layout, read_state(self.folder / name, server).to(device)).state
 
     @property
     def _path(self) -> Path:
         return self.folder / MANIFEST
 
 
-def _stored(manifest: Manifest, entry: Entry) -> Stored:
+def _stored(manifest: Manifest, entry: Entry) -> StoredState:
     version, checksum, layout = entry
-    return Stored(version, checksum, manifest["layouts"][layout])
+    return StoredState(version, checksum, manifest["layouts"][layout])
 
 
-def _server(manifest: Manifest) -> tuple[str, Stored]:
+def _server(manifest: Manifest) -> tuple[str, StoredState]:
     stored = _stored(manifest, manifest["server"])
     return file_of("server", stored.version), stored
 
 
-def _files(manifest: Manifest) -> Iterable[tuple[str, Stored]]:
-    """Every file's name and what is in it."""
+def _files(manifest: Manifest) -> Iterable[tuple[str, StoredState]]:
+    """The name and the state of every file."""
     clients = ((k, _stored(manifest, entry)) for k, entry in manifest["clients"].items())
     return chain([_server(manifest)], ((file_of(f"client-{k}", stored.version), stored) for k, stored in clients))
 
 
 def fingerprint(server: State, states: Mapping[int, State]) -> str:
-    """SHA-256 of all that server and clients hold: equal where two runs ended equal to the bit."""
+    """SHA-256 of all that server and clients hold: equal if two runs ended equal to the bit."""
     whole = hashlib.sha256()
     for holder, state in chain([("server", server)], ((k, states[k]) for k in sorted(states))):
         for name, value in state.items():

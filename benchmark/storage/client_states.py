@@ -1,9 +1,9 @@
-"""What clients hold between rounds: those used last in memory, within a limit, and all of them in files.
+"""States of clients between rounds: those used last in memory, within a limit, and the others in files.
 
-Without a folder everything stays in memory. With one, a state is written while training goes on, as soon as a client
-has it; the files are those that a checkpoint names, so what does not fit into memory costs no file more. What is asked
-for soon is read while training goes on, too. A GPU's states are written at the end of the round, for reading them
-earlier would have training wait.
+Without a folder everything stays in memory. With one, the files are those that a checkpoint names, so a state that does
+not fit into memory costs no file more. A state is written when memory has no room for it or when a checkpoint asks for
+it; in a round that ends with a checkpoint (write_early) as soon as a client has it, while the next one trains. States
+that are asked for soon are read while training goes on, too.
 """
 
 from collections import OrderedDict, deque
@@ -16,39 +16,44 @@ import torch
 from torch import Tensor
 
 from benchmark.channel import State
-from benchmark.storage.packed_state import Piece, Stored, on_cpu, piece, piece_of, read, write
+from benchmark.storage.packed_state import PackedState, StoredState, on_cpu, pack, read_state, unpack, write_state
 
-MOST_BYTES = 2**30
-SHARE = 0.25
-"""Of the memory that is available states take this share, and never more than MOST_BYTES: other processes want some."""
-UNWRITTEN = 8
+MOST_STATE_BYTES = 2**30
+MEMORY_SHARE = 0.25
+"""The share of the available memory that states take, up to MOST_STATE_BYTES: other processes want some."""
+MOST_PENDING_WRITES = 8
 """States that may wait to be written."""
-AHEAD = 8
+STATES_READ_AHEAD = 8
 """States that may have been read before they are asked for."""
 
 
 class ClientStates(Mapping[int, State]):
     """Client id -> its state, for clients that have taken part.
 
-    What is put in is copied. What comes out belongs to the store, and nobody changes it: a state that was on disk is
-    equal to the bit, on the device.
+    A state that is put in is copied; one that comes out belongs to the store and must not be changed. A state that was
+    on disk is equal to the bit, on the device.
+
+    limit: bytes in memory beside what is in use; None: by what is available on the device
+    write_early: write a state as soon as a client has it, because a checkpoint comes at the end of the round
     """
 
     def __init__(self, device: torch.device, limit: int | None = None) -> None:
-        """Empty. limit: bytes in memory beside what is in use; None: by what is available on the device."""
+        self.write_early = True
         self._device = device
         self._limit = default_limit(device) if limit is None else limit
         self._versions: dict[int, int] = {}
-        self._held: OrderedDict[int, Piece] = OrderedDict()  # the least recently used first
-        self._initial: dict[int, Piece] = {}
+        self._held: OrderedDict[int, PackedState] = (
+            OrderedDict()
+        )  # in order of use, the least recent first: that one is dropped next
+        self._initial: dict[int, PackedState] = {}
         self._bytes = 0
-        self._due: set[int] = set()  # to be written, and in memory until then
-        self._stored: dict[int, Stored] = {}
-        self._writes: OrderedDict[int, Future[Stored]] = OrderedDict()
+        self._unwritten: set[int] = set()  # in memory and in no file yet; never dropped before they are written
+        self._stored: dict[int, StoredState] = {}
+        self._writes: OrderedDict[int, Future[StoredState]] = OrderedDict()
         self._expected: deque[int] = deque()  # to be asked for next, in this order
         self._reads: dict[int, Future[Tensor]] = {}  # what was read ahead
-        self._outdated: list[Path] = []  # files that the last checkpoint may name
-        self._spare: list[Path] = []  # files that no checkpoint names, to be written over
+        self._outdated: list[Path] = []  # the last checkpoint may name these files, so they stay until the next one
+        self._spare: list[Path] = []  # no checkpoint names these: to be overwritten, which costs half of a new file
         self._folder: Path | None = None
         self._writer, self._reader = (ThreadPoolExecutor(1, f"states {what}") for what in ("out", "in"))
 
@@ -73,7 +78,7 @@ class ClientStates(Mapping[int, State]):
             raise KeyError(client)
         content = self._reads.pop(client).result() if client in self._reads else self._read(client)
         self._read_ahead()
-        held = piece_of(self._stored[client].layout, content.to(self._device))
+        held = unpack(self._stored[client].layout, content.to(self._device))
         self._hold(client, held)
         return held.state
 
@@ -89,10 +94,10 @@ class ClientStates(Mapping[int, State]):
             self._outdated.append(self._path(client))
         self._versions[client] = self._versions.get(client, 0) + 1
         if self._folder:
-            self._due.add(client)
-        self._hold(client, piece(state))
-        if self._device.type != "cuda":
-            self._write_due()
+            self._unwritten.add(client)
+        self._hold(client, pack(state))
+        if self.write_early and self._device.type != "cuda":  # reading a GPU's memory now would have training wait
+            self._write_all()
 
     def expect(self, clients: Iterable[int]) -> None:
         """These clients' states are asked for next, in this order: those on disk are read ahead, a few at a time."""
@@ -102,7 +107,7 @@ class ClientStates(Mapping[int, State]):
     def initial(self, client: int, make: Callable[[], State]) -> State:
         """The state of a client that has not taken part: made, and kept as long as nothing else wants the memory."""
         if client not in self._initial:
-            made = piece(make())
+            made = pack(make())
             if self._bytes + made.content.nbytes > self._limit:
                 return made.state
             self._initial[client] = made
@@ -115,49 +120,50 @@ class ClientStates(Mapping[int, State]):
         return self._bytes
 
     def keep(self, folder: Path) -> None:
-        """From now on states are written to this folder, and to no other; those that are in memory are written now."""
+        """Use this folder for files, from now on and no other; those that are in memory count as not written."""
         if self._folder == folder:
             return
         assert self._folder is None, "states on disk are not moved"
         self._folder = folder
-        self._due.update(self._held)
-        self._write_due()
+        self._unwritten.update(self._held)
+        if self.write_early:
+            self._write_all()
         self._shrink()
 
-    def stored(self) -> Mapping[int, Stored]:
-        """Every client's file, once all are on the disk. Raises StorageError."""
-        self._write_due()
+    def stored(self) -> Mapping[int, StoredState]:
+        """Every client's file, after all have reached the disk. Raises StorageError."""
+        self._write_all()
         while self._writes:
             self._finish(next(iter(self._writes)))
         return {client: self._stored[client] for client in self._versions}
 
-    def restore(self, folder: Path, stored: Mapping[int, Stored]) -> None:
-        """Where there are no states yet: those that these files hold, each read when it is first asked for."""
+    def restore(self, folder: Path, stored: Mapping[int, StoredState]) -> None:
+        """Take over the states in these files, each read when it is first asked for; there must be none yet."""
         self._folder, self._stored = folder, dict(stored)
         self._versions = {client: held.version for client, held in stored.items()}
 
     def release_outdated(self) -> None:
-        """The files of states that were replaced may be written over; no checkpoint may need them any more."""
+        """Give files of replaced states free to be overwritten: the checkpoint that named them has a successor."""
         self._spare += self._outdated
         self._outdated = []
 
     def close(self) -> None:
-        """Write and read no more; what has begun is finished."""
+        """Finish the reads and writes that have begun, and begin no others."""
         for thread in (self._writer, self._reader):
             thread.shutdown(cancel_futures=True)
 
-    def _hold(self, client: int, held: Piece) -> None:
+    def _hold(self, client: int, held: PackedState) -> None:
         self._held[client] = held
         self._bytes += held.content.nbytes
         self._shrink()
 
     def _shrink(self) -> None:
-        """Let go of initial states, then of those used least recently, until the others fit; one always does."""
+        """Drop initial states, then those used least recently, until the others fit; the last one always stays."""
         while self._bytes > self._limit and self._initial:
             self._forget_initial(next(reversed(self._initial)))
         while self._bytes > self._limit and self._folder and len(self._held) > 1:
             client = next(iter(self._held))
-            if client in self._due:
+            if client in self._unwritten:
                 self._write(client)
             if client in self._writes:
                 self._finish(client)
@@ -168,26 +174,28 @@ class ClientStates(Mapping[int, State]):
             self._bytes -= made.content.nbytes
 
     def _read(self, client: int) -> Tensor:
-        return read(self._path(client), self._stored[client], check=False)
+        return read_state(self._path(client), self._stored[client], check=False)
 
     def _read_ahead(self) -> None:
-        while self._expected and len(self._reads) < AHEAD:
+        while self._expected and len(self._reads) < STATES_READ_AHEAD:
             client = self._expected.popleft()
             if client in self._stored and client not in self._held:
                 self._reads[client] = self._reader.submit(self._read, client)
 
-    def _write_due(self) -> None:
-        for client in sorted(self._due):
+    def _write_all(self) -> None:
+        for client in sorted(self._unwritten):
             self._write(client)
 
     def _write(self, client: int) -> None:
-        self._due.remove(client)
-        while len(self._writes) >= UNWRITTEN:
+        self._unwritten.remove(client)
+        while len(self._writes) >= MOST_PENDING_WRITES:
             self._finish(next(iter(self._writes)))
         held = self._held[client]
-        content = on_cpu(held)  # here: a GPU is read by one thread alone
+        content = on_cpu(held)  # in this thread: a copy from a GPU on another one could overtake what computes it
         path, version, over = self._path(client), self._versions[client], self._spare.pop() if self._spare else None
-        self._writes[client] = self._writer.submit(lambda: Stored(version, write(path, content, over), held.layout))
+        self._writes[client] = self._writer.submit(
+            lambda: StoredState(version, write_state(path, content, over), held.layout)
+        )
 
     def _finish(self, client: int) -> None:
         self._stored[client] = self._writes.pop(client).result()
@@ -205,16 +213,16 @@ def file_of(holder: str, version: int) -> str:
 def default_limit(device: torch.device) -> int:
     """Bytes that states may take in the device's memory."""
     if device.type == "cuda":
-        return int(SHARE * torch.cuda.mem_get_info(device)[0])
-    return min([MOST_BYTES, *(int(SHARE * free) for free in _available())])
+        return int(MEMORY_SHARE * torch.cuda.mem_get_info(device)[0])
+    return min([MOST_STATE_BYTES, *(int(MEMORY_SHARE * free) for free in _available())])
 
 
 def _available() -> Iterator[int]:
-    """Bytes that the system says are available, and those that the control group has left, as far as they are told."""
+    """Bytes that are available to the system and to the control group, as far as the system says."""
     with suppress(OSError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 yield int(line.split()[1]) * 1024
-    with suppress(OSError, ValueError):  # "max", where there is no limit
+    with suppress(OSError, ValueError):  # "max" if there is no limit
         group = Path("/sys/fs/cgroup")
         yield int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())

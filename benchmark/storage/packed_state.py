@@ -1,7 +1,8 @@
-"""A state in one piece of memory, and as a file: the bytes of its tensors one after another, and what they are.
+"""A state in one block of memory, and as a file: the bytes of its tensors one after another.
 
-What they are stands in the state's layout, which many share. No format stands between memory and file, and nothing in
-a file can run. With thousands of clients the states' way to the disk and back is what a round costs beside training.
+The state's layout, which many states share, says which tensors they are. The file is the memory, so nothing is
+converted and nothing in a file can run. With thousands of clients the states' way to the disk and back is what a round
+costs beside training: docs/performance.md has what was measured.
 """
 
 from collections.abc import Callable
@@ -27,8 +28,8 @@ Layout = tuple[tuple[str, Kind, tuple[Field, ...]], ...]
 """For each value of a state in its order: its name, which kind of value it is, and its tensors in their order."""
 
 
-class Piece(NamedTuple):
-    """A state whose tensors lie in one piece of memory.
+class PackedState(NamedTuple):
+    """A state whose tensors lie in one block of memory.
 
     content: [n] uint8, zero between the tensors; on a CPU whole blocks, and it begins where a block does
     """
@@ -38,7 +39,7 @@ class Piece(NamedTuple):
     state: State
 
 
-class Stored(NamedTuple):
+class StoredState(NamedTuple):
     """A state in a file: which of its holder's versions it is, the file's checksum, and the state's layout."""
 
     version: int
@@ -46,18 +47,18 @@ class Stored(NamedTuple):
     layout: Layout
 
 
-class _As(NamedTuple):
-    """A kind of value: its type, and how it is made of tensors by key, and they of it."""
+class _Kind(NamedTuple):
+    """A kind of value: its type, and the way from it to tensors by key and back."""
 
     type: type
     tensors: Callable[[Any], dict[str, Tensor]]
     value: Callable[[dict[str, Tensor]], Value]
 
 
-KINDS: dict[Kind, _As] = {
-    "rows": _As(Rows, Rows._asdict, lambda tensors: Rows(**tensors)),
-    "tensor": _As(Tensor, lambda tensor: {"": tensor}, lambda tensors: tensors[""]),
-    "weights": _As(dict, dict, dict),
+KINDS: dict[Kind, _Kind] = {
+    "rows": _Kind(Rows, Rows._asdict, lambda tensors: Rows(**tensors)),
+    "tensor": _Kind(Tensor, lambda tensor: {"": tensor}, lambda tensors: tensors[""]),
+    "weights": _Kind(dict, dict, dict),
 }
 
 
@@ -66,12 +67,12 @@ def tensors_of(value: Value) -> dict[str, Tensor]:
     return KINDS[_kind(value)].tensors(value)
 
 
-def piece(state: State) -> Piece:
+def pack(state: State) -> PackedState:
     """A copy of a state, on its device."""
     values = [(name, _kind(value), tensors_of(value)) for name, value in state.items()]
     layout = tuple((name, kind, tuple(_field(*item) for item in tensors.items())) for name, kind, tensors in values)
     tensors = [tensor.detach() for _, _, of in values for tensor in of.values()]
-    copy = piece_of(layout, _memory(layout, tensors[0].device if tensors else CPU))
+    copy = unpack(layout, _memory(layout, tensors[0].device if tensors else CPU))
     owns = (own for value in copy.state.values() for own in tensors_of(value).values())
     for own, tensor in zip(owns, tensors, strict=True):
         own.copy_(tensor)
@@ -81,27 +82,27 @@ def piece(state: State) -> Piece:
     return copy
 
 
-def piece_of(layout: Layout, content: Tensor) -> Piece:
-    """The state of this layout with this content. Raises ValueError where a type is none."""
+def unpack(layout: Layout, content: Tensor) -> PackedState:
+    """The state of this layout with this content. Raises ValueError if the layout names a type that does not exist."""
     state: State = {}
     parts = iter(content.split(_sizes(layout))[::2])
     for name, kind, fields in layout:
         tensors = {key: next(parts).view(_dtype(dtype)).view(shape) for key, dtype, shape in fields}
         state[name] = KINDS[kind].value(tensors)
-    return Piece(layout, content, state)
+    return PackedState(layout, content, state)
 
 
-def write(path: Path, content: Tensor, over: Path | None = None) -> int:
-    """Write a piece's content on a CPU to a file that nothing names yet, over one that nothing names any more.
+def write_state(path: Path, content: Tensor, over: Path | None = None) -> int:
+    """Write a content on the CPU to a new file; return its checksum. Raises StorageError.
 
-    Returns its checksum. Raises StorageError.
+    over: an obsolete file to overwrite
     """
     write_over(path, bytes_of(content), over)
     return xxh3_64_intdigest(bytes_of(content))
 
 
-def read(path: Path, stored: Stored, check: bool = True) -> Tensor:
-    """A state's content from its file, on the CPU. Raises OSError, and where it is not as written ValueError.
+def read_state(path: Path, stored: StoredState, check: bool = True) -> Tensor:
+    """A state's content from its file, on the CPU. Raises OSError, and ValueError if it is not as it was written.
 
     check: whether to compare checksums, which a process need not do with what it has written itself
     """
@@ -112,13 +113,13 @@ def read(path: Path, stored: Stored, check: bool = True) -> Tensor:
     return content
 
 
-def on_cpu(piece: Piece) -> Tensor:
-    """A piece's content, on the CPU."""
-    return piece.content if piece.content.device == CPU else _memory(piece.layout, CPU).copy_(piece.content)
+def on_cpu(packed: PackedState) -> Tensor:
+    """The content of a packed state, on the CPU."""
+    return packed.content if packed.content.device == CPU else _memory(packed.layout, CPU).copy_(packed.content)
 
 
 def bytes_of(tensor: Tensor) -> memoryview:
-    """What a tensor on the CPU consists of, where it lies."""
+    """The bytes of a tensor on the CPU, without a copy."""
     return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 

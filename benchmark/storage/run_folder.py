@@ -1,9 +1,9 @@
-"""What is stored of a run, and what is computed from it. No torch, no method.
+"""One run on disk. No torch, no method.
 
 results/<experiment>/<dataset>/<method label>/<key>/
     run.json        specification, environment, hashes, status, summary
     rounds.jsonl    one line per round
-    inspection.npz  representations of some test samples, where they were asked for
+    <name>.npz      what an observer has left, such as inspection.npz
     checkpoint.*    while it is not finished: where to go on
     claim           while a process works on it
 """
@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from benchmark.errors import RequestError
 from benchmark.storage.files import TEMPORARY, claim, flush, remove, storing, write_whole
-from benchmark.storage.schema import BEFORE, FINAL, ROUND, RUN, SCHEMA, Round, Run
+from benchmark.storage.schema import BEFORE, FINAL, ROUND, RUN, SCHEMA, Round, RunRecord
 
 MANIFEST = "checkpoint.json"
 """The file of a run that says where to go on."""
@@ -69,7 +70,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         remove([self.path / MANIFEST])
         self.write(run)
-        remove([self.path / "inspection.npz"])
+        remove(self.path.glob("*.npz"))
         write_whole(self.path / "rounds.jsonl", lambda file: None)
         remove(self._debris())
 
@@ -91,10 +92,14 @@ class RunFolder:
         self.write(run)
         return kept
 
+    def keep(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep an artefact as <name>.npz."""
+        write_whole(self.path / f"{name}.npz", lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+
     def finish(self, run: Record) -> None:
-        """Write how the run ended, with a hash of each file beside run.json."""
-        names = sorted(p.name for p in self.path.iterdir() if p.name in ("rounds.jsonl", "inspection.npz"))
-        self.write({**run, "files": {name: sha256_of(self.path / name) for name in names}})
+        """Write how the run ended, with size and hash of each file beside run.json."""
+        paths = sorted([*self.path.glob("rounds.jsonl"), *self.path.glob("*.npz")])
+        self.write({**run, "files": {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in paths}})
 
     @property
     def tidy(self) -> bool:
@@ -128,7 +133,7 @@ class RunFolder:
             file.write(line)
             flush(file)
 
-    def read(self) -> Run:
+    def read(self) -> RunRecord:
         """run.json; one of an earlier schema as if it were of this, but for its number."""
         path = self.path / "run.json"
         try:

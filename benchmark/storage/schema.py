@@ -1,24 +1,26 @@
-"""The shape of what is stored: read from disk, it is this or it is refused. No torch.
+"""The shape of stored results: what is read from disk has it or is refused. No torch.
 
-run.json is a Run; each line of rounds.jsonl is a Round.
+run.json is a RunRecord; each line of rounds.jsonl is a Round.
 """
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict  # Python 3.11's own does not tell pydantic enough
 
-SCHEMA = 3
-"""Of what is written."""
-BEFORE: dict[int, dict[str, Any]] = {2: {"prediction": None, "prediction_error": None}}
-"""Earlier schemas that are read as well -> what their run.json lacks, as it is read."""
+SCHEMA = 4
+"""The schema that this version writes."""
+BEFORE: dict[int, dict[str, Any]] = {2: {"prediction": None, "prediction_error": None}, 3: {}}
+"""Earlier schemas that this version reads -> what their run.json lacks, as it is read."""
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Whole = Annotated[int, Field(ge=0, lt=10**24)]
 Amount = Annotated[float, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Text = Annotated[str, Field(max_length=10_000)]
-Sizes = dict[Text, Whole]
+FileName = Annotated[str, Field(pattern=r"^(rounds\.jsonl|[a-z][a-z0-9_-]{0,40}\.npz)$")]
+"""rounds.jsonl, or an artefact of an observer."""
+BytesByName = dict[Text, Whole]
 Fact = str | int | float | bool | None
 Environment = dict[Text, Fact | dict[Text, Fact]]
 Status = Literal["running", "done", "failed", "diverged", "skipped"]
@@ -26,6 +28,19 @@ ENDED: tuple[Status, ...] = ("done", "diverged", "failed")
 """How a run ends that has run at all."""
 FINAL: tuple[Status, ...] = ("done", "diverged")
 """How a run ends for good: it would end so again. One that failed may have lacked memory, and is tried again."""
+
+
+def _only_hash(facts: object) -> object:
+    """Facts of a file as schemas before 4 have them: its hash alone."""
+    return {"bytes": None, "sha256": facts} if isinstance(facts, str) else facts
+
+
+@with_config(STRICT)
+class FileFacts(TypedDict):
+    """Size and SHA-256 of a file that a run has written beside run.json."""
+
+    bytes: Whole | None
+    sha256: Text
 
 
 @with_config(STRICT)
@@ -37,7 +52,7 @@ class Scores(TypedDict):
 
 
 @with_config(STRICT)
-class Turn(TypedDict):
+class ClientRound(TypedDict):
     """What one participant did in one round; seconds by purpose, bytes by what travelled."""
 
     id: Whole
@@ -45,8 +60,8 @@ class Turn(TypedDict):
     train_loss: float
     flops: Whole
     seconds: dict[Text, Amount]
-    bytes_up: Sizes
-    bytes_down: Sizes
+    bytes_up: BytesByName
+    bytes_down: BytesByName
 
 
 @with_config(STRICT)
@@ -54,7 +69,8 @@ class Round(TypedDict):
     """One round; the scores are there where it was evaluated.
 
     predictors: name -> moment -> scores, of the predictors beside the headline one
-    inspection: what was weighed -> per client, class -> mean weight of its test samples; where it was asked for
+    inspection: what was weighed -> per client, class -> mean weight of its test samples, if it was asked for
+    observed: what observers added, by name
     """
 
     round: Annotated[int, Field(ge=1)]
@@ -64,7 +80,7 @@ class Round(TypedDict):
     bytes_down: Whole
     client_flops: Whole
     client_seconds: Amount
-    clients: list[Turn]
+    clients: list[ClientRound]
     server_flops: Whole
     server_seconds: Amount
     eval_seconds: Amount
@@ -73,6 +89,7 @@ class Round(TypedDict):
     validation: NotRequired[Scores]
     predictors: NotRequired[dict[Text, dict[Text, Scores]]]
     inspection: NotRequired[dict[Text, list[dict[Text, float]]]]
+    observed: NotRequired[dict[Text, Any]]
 
 
 @with_config(ConfigDict(extra="allow", strict=True, allow_inf_nan=False))
@@ -94,7 +111,7 @@ class Summary(TypedDict, total=False):
     accuracy_mean_by_predictor: dict[Text, Percent]
     bytes_up: Whole
     bytes_down: Whole
-    bytes_by_name: dict[Text, Sizes]
+    bytes_by_name: dict[Text, BytesByName]
     client_flops: Whole
     server_flops: Whole
     client_seconds: Amount
@@ -106,7 +123,7 @@ class Summary(TypedDict, total=False):
 
 @with_config(STRICT)
 class Prediction(TypedDict):
-    """What a run was expected to cost before it began, under the names of its summary; null where that can't be told.
+    """Predicted costs of a run, under the names of its summary; null if they can't be predicted.
 
     seconds: from its start to its end; varying: messages whose sizes depend on what is learned, so that bytes are an
     estimate
@@ -166,16 +183,16 @@ class Resumed(TypedDict):
 
 
 @with_config(STRICT)
-class Run(TypedDict):
+class RunRecord(TypedDict):
     """One run.
 
-    files: name -> SHA-256 of what the run has written beside run.json, once it has ended
+    files: what the run has written beside run.json, once it has ended
     weights_hash: of all that server and clients hold at the end
-    prediction: made before the first round; prediction_error: once it is done
+    prediction: made before the first round, if it was asked for; prediction_error: of it, once the run is done
     digest: SHA-256 of everything else in this file
     """
 
-    schema: Literal[2, 3]
+    schema: Literal[2, 3, 4]
     status: Status
     reason: Text | None
     traceback: str | None
@@ -194,9 +211,9 @@ class Run(TypedDict):
     weights_hash: Text | None
     prediction: Prediction | None
     prediction_error: Errors | None
-    files: dict[Literal["rounds.jsonl", "inspection.npz"], Text]
+    files: dict[FileName, Annotated[FileFacts, BeforeValidator(_only_hash)]]
     digest: Text
 
 
-RUN: TypeAdapter[Run] = TypeAdapter(Run)
+RUN: TypeAdapter[RunRecord] = TypeAdapter(RunRecord)
 ROUND: TypeAdapter[Round] = TypeAdapter(Round)

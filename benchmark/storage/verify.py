@@ -13,7 +13,7 @@ from benchmark.config import FederationConfig, RunSpec
 from benchmark.errors import RequestError
 from benchmark.storage.files import TEMPORARY
 from benchmark.storage.run_folder import CLAIM, RunFolder, sha256_of
-from benchmark.storage.schema import ENDED, FINAL, Round, Run
+from benchmark.storage.schema import ENDED, FINAL, Round, RunRecord
 from benchmark.storage.summary import summarise
 
 ENVIRONMENT = ("python", "packages", "cpu", "threads", "device", "git", "dirty")
@@ -31,7 +31,7 @@ class Checked(NamedTuple):
     """A run that could be read; rounds are there where it has ended."""
 
     folder: RunFolder
-    run: Run
+    run: RunRecord
     rounds: Sequence[Round]
 
 
@@ -42,7 +42,7 @@ class Met(NamedTuple):
     """
 
     path: Path
-    run: Run
+    run: RunRecord
     participants: Sequence[list[int]]
     tests: list[int] | None
 
@@ -130,7 +130,7 @@ def _folders(results: Path, experiments: Sequence[str]) -> list[RunFolder]:
     return [RunFolder(path) for path in paths]
 
 
-def _naming(path: Path, run: Run, spec: RunSpec) -> Iterator[str]:
+def _naming(path: Path, run: RunRecord, spec: RunSpec) -> Iterator[str]:
     """Whether the folder, the key and the data set are those of the specification."""
     if run["key"] != spec.key:
         yield f"its key is {run['key']!r}, that of its specification is {spec.key}"
@@ -140,7 +140,7 @@ def _naming(path: Path, run: Run, spec: RunSpec) -> Iterator[str]:
         yield "its data set is another than its specification's"
 
 
-def _facts(run: Run, spec: RunSpec) -> Iterator[str]:
+def _facts(run: RunRecord, spec: RunSpec) -> Iterator[str]:
     """What run.json says beside the numbers."""
     clients, classes = spec.federation.clients, run["dataset"]["classes"]
     counts = run["partition"]["counts"]
@@ -160,12 +160,12 @@ def _facts(run: Run, spec: RunSpec) -> Iterator[str]:
         yield "it finished before it started"
 
 
-def _files(path: Path, run: Run) -> Iterator[str]:
+def _files(path: Path, run: RunRecord) -> Iterator[str]:
     """Whether the files beside run.json are those that the run wrote."""
     for name in sorted(run["files"]):
         if not (path / name).is_file():
             yield f"{name} is missing"
-        elif sha256_of(path / name) != run["files"][name]:
+        elif sha256_of(path / name) != run["files"][name]["sha256"]:
             yield f"{name} is not as it was written"
     if "rounds.jsonl" not in run["files"]:
         yield "it names no rounds.jsonl"
@@ -177,7 +177,7 @@ def _files(path: Path, run: Run) -> Iterator[str]:
         yield f"it is {run['status']} and has no time of finishing"
 
 
-def _counting(rounds: Sequence[Round], run: Run, config: FederationConfig) -> Iterator[str]:
+def _counting(rounds: Sequence[Round], run: RunRecord, config: FederationConfig) -> Iterator[str]:
     """Whether no round is missing, and each one's numbers add up."""
     if [r["round"] for r in rounds] != list(range(1, len(rounds) + 1)):
         yield "its rounds are not numbered one by one"
@@ -230,7 +230,7 @@ def _round(r: Round, config: FederationConfig) -> Iterator[str]:
             yield "more is correct than there is"
 
 
-def _summary(run: Run, rounds: Sequence[Round]) -> Iterator[str]:
+def _summary(run: RunRecord, rounds: Sequence[Round]) -> Iterator[str]:
     """Yield each number of the stored summary that the rounds do not give."""
     stored: Mapping[str, Any] = run["summary"] or {}
     for name, value in summarise(rounds).items():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from benchmark.api import Progress
+from benchmark.api import Progress, RoundNumber
 from benchmark.config import FederationConfig
 from benchmark.engine.eager import EagerEngine
 from benchmark.federation import Federation
@@ -136,22 +136,23 @@ def test_every_hook_is_told_which_round_it_is(make_task):
     method = Diary([])
     config = FederationConfig(clients=2, rounds=2, batch_size=4)
     federation = Federation(method, make_task((4, 4)), config, torch.device("cpu"))
-    for t in (0, 1):
+    for t in (1, 2):
         method.log.clear()
         federation.round(t)
         last = max(i for i, (hook, *_) in enumerate(method.log) if hook == "aggregate")
         during, after = method.log[: last + 1], method.log[last + 1 :]
         for hook in ("download", "receive", "loss", "upload", "aggregate"):
-            assert {(t + 1, 2)} <= {progress for name, _, progress in during if name == hook}
-        assert {progress for name, _, progress in during if name in ("loss", "upload", "aggregate")} == {(t + 1, 2)}
-        first, *evaluated = [(name, client) for name, client, progress in after if progress == (t + 2, 2)]
+            assert {(t, 2)} <= {progress for name, _, progress in during if name == hook}
+        assert {progress for name, _, progress in during if name in ("loss", "upload", "aggregate")} == {(t, 2)}
+        first, *evaluated = [(name, client) for name, client, progress in after if progress == (t + 1, 2)]
         assert first == ("download", 0)  # whether there is any
         assert evaluated == [(name, k) for k in (0, 1) for name in ("download", "receive")]
 
 
 @pytest.mark.parametrize("round_, rounds, share", [(1, 4, 0.25), (4, 4, 1.0), (1, 1, 1.0)])
 def test_progress_is_the_share_of_the_rounds(round_, rounds, share):
-    assert Progress(round_, rounds).share == share
+    assert RoundNumber(round_, rounds).share == share
+    assert Progress is RoundNumber
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def test_weights_held_as_a_value_survive_rounds(make_task, federate, same, alike
     """The anchor is what the server sent at the beginning of the round, in which the header has moved."""
     federation, _ = federate(Anchored(), make_task(line_up=alike), rounds=1)
     sent = federation.server
-    federation.round(1)
+    federation.round(2)
     for k, state in federation.states.items():
         assert same(state["anchor"], sent["header"])
         assert not same(state["header"], state["anchor"])
@@ -188,11 +189,11 @@ def test_weights_held_as_a_value_survive_checkpoints(make_task, federate, same, 
     whole, records = federate(Anchored(), make_task(line_up=alike), rounds=4, participation=0.4)
     first, again = (Federation(Anchored(), make_task(line_up=alike), whole.config, whole.device) for _ in range(2))
     checkpoint = Checkpoint(tmp_path)
-    for t in range(3):
+    for t in (1, 2, 3):
         checkpoint.save(first.round(t)["round"], first.server, first.states, None)
     again.server = checkpoint.restore(checkpoint.manifest(), again.states, again.device)
     assert same(again.states, first.states)
-    record = again.round(3)
+    record = again.round(4)
     assert same(again.states, whole.states)
     assert same(again.server, whole.server)
     assert record["train_loss"] == records[3]["train_loss"]

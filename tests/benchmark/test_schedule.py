@@ -16,7 +16,7 @@ def test_batches_hold_all_samples_and_at_least_two(n, batch, sizes):
 
 def test_a_single_sample_is_seen_twice(make_task):
     task = make_task((1, 5))
-    (batch,) = next(schedule(task).epochs(0, 0))
+    (batch,) = next(schedule(task).epochs(0, 1))
     assert batch.tolist() == task.clients[0].train.tolist() * 2
 
 
@@ -26,7 +26,7 @@ def schedule(task, **config):
 
 def test_an_epoch_is_a_permutation_of_the_clients_own_samples(make_task):
     task = make_task((7, 5, 9))
-    epochs = schedule(task).epochs(1, 0)
+    epochs = schedule(task).epochs(1, 1)
     first, second = (torch.cat(next(epochs)) for _ in range(2))
     own = task.clients[1].train
     assert sorted(first.tolist()) == sorted(second.tolist()) == own.tolist()
@@ -34,15 +34,15 @@ def test_an_epoch_is_a_permutation_of_the_clients_own_samples(make_task):
 
 
 def test_order_depends_on_seed_client_and_round_only(make_task):
-    a = torch.cat(next(schedule(make_task(), lr=0.5).epochs(0, 3)))
-    assert torch.equal(a, torch.cat(next(schedule(make_task(), lr=0.1).epochs(0, 3))))
-    assert not torch.equal(a, torch.cat(next(schedule(make_task()).epochs(0, 4))))
-    assert not torch.equal(a, torch.cat(next(schedule(make_task(seed=1)).epochs(0, 3))))
+    a = torch.cat(next(schedule(make_task(), lr=0.5).epochs(0, 4)))
+    assert torch.equal(a, torch.cat(next(schedule(make_task(), lr=0.1).epochs(0, 4))))
+    assert not torch.equal(a, torch.cat(next(schedule(make_task()).epochs(0, 5))))
+    assert not torch.equal(a, torch.cat(next(schedule(make_task(seed=1)).epochs(0, 4))))
 
 
 def samples_of(task, client, stretch):
     """What a pass over a stretch shows, ascending."""
-    return sorted(torch.cat(next(schedule(task).epochs(client, 0, stretch))).tolist())
+    return sorted(torch.cat(next(schedule(task).epochs(client, 1, stretch))).tolist())
 
 
 @pytest.mark.parametrize("n", [2, 3, 7, 10, 20, 33])
@@ -78,9 +78,9 @@ def test_a_single_sample_is_in_both_stretches(make_task):
 
 def test_a_stretch_has_an_order_of_its_own_and_disturbs_no_other(make_task):
     drawn = schedule(make_task((40,)))
-    whole, half, other = (drawn.epochs(0, 3, stretch) for stretch in ((0.0, 1.0), (0.0, 0.5), (0.5, 1.0)))
+    whole, half, other = (drawn.epochs(0, 4, stretch) for stretch in ((0.0, 1.0), (0.0, 0.5), (0.5, 1.0)))
     passes = [torch.cat(next(epochs)) for epochs in (half, other, half, whole)]
-    assert torch.equal(passes[3], torch.cat(next(drawn.epochs(0, 3))))
+    assert torch.equal(passes[3], torch.cat(next(drawn.epochs(0, 4))))
     restricted = passes[3][torch.isin(passes[3], passes[0])]
     assert not torch.equal(passes[0], restricted)
     assert not torch.equal(passes[0], passes[2])
@@ -89,7 +89,7 @@ def test_a_stretch_has_an_order_of_its_own_and_disturbs_no_other(make_task):
 
 
 def test_participants_are_drawn_without_replacement(make_task):
-    drawn = [schedule(make_task((4,) * 20), participation=0.25).participants(t) for t in range(200)]
+    drawn = [schedule(make_task((4,) * 20), participation=0.25).participants(t) for t in range(1, 201)]
     assert all(len(set(p)) == 5 and p == sorted(p) for p in drawn)
     counts = torch.bincount(torch.tensor(drawn).flatten(), minlength=20)
     assert counts.sum() == 1000

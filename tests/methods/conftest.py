@@ -24,10 +24,10 @@ def _clients_of() -> Callable[..., list[dict[str, nn.Module]]]:
 
 
 def passes(
-    federation: Federation, client: int, round_: int, stretch: Stretch = WHOLE
+    federation: Federation, client: int, round: int, stretch: Stretch = WHOLE
 ) -> Iterator[list[tuple[Tensor, Tensor]]]:
     """The passes of a client over its training samples in a round, without end: batches of images and labels."""
-    for batches in Schedule(federation.task, federation.config).epochs(client, round_, stretch):
+    for batches in Schedule(federation.task, federation.config).epochs(client, round, stretch):
         yield [federation.task.batch(indices) for indices in batches]
 
 

@@ -50,24 +50,23 @@ TASKS = {(line_up, classes): cifar_shaped(classes, line_up) for line_up in ("cnn
 class OnceAll(Schedule):
     """A first round of all clients, so that the server hears of every class; then two of them."""
 
-    def participants(self, round_: int) -> list[int]:
-        return list(range(self.task.num_clients)) if round_ == 0 else [0, 1]
+    def participants(self, round: int) -> list[int]:
+        return list(range(self.task.num_clients)) if round == 1 else [0, 1]
 
 
 @dataclass(frozen=True)
 class AlwaysTwo(Schedule):
     """Two clients."""
 
-    def participants(self, round_: int) -> list[int]:
+    def participants(self, round: int) -> list[int]:
         return [0, 1]
 
 
 def sent(method: str, task: Task, schedule: type[Schedule], rounds: int) -> set[tuple[int, int]]:
     """(up, down) of the participants of the last of these rounds, before any evaluation is due."""
     config = FederationConfig(clients=task.num_clients, rounds=9, eval_every=9)
-    federation = Federation(registry.method(method)[0], task, config, torch.device("cpu"))
-    federation.schedule = schedule(task, config)
-    record = [federation.round(t) for t in range(rounds)][-1]
+    federation = Federation(registry.method(method)[0], task, config, torch.device("cpu"), schedule=schedule)
+    record = [federation.round(t) for t in range(1, rounds + 1)][-1]
     assert len(record["clients"]) == 2
     return {(sum(c["bytes_up"].values()), sum(c["bytes_down"].values())) for c in record["clients"]}
 

@@ -147,8 +147,8 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_o
     federation, _ = federate(FedKD(), make_task((4, 4, 8)), rounds=2)
     clients = clients_of(federation)
     student = copy.deepcopy(clients[0]["student"].state_dict())
-    for t in range(2):
-        energy, updates = 0.95 + 0.03 * (t + 1) / 2, []
+    for t in (1, 2):
+        energy, updates = 0.95 + 0.03 * t / 2, []
         for k, client in enumerate(clients):
             client["student"].load_state_dict(student)
             teacher = [*client["extractor"].parameters(), *client["header"].parameters()]

@@ -122,7 +122,7 @@ def test_equals_the_algorithm_box_written_by_hand(
     federation, _ = federate(FedMoE(gate_lr=0.03), make_task((4, 4, 8)), rounds=2)
     clients = clients_of(federation)
     theta = copy.deepcopy(clients[0]["expert"].state_dict())
-    for t in range(2):
+    for t in (1, 2):
         for k, client in enumerate(clients):
             client["expert"].load_state_dict(theta)
             rates = [

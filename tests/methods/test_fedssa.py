@@ -133,7 +133,7 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_o
     clients = clients_of(federation)
     classes = [sorted(set(task.labels[data.train].tolist())) for data in task.clients]
     known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-    for t, mu in enumerate((0.5, 0.5 / sqrt(2), 0.0, 0.0)):
+    for t, mu in enumerate((0.5, 0.5 / sqrt(2), 0.0, 0.0), start=1):
         for k, client in enumerate(clients):
             header = client["header"]
             with torch.no_grad():

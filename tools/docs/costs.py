@@ -3,7 +3,7 @@
 Bytes do not depend on what the pictures show, nor FLOPs, save where a method compresses what it sends.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from pydantic import TypeAdapter
 
 from benchmark.compatibility import unsupported
 from benchmark.config import FederationConfig
-from benchmark.federation import Federation, Record
+from benchmark.federation import Federation
 from benchmark.models.line_up import LineUp
 from benchmark.plugins import registry
+from benchmark.storage.schema import Round
 from benchmark.task import ClientData, Task
-from tools.docs.one_step_engine import Rehearsal
+from tools.docs.one_step_engine import OneStepEngine
 
 CLIENTS = 10
 TRAIN = 4800
@@ -108,9 +109,8 @@ def written(costs: Catalogue) -> str:
 def _costs(name: str, problem: Task) -> Costs:
     method, _ = registry.method(name)
     config = FederationConfig(clients=CLIENTS, rounds=3, eval_every=3)  # two are enough, and none is evaluated
-    federation = Federation(method, problem, config, torch.device("cpu"))
-    federation.engine = Rehearsal(method, federation.task, config, federation.device)
-    first, later = (federation.round(t) for t in range(2))
+    federation = Federation(method, problem, config, torch.device("cpu"), engine=OneStepEngine)
+    first, later = (federation.round(t) for t in (1, 2))
     varying = _varying(later)
     return Costs(
         first_up=_sizes(first, "bytes_up", varying),
@@ -122,13 +122,13 @@ def _costs(name: str, problem: Task) -> Costs:
     )
 
 
-def _varying(record: Record) -> set[str]:
+def _varying(record: Round) -> set[str]:
     """Names of messages whose size depends on what was learned: clients with as many classes sent unequal ones."""
     sent = [turn["bytes_up"] for turn in record["clients"]]
     return {name for name in sent[0] if len({sizes[name] for sizes in sent}) > 1}
 
 
-def _sizes(record: Record, direction: str, varying: set[str]) -> Sizes:
+def _sizes(record: Mapping[str, Any], direction: str, varying: set[str]) -> Sizes:
     """Name -> bytes of a participant; all are alike."""
     return {name: None if name in varying else size for name, size in record["clients"][0][direction].items()}
 

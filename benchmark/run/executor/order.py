@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import inf
 
+from benchmark.errors import HookError
 from benchmark.forecast.prediction import shape_flops
 from benchmark.problem import Run
 
@@ -24,5 +25,5 @@ def flops_or_infinite(run: Run) -> float:
     """FLOPs of the clients, predicted from shapes alone; infinite where that can't be done."""
     try:
         return shape_flops(run)
-    except Exception:  # a method looks at values, which are not there; what it gets wrong is told when it runs
+    except HookError:  # a method looks at values, which are not there; whatever else it gets wrong, the run reports
         return inf

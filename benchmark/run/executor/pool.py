@@ -15,7 +15,7 @@ from benchmark.problem import Run
 from benchmark.run.executor.order import longest_first
 from benchmark.run.plan import Request
 from benchmark.run.progress_display import Display, Shown
-from benchmark.run.runner import PATIENCE, Outcome, attempt, is_settled, record_death, title
+from benchmark.run.runner import LOOK_AGAIN_SECONDS, Outcome, attempt, nothing_to_do, record_death, title
 
 
 class Worker(Protocol):
@@ -89,7 +89,7 @@ class Crew:
     def execute_all(self, runs: Sequence[Run]) -> list[Outcome]:
         """The outcomes of all runs, in their order."""
         for run in runs:
-            if is_settled(run, self._request):  # that needs no worker
+            if nothing_to_do(run, self._request):  # that needs no worker
                 self._end(run, attempt(run, self._request, partial(self._start, run)))
             else:
                 self._left.append(run)
@@ -119,7 +119,7 @@ class Crew:
         """Wait until a worker says something or dies, or until it is time to look again."""
         if len(self._elsewhere) == len(self._titles) - len(self._outcomes):
             self._display.wait(len(self._elsewhere))
-        for worker in self._place.listen(self._workers, PATIENCE if self._elsewhere else None):
+        for worker in self._place.listen(self._workers, LOOK_AGAIN_SECONDS if self._elsewhere else None):
             for message in worker.messages():
                 self._hear(worker, message)
 
@@ -165,7 +165,7 @@ class Crew:
         """Keep the outcome of a run; None: another process works on it."""
         if outcome is None:
             self._elsewhere.append(run)
-            self._look_again = time.monotonic() + PATIENCE
+            self._look_again = time.monotonic() + LOOK_AGAIN_SECONDS
         else:
             self._outcomes[run.folder.path] = outcome
         if shown:

@@ -1,4 +1,4 @@
-"""Evaluation asks nothing twice, and says what it would say if it did."""
+"""Evaluation computes nothing twice, and gives what it would give if it did."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch.func import functional_call
 
 from benchmark.config import FederationConfig
 from benchmark.conformance.toy import CPU, toy_task
-from benchmark.engine.evaluation_cache import Recall
+from benchmark.engine.evaluation_cache import EvaluationCache
 from benchmark.federation import Federation
 from benchmark.plugins import registry
 from methods.fedmoe import FedMoE
@@ -29,55 +29,55 @@ class Counted(nn.Linear):
         return super().forward(x)
 
 
-def asked(recall, parts, images=X, client=0, place="test"):
-    return recall.asked(client, place, images, parts)
+def answering(cache, parts, images=X, client=0, batch="test"):
+    return cache.answering(client, batch, images, parts)
 
 
 def test_the_same_question_is_computed_once_until_the_client_has_trained():
     """Of the images, and of what a part has made of them."""
-    recall, first, second = Recall(), Counted(), Counted()
+    cache, first, second = EvaluationCache(), Counted(), Counted()
     answers = []
     for _ in range(2):
         x = X.clone()  # the same images, drawn again
-        with torch.no_grad(), asked(recall, {"first": first, "second": second}, x):
+        with torch.no_grad(), answering(cache, {"first": first, "second": second}, x):
             answers += [second(first(x)), second(first(x))]
     assert (first.calls, second.calls) == (1, 1)
     assert all(answer is answers[0] for answer in answers)
-    recall.forget(0)
-    with torch.no_grad(), asked(recall, {"first": first}):
+    cache.forget(0)
+    with torch.no_grad(), answering(cache, {"first": first}):
         first(X)
     assert first.calls == 2
 
 
 def test_another_client_another_place_and_another_input_are_other_questions():
-    recall, part = Recall(), Counted()
-    for client, place, given in [(0, "test", X), (1, "test", X), (0, "validation", X), (0, "test", X + 1)]:
-        with torch.no_grad(), asked(recall, {"part": part}, client=client, place=place):
+    cache, part = EvaluationCache(), Counted()
+    for client, batch, given in [(0, "test", X), (1, "test", X), (0, "validation", X), (0, "test", X + 1)]:
+        with torch.no_grad(), answering(cache, {"part": part}, client=client, batch=batch):
             part(given)
     assert part.calls == 4
 
 
 def test_a_part_that_has_changed_or_is_lent_other_weights_computes():
-    recall, part = Recall(), Counted()
+    cache, part = EvaluationCache(), Counted()
     other = {"weight": torch.zeros(3, 3), "bias": torch.ones(3)}
-    with torch.no_grad(), asked(recall, {"part": part}):
+    with torch.no_grad(), answering(cache, {"part": part}):
         own = part(X)
         assert torch.equal(functional_call(part, other, (X,)), torch.ones(2, 3))
         assert part(X) is own
-    with torch.no_grad(), asked(recall, {}):
+    with torch.no_grad(), answering(cache, {}):
         part(X)
     assert part.calls == 3
     assert "forward" not in vars(part)
 
 
 def test_what_is_beyond_the_limit_is_not_kept():
-    recall, part = Recall(limit=30), Counted()  # an answer of 2 x 3 numbers takes 24 bytes
+    cache, part = EvaluationCache(limit=30), Counted()  # an answer of 2 x 3 numbers takes 24 bytes
     for client in (0, 1, 0, 1):
-        with torch.no_grad(), asked(recall, {"part": part}, client=client):
+        with torch.no_grad(), answering(cache, {"part": part}, client=client):
             part(X)
     assert part.calls == 3
-    recall.forget(0)
-    with torch.no_grad(), asked(recall, {"part": part}, client=1):
+    cache.forget(0)
+    with torch.no_grad(), answering(cache, {"part": part}, client=1):
         part(X), part(X)
     assert part.calls == 4
 
@@ -88,8 +88,8 @@ def test_scores_are_those_of_an_evaluation_that_remembers_nothing(name):
     task = toy_task(method, (6, 6, 6, 6))
     config = FederationConfig(clients=4, rounds=4, batch_size=4, lr=0.1, participation=0.5)
     usual, forgetful = (Federation(method, task, config, CPU) for _ in range(2))
-    forgetful.engine.recall = Recall(limit=0)
-    for t in range(4):
+    forgetful.engine.cache = EvaluationCache(limit=0)
+    for t in (1, 2, 3, 4):
         one, other = usual.round(t), forgetful.round(t)
         assert {k: one[k] for k in ("post_local", "post_download", "predictors")} == {
             k: other[k] for k in ("post_local", "post_download", "predictors")
@@ -115,18 +115,17 @@ def test_how_often_parts_compute_in_an_evaluation(method, extractors, experts, m
         return forward(module, x)
 
     found = []
-    evaluate = federation._evaluate
+    add_scores = federation.evaluation.add_scores
 
-    def evaluation():
+    def evaluation(*given):
         monkeypatch.setattr(nn.Sequential, "forward", counting)
         before = dict(counts)
-        record = evaluate()
+        add_scores(*given)
         found.append({name: counts[name] - before[name] for name in counts})
         monkeypatch.setattr(nn.Sequential, "forward", forward)
-        return record
 
-    federation._evaluate = evaluation
-    for t in range(2):
+    federation.evaluation.add_scores = evaluation
+    for t in (1, 2):
         federation.round(t)
     assert [f["extractor"] for f in found] == extractors
     assert [f["expert"] for f in found][: len(experts)] == experts

@@ -13,11 +13,10 @@ from benchmark.config import FederationConfig, MethodSpec, RunSpec
 from benchmark.conformance.toy import CPU, toy_task
 from benchmark.federation import Federation
 from benchmark.forecast import calibration, prediction
-from benchmark.forecast.prediction import UNKNOWN, errors, forecast, prospect, shape_flops
-from benchmark.forecast.shape_engine import Prospect
+from benchmark.forecast.prediction import UNKNOWN, errors, forecast, shape_flops, workload_of
+from benchmark.forecast.shape_engine import ShapeOnlyEngine
 from benchmark.forecast.sizes import rule
-from benchmark.forecast.workload import Flops, Line, Shape, Turn, Workload, workload
-from benchmark.measure.memory import PeakMemory
+from benchmark.forecast.workload import Flops, Line, Turn, Workload, WorkShape, workload
 from benchmark.method import Method
 from benchmark.plugins import registry
 from benchmark.problem import Run
@@ -34,7 +33,7 @@ SHORTER = {"fedgen": "+server_steps=2", "fedtgp": "+server_epochs=1"}
 @pytest.fixture(autouse=True)
 def anew(monkeypatch):
     monkeypatch.setattr(calibration, "CALIBRATIONS", {})
-    monkeypatch.setattr(calibration, "LONG_ENOUGH", 0.0)
+    monkeypatch.setattr(calibration, "TIMED_SECONDS", 0.0)
 
 
 def run_of(method, task, **federation):
@@ -60,7 +59,7 @@ def measured(run):
 
 
 def told(run):
-    return forecast(run, CPU)[0]
+    return forecast(run, CPU)
 
 
 def test_worked_out_by_hand(make_task, alike):
@@ -113,7 +112,7 @@ def test_runs_that_differ_in_seed_have_one_rehearsal(make_task, monkeypatch):
     monkeypatch.setattr(Federation, "round", lambda self, t: (rounds.append(t), original(self, t))[1])
     first = run_of(Method(), make_task())
     told(first)
-    assert rounds == [0, 1, 2, 3]
+    assert rounds == [1, 2, 3, 4]
     told(replace(first, spec=first.spec.model_copy(update={"seed": 1})))
     told(run_of(Method(), make_task(), rounds=9))
     task = make_task()
@@ -127,12 +126,12 @@ def test_who_does_what_when(make_task, alike):
     """Client 2's nine samples are 4 + 5, in two epochs twice."""
     task = make_task(line_up=alike)
     config = FederationConfig(clients=3, rounds=4, batch_size=4, local_epochs=2, participation=0.34, eval_every=3)
-    engine = Prospect(Method(), task, config, CPU)
+    engine = ShapeOnlyEngine(Method(), task, config, CPU)
     work = workload(Method(), task, config, engine)
-    assert work.steps[2] == Counter({Shape("linear", 0, (4,)): 2, Shape("linear", 0, (5,)): 2})
+    assert work.steps[2] == Counter({WorkShape("linear", 0, (4,)): 2, WorkShape("linear", 0, (5,)): 2})
     assert [len(ids) for ids in work.participants] == [1] * 4
     fixed = Workload(task, config, [[2], [0], [2], [0]], work.steps)
-    assert fixed.shapes[Shape("linear", 0, (4,))] == 2 * 2 + 2 * 2  # 7 samples are 4 + 3
+    assert fixed.shapes[WorkShape("linear", 0, (4,))] == 2 * 2 + 2 * 2  # 7 samples are 4 + 3
     assert fixed.common_batch == 4
     assert [*fixed.evaluated] == [({0, 1, 2}, {0, 2}), ({0}, {0, 2})]  # after the third round and the last
 
@@ -174,10 +173,10 @@ def test_flops_that_lie_on_no_line_are_counted_one_by_one():
         asked.append(shape.sizes[0])
         return 5 + 7 * shape.sizes[0] if shape.phase == 0 else shape.sizes[0] ** 2
 
-    flops = Flops.counting(count, [Shape("a", 0, (64,)), Shape("a", 1, (64,))])
+    flops = Flops.counting(count, [WorkShape("a", 0, (64,)), WorkShape("a", 1, (64,))])
     assert asked == [2, 3, 64] * 2
-    assert flops.of(Shape("a", 0, (37,)), count) == 5 + 7 * 37
-    assert flops.of(Shape("a", 1, (37,)), count) == flops.of(Shape("a", 1, (37,)), count) == 37**2
+    assert flops.of(WorkShape("a", 0, (37,)), count) == 5 + 7 * 37
+    assert flops.of(WorkShape("a", 1, (37,)), count) == flops.of(WorkShape("a", 1, (37,)), count) == 37**2
     assert asked[6:] == [37]
 
 
@@ -216,7 +215,7 @@ def test_more_clients_hold_and_send_more(make_task, alike):
     """The rehearsal has two clients; five take part in time, two at a time."""
     method, _ = registry.method("lg-fedavg")
     run = run_of(method, make_task((7,) * 5, line_up=alike), participation=0.4, rounds=50)
-    work = prospect(run)
+    work = workload_of(run)
     found = replace(calibration.calibration(run, work, CPU), memory=1000)
     model, header = 4 * (50 * 6 + 6 + 6 * 3 + 3), 4 * (6 * 3 + 3)
     assert (found.state["linear"], found.sent["linear"]) == (model, header)
@@ -282,12 +281,12 @@ def test_a_dry_run_writes_nothing_and_a_run_keeps_what_it_told(here, capsys):
 
 def test_what_goes_on_keeps_the_prediction_of_its_start(here, monkeypatch, capsys):
     def stopped(self, rounds_done=0):
-        yield self.round(rounds_done)
+        yield self.round(rounds_done + 1)
         raise KeyboardInterrupt
 
     made = UNKNOWN | {"bytes_up": 12}
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "forecast", lambda run, device, held: (made, PeakMemory(device)))
+        patch.setattr(runner, "forecast", lambda run, device: made)
         patch.setattr(Federation, "run", stopped)
         assert main([*WORDS, "--no-report"]) == 130
     capsys.readouterr()

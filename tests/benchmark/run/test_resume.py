@@ -19,7 +19,6 @@ import pytest
 from benchmark.cli.commands import main
 from benchmark.errors import StorageError
 from benchmark.federation import Federation
-from benchmark.measure.memory import PeakMemory
 from benchmark.run import runner
 from benchmark.storage import files, run_folder
 from benchmark.storage.run_folder import RunFolder
@@ -46,7 +45,6 @@ def never_interrupted(tmp_path_factory, write_data, contents):
 @pytest.fixture
 def here(tmp_path, monkeypatch, write_data):
     monkeypatch.setattr(runner, "matrix_product_rate", lambda *_, **__: 1e11)  # half of a small run's time
-    monkeypatch.setattr(runner, "forecast", lambda run, device, held: (None, PeakMemory(device)))  # it has rounds too
     monkeypatch.chdir(tmp_path)
     write_data(tmp_path)
     return tmp_path
@@ -113,7 +111,7 @@ def test_an_interrupted_run_does_not_repeat_its_rounds(never_interrupted, here, 
     (path,) = (here / "results").glob("default/tiny/fedproto/*/run.json")
     assert json.loads(path.read_text())["status"] == "running"
     assert grid() == 0
-    assert rounds == [0, 1, 2, 2, 0, 1, 2]
+    assert rounds == [1, 2, 3, 3, 1, 2, 3]
     assert "goes on after round 2/3" in capsys.readouterr().err
     assert contents(here / "results") == never_interrupted
     (again,) = json.loads(path.read_text())["resumed"]
@@ -125,7 +123,7 @@ def test_an_interrupted_run_does_not_repeat_its_rounds(never_interrupted, here, 
 def test_a_damaged_checkpoint_begins_anew(never_interrupted, here, monkeypatch, damaged, contents):
     with monkeypatch.context() as patch:
         original = Federation.round
-        patch.setattr(Federation, "round", lambda self, t: original(self, t) if t < 2 else interrupt())
+        patch.setattr(Federation, "round", lambda self, t: original(self, t) if t < 3 else interrupt())
         assert grid() == 130
     (path,) = (here / "results").glob(f"default/tiny/fedproto/*/{damaged}")
     path.write_bytes(path.read_bytes()[:-9])
@@ -341,7 +339,7 @@ def test_force_replaces_what_can_not_be_read(here, capsys):
 def test_force_goes_on_with_what_is_unfinished(never_interrupted, here, monkeypatch, capsys, contents):
     with monkeypatch.context() as patch:
         original = Federation.round
-        patch.setattr(Federation, "round", lambda self, t: original(self, t) if t < 2 else interrupt())
+        patch.setattr(Federation, "round", lambda self, t: original(self, t) if t < 3 else interrupt())
         assert grid() == 130
     assert grid("--force") == 0
     assert "goes on after round 2/3" in capsys.readouterr().err

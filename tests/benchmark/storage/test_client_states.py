@@ -5,7 +5,7 @@ from threading import current_thread
 import pytest
 import torch
 
-from benchmark.channel import Rows
+from benchmark.channel import FIRST, Rows
 from benchmark.config import FederationConfig
 from benchmark.errors import StorageError
 from benchmark.federation import Federation
@@ -40,8 +40,10 @@ def fill(store, folder):
 
 def test_what_was_used_last_is_in_memory_and_the_rest_comes_back_equal(three, tmp_path, same, monkeypatch):
     fill(three, tmp_path)
-    reads, read = [], client_states.read
-    monkeypatch.setattr(client_states, "read", lambda path, *a, **k: reads.append(path.name) or read(path, *a, **k))
+    reads, read = [], client_states.read_state
+    monkeypatch.setattr(
+        client_states, "read_state", lambda path, *a, **k: reads.append(path.name) or read(path, *a, **k)
+    )
     assert all(same(three[k], state(k)) for k in (2, 1))
     assert reads == []
     assert same(three[0], state(0))  # 2 goes: 1 was used after it
@@ -56,8 +58,10 @@ def test_what_was_used_last_is_in_memory_and_the_rest_comes_back_equal(three, tm
 
 def test_what_is_expected_is_read_before_it_is_asked_for(three, tmp_path, same, monkeypatch):
     fill(three, tmp_path)
-    readers, read = [], client_states.read
-    monkeypatch.setattr(client_states, "read", lambda *a, **k: readers.append(current_thread().name) or read(*a, **k))
+    readers, read = [], client_states.read_state
+    monkeypatch.setattr(
+        client_states, "read_state", lambda *a, **k: readers.append(current_thread().name) or read(*a, **k)
+    )
     three.expect([0, 1])  # 1 is in memory
     assert same(three[0], state(0))
     assert [name.split("_")[0] for name in readers] == ["states in"]
@@ -144,10 +148,10 @@ def test_a_run_with_hardly_any_memory_for_states_is_the_same_run(make_task, fede
     config = {"clients": 6, "participation": 0.5, "rounds": 4, "batch_size": 4, "lr": 0.1}
     whole, records = federate(method, task, **config)
     short = Federation(method, task, FederationConfig(**config), CPU, state_bytes=0)
-    for t in range(4):
+    for t in (1, 2, 3, 4):
         record = short.round(t)
         Checkpoint(tmp_path).save(record["round"], short.server, short.states, None)
-        assert record["post_download"] == records[t]["post_download"]
+        assert record["post_download"] == records[t - 1]["post_download"]
     assert fingerprint(short.server, short.states) == fingerprint(whole.server, whole.states)
     short.states.close()
 
@@ -159,19 +163,19 @@ def test_an_evaluation_reads_ahead_what_it_asks_for(make_task, name, read, tmp_p
     config = FederationConfig(clients=6, rounds=3, eval_every=3, batch_size=4)
     federation = Federation(method, task, config, CPU, state_bytes=0)
     federation.states.keep(tmp_path)
-    federation.round(0)
-    federation._evaluate()
+    record = federation.round(1)
+    federation.evaluation.add_scores(record, federation.server, FIRST)
     federation.states.stored()
     for k in (1, 4):
-        del federation._own_scores[k]
+        federation.evaluation.forget(k)
     reads = []
 
     def recorded(path, *given, **more):
         reads.append((int(path.name.split("-")[1].split(".")[0]), current_thread().name.split("_")[0]))
-        return packed_state.read(path, *given, **more)
+        return packed_state.read_state(path, *given, **more)
 
-    monkeypatch.setattr(client_states, "read", recorded)
-    federation._evaluate()
+    monkeypatch.setattr(client_states, "read_state", recorded)
+    federation.evaluation.add_scores(record, federation.server, FIRST)
     assert [entry for entry in reads if entry[0] != 5] == [(k, "states in") for k in read]  # 5 was in memory
     federation.states.close()
 
@@ -203,9 +207,9 @@ def test_the_limit_follows_what_is_available(monkeypatch):
     monkeypatch.setattr(client_states, "_available", lambda: iter([4 * 2**30, 2**30]))
     assert client_states.default_limit(CPU) == 2**28
     monkeypatch.setattr(client_states, "_available", lambda: iter([2**40]))
-    assert client_states.default_limit(CPU) == client_states.MOST_BYTES
+    assert client_states.default_limit(CPU) == client_states.MOST_STATE_BYTES
     monkeypatch.undo()
-    assert 0 < client_states.default_limit(CPU) <= client_states.MOST_BYTES
+    assert 0 < client_states.default_limit(CPU) <= client_states.MOST_STATE_BYTES
 
 
 def test_states_of_a_gpu_are_written_when_the_round_is_over_or_memory_runs_out(tmp_path):

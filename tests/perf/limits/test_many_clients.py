@@ -59,7 +59,7 @@ class Timed:
         folder.mkdir()
         self.checkpoint = Checkpoint(folder)
         self.federation.states.keep(folder)
-        self._rounds = count()
+        self._rounds = count(1)
 
     def round(self) -> tuple[float, dict]:
         """(seconds of the next round with its checkpoint, its record)."""

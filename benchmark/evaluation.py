@@ -1,0 +1,94 @@
+"""Scores of all clients on their own data: after local training, and again after the next download."""
+
+from collections.abc import Callable, Mapping
+
+from benchmark.channel import Message, RoundNumber, State
+from benchmark.client import Client, ClientInfo
+from benchmark.engine.eager import EagerEngine
+from benchmark.errors import located
+from benchmark.storage.client_states import ClientStates
+from benchmark.storage.schema import Round, Scores
+
+ClientScores = Mapping[str, tuple[dict[str, int], int]]
+"""Moment -> (correct predictions by predictor, samples) of one client."""
+
+
+class Evaluation:
+    """Scores of one federation's clients; its messages are not metered, and nothing of it trains.
+
+    info: (client, round) -> what the server knows of the client then; states: of clients that have taken part;
+    state_of: client -> its state, also of one that has never taken part
+    """
+
+    def __init__(
+        self,
+        engine: EagerEngine,
+        info: Callable[[int, RoundNumber], ClientInfo],
+        states: ClientStates,
+        state_of: Callable[[int], State],
+    ) -> None:
+        self._engine, self._info, self._states, self._state_of = engine, info, states, state_of
+        self._method, self._task = engine.method, engine.task
+        self._own: dict[int, ClientScores] = {}  # of clients that have not changed since they were evaluated
+
+    def forget(self, client: int) -> None:
+        """Drop what is known of a client: it has trained."""
+        self._own.pop(client, None)
+        self._engine.cache.forget(client)
+
+    def add_scores(self, record: Round, server: State, t: RoundNumber) -> None:
+        """Put the scores of all clients after round t into its record; the headline is the first predictor's."""
+        ids, some_download = range(self._task.num_clients), bool(self._download(0, server, t))
+        self._states.expect(k for k in ids if some_download or k not in self._own)
+        clients = [self._scores(k, server, t) for k in ids]
+
+        def of(predictor: str, moment: str) -> Scores:
+            correct, total = zip(*((counts[predictor], n) for counts, n in (c[moment] for c in clients)), strict=True)
+            return {"correct": list(correct), "total": list(total)}
+
+        headline, *others = self._method.predictors()
+        moments = clients[0].keys()
+        for moment in moments:
+            record[moment] = of(headline, moment)  # type: ignore[literal-required]
+        kept = [moment for moment in moments if moment != "validation"]
+        record["predictors"] = {name: {moment: of(name, moment) for moment in kept} for name in others}
+
+    def after_download(
+        self, client: int, server: State, t: RoundNumber, state: State | None = None
+    ) -> tuple[Client, list[str]] | None:
+        """A client as the download after round t leaves it, and the names of the parts it does not change.
+
+        None if the method sends nothing down. state: the client's state now, if it is at hand
+        """
+        if not (message := self._download(client, server, t)):
+            return None
+        state = self._state_of(client) if state is None else state
+        with located(f"client {client}, round {t.next.round}, receive for evaluation"):
+            received = self._method.receive(state, message, self._info(client, t.next))
+        loaded = self._engine.load(client, received, t)
+        return loaded, [name for name in loaded.parts if received[name] is state[name]]
+
+    def _download(self, client: int, server: State, t: RoundNumber) -> Message:
+        with located(f"client {client}, round {t.next.round}, download for evaluation"):
+            return self._method.download(server, self._info(client, t.next))
+
+    def _scores(self, k: int, server: State, t: RoundNumber) -> ClientScores:
+        """A client's scores as it is (post_local, and validation if it has such samples) and after a download."""
+        state = None
+        if k not in self._own:
+            state = self._state_of(k)
+            self._own[k] = self._scored(self._engine.load(k, state, t))
+        own, test = self._own[k], self._task.clients[k].test
+        if (downloaded := self.after_download(k, server, t, state)) is None:
+            return {**own, "post_download": own["post_local"]}
+        client, unchanged = downloaded
+        return {**own, "post_download": (self._engine.evaluate(client, test, "test", unchanged), len(test))}
+
+    def _scored(self, client: Client) -> ClientScores:
+        """A client's scores with the weights that it has trained."""
+        data = self._task.clients[client.info.id]
+        scores = {"post_local": (self._engine.evaluate(client, data.test, "test", client.parts), len(data.test))}
+        if len(data.validation):
+            counts = self._engine.evaluate(client, data.validation, "validation", client.parts)
+            scores["validation"] = (counts, len(data.validation))
+        return scores

@@ -1,0 +1,115 @@
+"""The record of one run while it goes on: run.json, a line per round, artefacts, and memory at its peak."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.errors import RequestError
+from benchmark.forecast.prediction import errors
+from benchmark.measure.memory import PeakMemory
+from benchmark.run.plan import now, seconds_between
+from benchmark.storage.checkpoint import Manifest
+from benchmark.storage.run_folder import RunFolder
+from benchmark.storage.schema import Prediction, Round
+from benchmark.storage.summary import summarise
+
+OF_THIS_ATTEMPT = ("status", "reason", "traceback", "finished", "summary", "files", "prediction_error", "inspected")
+"""What a run that resumes takes from its new attempt; everything else stays as it was when it began."""
+
+
+class RunLog:
+    """Stores what becomes of a run; raises StorageError if that is not possible.
+
+    facts: run.json as it would be if the run began anew, changed in place of it as things become known
+    rounds: those that are done
+    """
+
+    def __init__(self, folder: RunFolder, facts: Mapping[str, Any], device: torch.device) -> None:
+        self._folder, self._device = folder, device
+        self.facts = dict(facts)
+        self.rounds: list[Round] = []
+        self._begun = False
+        self._peak = 0
+        self._memory: PeakMemory | None = None
+
+    def begin(self) -> None:
+        """Begin anew: what an earlier attempt has left is thrown away."""
+        self._folder.start(self.facts)
+        self._begun = True
+
+    def resume(self, before: Mapping[str, Any], manifest: Manifest) -> bool:
+        """Go on after a checkpoint of an earlier attempt, with its run.json; False if its rounds are damaged."""
+        here = {name: self.facts[name] for name in ("started", "environment")}
+        resumed = [*before["resumed"], here | {"rounds_done": manifest["rounds_done"]}]
+        facts = {**before, **{name: self.facts[name] for name in OF_THIS_ATTEMPT}, "resumed": resumed}
+        with suppress(RequestError):
+            self.rounds = self._folder.go_on(facts, manifest["rounds_done"])
+            self.facts, self._begun = facts, True
+            self._peak = manifest["peak_memory_bytes"] or 0
+        return self._begun
+
+    def take_up(self, before: Mapping[str, Any], peak: int | None) -> None:
+        """Continue the record of an attempt whose process died, with all of its rounds that are whole."""
+        self.rounds, self.facts, self._begun = self._folder.go_on(before), dict(before), True
+        self._peak = peak or 0
+
+    def predict(self, prediction: Prediction) -> None:
+        """Keep a prediction that was made before the first round; the time that it took is not the run's."""
+        self.facts |= {"prediction": prediction, "started": now()}
+        self._folder.write(self.facts)
+
+    def watch_memory(self) -> None:
+        """Measure the peak of memory from here on."""
+        self._memory = PeakMemory(self._device)
+
+    @property
+    def peak(self) -> int | None:
+        """The most memory that was in use in bytes, None if that is not known."""
+        self._peak = max(self._peak, (self._memory.bytes if self._memory else None) or 0)
+        return self._peak or None
+
+    def add(self, record: Round) -> None:
+        """Store a round; it is on the disk when this returns."""
+        self.rounds.append(record)
+        self._folder.append(record)
+
+    def keep(self, artefacts: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Store artefacts by name."""
+        for name, arrays in artefacts.items():
+            self._folder.keep(name, arrays)
+
+    def finish(
+        self,
+        status: str,
+        reason: str | None = None,
+        traceback: str | None = None,
+        weights_hash: str | None = None,
+        **environment: Any,
+    ) -> Mapping[str, Any]:
+        """Store how the run ended; its summary. environment: what became known of it since the run began."""
+        if not self._begun:
+            self.begin()
+        summary = self._summary()
+        self.facts |= {"status": status, "reason": reason, "traceback": traceback, "weights_hash": weights_hash}
+        self.facts |= {"finished": now(), "summary": summary}
+        self.facts["environment"] = self.facts["environment"] | environment
+        if status == "done":
+            self.facts["prediction_error"] = self._prediction_error(summary)
+        self._folder.finish(self.facts)
+        return summary
+
+    def _summary(self) -> dict[str, Any]:
+        summary = summarise(self.rounds)
+        busy = summary["client_seconds"] + summary["server_seconds"]
+        return summary | {
+            "gpu_seconds": busy if self._device.type == "cuda" else None,
+            "peak_memory_bytes": self.peak,
+        }
+
+    def _prediction_error(self, summary: Mapping[str, Any]) -> Any:
+        """How far off the prediction was; of seconds only if the run was not interrupted."""
+        passed = seconds_between(self.facts["started"], self.facts["finished"])
+        return errors(self.facts["prediction"], {**summary, "seconds": None if self.facts["resumed"] else passed})
