@@ -235,14 +235,14 @@ def _executor(name: str, jobs: int | None) -> Callable:
         except ImportError as error:
             way = "pip install 'mhpfl-benchmark[ray]', or pip install -e '.[ray]' in a checkout"
             raise RequestError(f"--executor ray needs Ray ({error}); install it: {way}") from error
-        return ray_pool.execute_all
+        return ray_pool.execute_on_ray
     if jobs is None:
         from benchmark.run import runner
 
         return runner.execute_all
     from benchmark.run.executor import local_pool
 
-    return local_pool.execute_all
+    return local_pool.execute_in_processes
 
 
 def _tell(runs: Sequence["Run"], request: "Request", as_json: bool) -> int:

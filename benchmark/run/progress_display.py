@@ -13,10 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 LINES_PER_RUN = 10
 
 
-WAITING = "another process works on the last {}; waiting for it, and taking over what it leaves"
+WAITING_MESSAGE = "another process works on the last {}; waiting for it, and taking over what it leaves"
 
 
-class Shown(Protocol):
+class RunProgress(Protocol):
     """One run that is shown."""
 
     def go_on(self, rounds_done: int) -> None:
@@ -40,7 +40,7 @@ class Display(Protocol):
         """End."""
         ...
 
-    def start(self, title: str, rounds: int) -> Shown:
+    def start(self, title: str, rounds: int) -> RunProgress:
         """A run begins: where its rounds are to be told."""
         ...
 
@@ -54,15 +54,15 @@ class Display(Protocol):
 def display(quiet: bool = False) -> Display:
     """Bars on a terminal, plain lines elsewhere."""
     console = Console(stderr=True, quiet=quiet)
-    return Bars(console) if console.is_terminal else Lines(console)
+    return BarDisplay(console) if console.is_terminal else LineDisplay(console)
 
 
-class Bars:
+class BarDisplay:
     """One progress bar per run: round, accuracy, time left. A run that is over moves up, out of the way."""
 
     def __init__(self, console: Console) -> None:
         """Nothing runs yet."""
-        self._progress = Progress(
+        self._bars = Progress(
             TextColumn("{task.description}", markup=False),  # an error may have brackets in it
             BarColumn(),
             MofNCompleteColumn(),
@@ -72,82 +72,82 @@ class Bars:
         )
         self._waiting = 0
 
-    def __enter__(self) -> "Bars":
+    def __enter__(self) -> "BarDisplay":
         """Show the bars."""
-        self._progress.start()
+        self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave them as they are."""
-        self._progress.stop()
+        self._bars.stop()
 
-    def start(self, title: str, rounds: int) -> "Bar":
+    def start(self, title: str, rounds: int) -> "BarProgress":
         """Add a bar."""
-        return Bar(self._progress, self._progress.add_task(title, total=rounds, note=""))
+        return BarProgress(self._bars, self._bars.add_task(title, total=rounds, note=""))
 
     def wait(self, runs: int) -> None:
         """Say so, once."""
         if self._waiting != runs:
             self._waiting = runs
-            self.say(WAITING.format(runs))
+            self.say(WAITING_MESSAGE.format(runs))
 
     def say(self, line: str) -> None:
         """Above the bars."""
-        self._progress.console.print(line, highlight=False, markup=False)
+        self._bars.console.print(line, highlight=False, markup=False)
 
 
 @dataclass
-class Bar:
+class BarProgress:
     """The bar of one run."""
 
-    progress: Progress
+    bars: Progress
     task: TaskID
 
     def go_on(self, rounds_done: int) -> None:
         """Move it to there; the time left is reckoned from there."""
-        self.progress.reset(self.task, completed=rounds_done)
+        self.bars.reset(self.task, completed=rounds_done)
 
     def round(self, number: int, accuracy: float | None) -> None:
         """Move it on."""
-        self.progress.update(self.task, completed=number)
+        self.bars.update(self.task, completed=number)
         if accuracy is not None:
-            self.progress.update(self.task, note=f"{accuracy:5.1f} %")
+            self.bars.update(self.task, note=f"{accuracy:5.1f} %")
 
     def finish(self, status: str) -> None:
         """Say how it ended, if not well, and print it above the bars that still move."""
         if status != "done":
-            self.progress.update(self.task, note=status)
-            self.progress.stop_task(self.task)
-        (ended,) = (task for task in self.progress.tasks if task.id == self.task)
-        self.progress.remove_task(self.task)
-        self.progress.console.print(self.progress.make_tasks_table([ended]))
+            self.bars.update(self.task, note=status)
+            self.bars.stop_task(self.task)
+        (ended,) = (task for task in self.bars.tasks if task.id == self.task)
+        self.bars.remove_task(self.task)
+        self.bars.console.print(self.bars.make_tasks_table([ended]))
 
 
-class Lines:
+class LineDisplay:
     """A few plain lines per run."""
 
     def __init__(self, console: Console) -> None:
         """Nothing runs yet."""
         self._console, self._waiting = console, 0
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> "LineDisplay":
         """Nothing to prepare."""
         return self
 
     def __exit__(self, *error: Any) -> None:
         """Nothing to undo."""
 
-    def start(self, title: str, rounds: int) -> "Told":
+    def start(self, title: str, rounds: int) -> "LineProgress":
         """Remember what runs."""
-        return Told(self.say, title, rounds)
+        return LineProgress(self.say, title, rounds)
 
     def wait(self, runs: int) -> None:
         """Say so, once."""
         if self._waiting != runs:
             self._waiting = runs
-            self.say(WAITING.format(runs))
+            self.say(WAITING_MESSAGE.format(runs))
 
     def say(self, line: str) -> None:
         """One line."""
@@ -155,21 +155,21 @@ class Lines:
 
 
 @dataclass
-class Told:
+class LineProgress:
     """One run of which lines tell."""
 
     say: Callable[[str], None]
     title: str
     rounds: int
-    done: int = 0
+    rounds_before: int = 0
     """Rounds that were there at the start."""
     accuracy: str = ""
-    begun: float = field(default_factory=time.monotonic)
+    began_at: float = field(default_factory=time.monotonic)
 
     def go_on(self, rounds_done: int) -> None:
         """Say so."""
         if rounds_done:
-            self.done = rounds_done
+            self.rounds_before = rounds_done
             self.say(f"{self.title}: goes on after round {rounds_done}/{self.rounds}")
 
     def round(self, number: int, accuracy: float | None) -> None:
@@ -178,7 +178,7 @@ class Told:
             self.accuracy = f", accuracy {accuracy:.1f} %"
         every = ceil(self.rounds / LINES_PER_RUN)
         if number % every == 0 or number == self.rounds:
-            left = (time.monotonic() - self.begun) / (number - self.done) * (self.rounds - number)
+            left = (time.monotonic() - self.began_at) / (number - self.rounds_before) * (self.rounds - number)
             self.say(f"{self.title}: round {number}/{self.rounds}{self.accuracy}, {left:.0f} s left")
 
     def finish(self, status: str) -> None:

@@ -56,7 +56,7 @@ def running() -> Iterator[Callable[..., Started]]:
     """Start `run` with these words in a folder, and wait until so many of its runs have a checkpoint."""
     if not Path("/proc/self/environ").exists():
         pytest.skip("needs a list of processes")
-    begun = []
+    all_started = []
 
     def start(folder: Path, words: Sequence[str], runs: int, **settings: str) -> Started:
         mark = str(uuid.uuid4())
@@ -69,11 +69,11 @@ def running() -> Iterator[Callable[..., Started]]:
             start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a script has `... &`
         )
-        begun.append(Started(parent, mark))
+        all_started.append(Started(parent, mark))
         wait_until(lambda: len([*folder.glob("results/*/*/*/*/checkpoint.json")]) == runs)
-        return begun[-1]
+        return all_started[-1]
 
     yield start
-    for started in begun:
+    for started in all_started:
         for process in started.alive():
             os.kill(process, signal.SIGKILL)

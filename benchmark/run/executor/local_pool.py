@@ -15,26 +15,26 @@ from typing import Any
 
 from benchmark.problem import Run
 from benchmark.run.executor import pool
-from benchmark.run.executor.worker import work
+from benchmark.run.executor.worker import serve_as_process
 from benchmark.run.plan import Request
-from benchmark.run.progress_display import Display, Shown
+from benchmark.run.progress_display import Display, RunProgress
 from benchmark.run.runner import Outcome
 
 SPAWN = get_context("spawn")
 """A process begins from nothing: threads and CUDA do not survive a fork."""
-GRACE = 10.0
+TERMINATION_SECONDS = 10.0
 """Seconds that processes are given to end when they are asked to."""
 
 
-def execute_all(runs: Sequence[Run], request: Request, display: Display) -> list[Outcome]:
+def execute_in_processes(runs: Sequence[Run], request: Request, display: Display) -> list[Outcome]:
     """Every run of the grid, as many at a time as the request has jobs; outcomes in the order of the grid.
 
     Raises RequestError and StorageError as soon as one of them does.
     """
-    return pool.execute_all(runs, request, display, Processes(request))
+    return pool.execute_with_workers(runs, request, display, ProcessBackend(request))
 
 
-class Worker:
+class ProcessWorker:
     """A process for runs of a request, and the run that it does now, if any."""
 
     ready = True
@@ -44,14 +44,14 @@ class Worker:
         """It starts at once, and takes seconds to be ready."""
         self.request = request
         self.run: Run | None = None
-        self.shown: Shown | None = None
-        self.pipe, theirs = SPAWN.Pipe()
-        self.process = SPAWN.Process(target=work, args=(request, theirs), daemon=True)
+        self.progress: RunProgress | None = None
+        self.pipe, child_end = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=serve_as_process, args=(request, child_end), daemon=True)
         with _uninterrupted():
             self.process.start()
-        theirs.close()  # so that its end shows here
+        child_end.close()  # so that its end shows here
 
-    def begin(self, run: Run) -> None:
+    def assign(self, run: Run) -> None:
         """Let it do a run; where it is dead already that shows when it is waited for."""
         self.run = run
         with suppress(OSError):
@@ -64,29 +64,29 @@ class Worker:
             while self.pipe.poll():
                 yield self.pipe.recv()
         if dead:
-            yield "died", cause_of_death(self.process.exitcode or 0)
+            yield "died", cause_of_process_death(self.process.exitcode or 0)
 
 
-class Processes:
+class ProcessBackend:
     """Those of this machine, as many as a request has jobs."""
 
-    lives = 1
+    max_deaths = 1
     """What kills a process here would kill the next one as well."""
 
     def __init__(self, request: Request) -> None:
         """There are none yet."""
         self._request = request
 
-    def hire(self, runs: int) -> list[Worker]:
+    def start(self, runs: int) -> list[ProcessWorker]:
         """A process per job, or per run where there are fewer."""
         requests = cycle(requests_of_workers(self._request))
-        return [Worker(own) for own in islice(requests, min(self._request.jobs or 1, runs))]
+        return [ProcessWorker(request) for request in islice(requests, min(self._request.jobs or 1, runs))]
 
-    def replace(self, dead: Worker) -> Worker:
+    def replace(self, dead: ProcessWorker) -> ProcessWorker:
         """One with the same device."""
-        return Worker(dead.request)
+        return ProcessWorker(dead.request)
 
-    def listen(self, workers: Sequence[Worker], timeout: float | None) -> list[Worker]:
+    def listen(self, workers: Sequence[ProcessWorker], timeout: float | None) -> list[ProcessWorker]:
         """Those who have sent something or have ended."""
         pipes: list[Any] = [worker.pipe for worker in workers]
         sentinels = [worker.process.sentinel for worker in workers]
@@ -97,11 +97,11 @@ class Processes:
             if pipe in ready or sentinel in ready
         ]
 
-    def dismiss(self, workers: Sequence[Worker]) -> None:
+    def stop(self, workers: Sequence[ProcessWorker]) -> None:
         """Ask them to end, and end those that do not."""
         for worker in workers:
             worker.process.terminate()
-        deadline = time.monotonic() + GRACE
+        deadline = time.monotonic() + TERMINATION_SECONDS
         for worker in workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
@@ -120,7 +120,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def cause_of_death(exit_code: int) -> str:
+def cause_of_process_death(exit_code: int) -> str:
     """Why a process ended that should not have, in one line; exit codes below 0 are signals."""
     if exit_code >= 0:
         return f"its process ended with exit code {exit_code}"

@@ -17,47 +17,52 @@ import ray
 from benchmark.errors import RequestError
 from benchmark.plugins import registry
 from benchmark.problem import Run
-from benchmark.run.executor.ray_node_check import Sight, complaint, look
+from benchmark.run.executor.ray_node_check import NodeCheck, complaint, inspect_node
 from benchmark.run.executor.worker import serve
 from benchmark.run.plan import Request
 
-LAST = ("outcome", "error", "died")
+LAST_MESSAGES = ("outcome", "error", "died")
 """Messages after which a run has no other."""
 
 
-class Hand:
+class RayWorkerActor:
     """Does one run after another."""
 
     def prepare(
-        self, request: Request, place: Path, token: Path, expected: Sight, runs: "Sequence[ray.ObjectRef[list[Run]]]"
+        self,
+        request: Request,
+        directory: Path,
+        token: Path,
+        expected: NodeCheck,
+        runs: "Sequence[ray.ObjectRef[list[Run]]]",
     ) -> str | None:
         """Get ready in the folder that is the caller's, where there is one here; what is wrong, or None.
 
         runs: the one reference to them, which must not be followed before the code of one's own is there.
         """
         with suppress(OSError):
-            os.chdir(place)
-        if problem := complaint(look(token), expected, token.parent):
+            os.chdir(directory)
+        if problem := complaint(inspect_node(token), expected, token.parent):
             return f"node {platform.node()} {problem}"
         try:
             for text in request.methods:
                 registry.method(text)
             for text in request.models:
                 registry.line_up(text)
-            found: list[Run] = ray.get(runs[0])
+            planned: list[Run] = ray.get(runs[0])
         except (RequestError, ImportError, AttributeError) as error:
             return f"node {platform.node()} lacks code: {error}"
-        self._pipe, theirs = Pipe()
-        threading.Thread(target=_serve, args=(found, request, theirs), daemon=True).start()
+        self._pipe, other_end = Pipe()
+        threading.Thread(target=_serve, args=(planned, request, other_end), daemon=True).start()
         return None
 
-    def do(self, path: Path) -> Iterator[tuple[Any, ...]]:
+    def execute_run(self, path: Path) -> Iterator[tuple[Any, ...]]:
         """Do the run of that folder; the messages of `worker.serve`, or ("died", reason)."""
         self._pipe.send(path)
         while True:
             message = self._pipe.recv()
             yield message
-            if message[0] in LAST:
+            if message[0] in LAST_MESSAGES:
                 return
 
 

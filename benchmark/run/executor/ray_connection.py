@@ -15,18 +15,18 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from benchmark.errors import RequestError
 from benchmark.run.executor.local_pool import cores
-from benchmark.run.executor.ray_node_check import Sight, complaint, look
+from benchmark.run.executor.ray_node_check import NodeCheck, complaint, inspect_node
 from benchmark.run.executor.ray_resources import Node
 from benchmark.run.plan import Request
 from benchmark.storage.files import storing
 
-QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-ANSWER = 5.0
+QUIET_OPTIONS: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+ADDRESS_SECONDS = 5.0
 """Seconds that an address has to answer."""
-LOOK = 60.0
+NODE_CHECK_SECONDS = 60.0
 """Seconds that a node has to start a process and look around."""
-INSTEAD = "start one with `ray start --head` and give --ray-address auto on one of its nodes"
-LONGEST_LINE = 300
+START_HINT = "start one with `ray start --head` and give --ray-address auto on one of its nodes"
+LINE_CHARACTERS = 300
 
 
 @contextmanager
@@ -45,34 +45,34 @@ def connected(request: Request) -> Iterator[None]:
 def _join(request: Request) -> None:
     """Join the cluster that was asked for or that the environment names, or start one on this machine alone."""
     address = request.ray_address or os.environ.get("RAY_ADDRESS") or "local"
-    _check(address)
+    _check_address(address)
     try:
         if address == "local":
             threads = request.threads or 1
             cpus = request.jobs * threads if request.jobs else max(cores(), threads)
-            ray.init("local", num_cpus=cpus, include_dashboard=False, **QUIET)
+            ray.init("local", num_cpus=cpus, include_dashboard=False, **QUIET_OPTIONS)
         else:
-            ray.init(address, **QUIET)
+            ray.init(address, **QUIET_OPTIONS)
     except (OSError, RuntimeError, ValueError, RayError, SystemExit) as error:
         raise RequestError(
-            f"there is no way into a Ray cluster at {address!r}: {one_line(error)}; {INSTEAD}"
+            f"there is no way into a Ray cluster at {address!r}: {one_line(error)}; {START_HINT}"
         ) from error
 
 
-def _check(address: str) -> None:
+def _check_address(address: str) -> None:
     """Raises RequestError where nothing answers at an address; Ray would try for minutes."""
     if address in ("auto", "local"):
         return
     host, _, port = address.rpartition(":")
     if not host or "/" in address or not port.isdecimal():
-        raise RequestError(f"--ray-address is auto or HOST:PORT, such as 10.0.0.1:6379, not {address!r}; {INSTEAD}")
+        raise RequestError(f"--ray-address is auto or HOST:PORT, such as 10.0.0.1:6379, not {address!r}; {START_HINT}")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
+        socket.create_connection((host.strip("[]"), int(port)), ADDRESS_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise RequestError(f"nothing answers at {address}, the --ray-address ({error}); {INSTEAD}") from error
+        raise RequestError(f"nothing answers at {address}, the --ray-address ({error}); {START_HINT}") from error
 
 
-def nodes() -> list[Node]:
+def alive_nodes() -> list[Node]:
     """Those that are there now."""
     return [
         Node(
@@ -87,7 +87,7 @@ def nodes() -> list[Node]:
 
 
 @contextmanager
-def token(results: Path) -> Iterator[Path]:
+def token_file(results: Path) -> Iterator[Path]:
     """A file in the results folder, by which nodes know that they see the same one. Raises StorageError."""
     with storing(results):
         results.mkdir(parents=True, exist_ok=True)
@@ -99,14 +99,14 @@ def token(results: Path) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
-def examine(there: Sequence[Node], token: Path, expected: Sight) -> None:
+def check_nodes(nodes: Sequence[Node], token: Path, expected: NodeCheck) -> None:
     """Let each node look around. Raises RequestError for the first that would be of no use."""
-    seen = {}
-    for node in there:
-        here: Any = NodeAffinitySchedulingStrategy(node.id, soft=False)
-        seen[ray.remote(num_cpus=0, scheduling_strategy=here)(look).remote(token)] = node
-    ready, _ = ray.wait([*seen], num_returns=len(seen), timeout=LOOK)
-    for answer, node in seen.items():
+    answers = {}
+    for node in nodes:
+        on_node: Any = NodeAffinitySchedulingStrategy(node.id, soft=False)
+        answers[ray.remote(num_cpus=0, scheduling_strategy=on_node)(inspect_node).remote(token)] = node
+    ready, _ = ray.wait([*answers], num_returns=len(answers), timeout=NODE_CHECK_SECONDS)
+    for answer, node in answers.items():
         try:
             problem = complaint(ray.get(answer), expected, token.parent) if answer in ready else "does not answer"
         except RayError as error:
@@ -118,4 +118,4 @@ def examine(there: Sequence[Node], token: Path, expected: Sight) -> None:
 def one_line(error: BaseException) -> str:
     """The last line that says anything, which in Ray's errors is the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:LONGEST_LINE]
+    return (lines[-1] if lines else type(error).__name__)[:LINE_CHARACTERS]

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from benchmark.measure.environment import version
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = ("benchmark", "methods", "datasets")
+CODE_PACKAGES = ("benchmark", "methods", "datasets")
 
 
-class Sight(NamedTuple):
+class NodeCheck(NamedTuple):
     """What a machine sees."""
 
     token: bool
@@ -22,25 +22,25 @@ class Sight(NamedTuple):
     torch: str | None
 
 
-def look(token: Path) -> Sight:
+def inspect_node(token: Path) -> NodeCheck:
     """What the machine that this is called on sees."""
-    return Sight(token.exists(), _code(), platform.python_version(), version("torch"))
+    return NodeCheck(token.exists(), _code_digest(), platform.python_version(), version("torch"))
 
 
-def _code() -> str:
+def _code_digest() -> str:
     digest = hashlib.sha256()
-    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+    for path in sorted(path for package in CODE_PACKAGES for path in (ROOT / package).rglob("*.py")):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def complaint(sight: Sight, expected: Sight, results: Path) -> str | None:
+def complaint(check: NodeCheck, expected: NodeCheck, results: Path) -> str | None:
     """What is wrong with a machine for runs whose results are to be kept here, or None."""
-    if not sight.token:
+    if not check.token:
         return f"does not see {results} of this machine; choose a folder with --results that all nodes share"
-    for name, found, here in (("Python", sight.python, expected.python), ("torch", sight.torch, expected.torch)):
-        if found != here:
-            return f"has {name} {found}, and this machine {here}; install the same on all nodes"
-    if sight.code != expected.code:
+    for name, there, here in (("Python", check.python, expected.python), ("torch", check.torch, expected.torch)):
+        if there != here:
+            return f"has {name} {there}, and this machine {here}; install the same on all nodes"
+    if check.code != expected.code:
         return "has other code of this benchmark than this machine; update it, for results would not be comparable"
     return None

@@ -16,152 +16,155 @@ from ray.exceptions import RayError
 from benchmark.errors import RequestError
 from benchmark.problem import Run
 from benchmark.run.executor import pool
-from benchmark.run.executor.ray_actor import Hand
-from benchmark.run.executor.ray_connection import connected, examine, nodes, one_line, token
-from benchmark.run.executor.ray_node_check import look
-from benchmark.run.executor.ray_resources import demand, room
+from benchmark.run.executor.ray_actor import RayWorkerActor
+from benchmark.run.executor.ray_connection import alive_nodes, check_nodes, connected, one_line, token_file
+from benchmark.run.executor.ray_node_check import inspect_node
+from benchmark.run.executor.ray_resources import capacity, worker_demand
 from benchmark.run.plan import Request
-from benchmark.run.progress_display import Display, Shown
+from benchmark.run.progress_display import Display, RunProgress
 from benchmark.run.runner import Outcome
 from benchmark.storage.run_folder import RunFolder
 
-BUSY = 10.0
+BUSY_AFTER_SECONDS = 10.0
 """Seconds without any worker after which it is said that the cluster is busy."""
-BUSY_SAYS = "no worker has room on the cluster yet; waiting for its other jobs, or for more nodes"
-GRACE = 5.0
+BUSY_MESSAGE = "no worker has room on the cluster yet; waiting for its other jobs, or for more nodes"
+KILL_SECONDS = 5.0
 """Seconds that killed workers are given to be gone."""
 
 
-def execute_all(runs: Sequence[Run], request: Request, display: Display) -> list[Outcome]:
+def execute_on_ray(runs: Sequence[Run], request: Request, display: Display) -> list[Outcome]:
     """Every run of the grid, as many at a time as the cluster has room for; outcomes in the order of the grid.
 
     Raises RequestError and StorageError as soon as one of them does.
     """
-    with Cluster(runs, request, display) as place:
-        return pool.execute_all(runs, request, display, place)
+    with RayBackend(runs, request, display) as backend:
+        return pool.execute_with_workers(runs, request, display, backend)
 
 
-class Worker:
+class RayWorker:
     """An actor somewhere in the cluster, and the run that it does now, if any."""
 
-    def __init__(self, request: Request, hand: Any, ready: Any, paths: Mapping[Path, Path]) -> None:
-        """hand: the actor; ready: the reference to what it finds wrong; paths: what it calls the folders of runs."""
+    def __init__(self, request: Request, actor: Any, preparation: Any, paths: Mapping[Path, Path]) -> None:
+        """preparation: the reference to what the actor finds wrong; paths: what it calls the folders of runs."""
         self.request = request
         self.run: Run | None = None
-        self.shown: Shown | None = None
+        self.progress: RunProgress | None = None
         self.ready = False
-        self.hand, self._paths = hand, paths
-        self.news = ready
+        self.actor, self._paths = actor, paths
+        self.pending = preparation
         """What has to be waited for, if anything."""
 
-    def begin(self, run: Run) -> None:
+    def assign(self, run: Run) -> None:
         """Let it do a run; where it is dead already that shows when it is listened to."""
         self.run = run
-        self.news = self.hand.do.options(num_returns="streaming").remote(self._paths[run.folder.path])
+        self.pending = self.actor.execute_run.options(num_returns="streaming").remote(self._paths[run.folder.path])
 
     def messages(self) -> Iterator[tuple[Any, ...]]:
         """What it has said by now, and why it is dead, if it is."""
         try:
             if self.ready:
-                yield from self._told()
-            elif problem := ray.get(self.news):
+                yield from self._stream_messages()
+            elif problem := ray.get(self.pending):
                 yield "error", RequestError(problem)
             else:
-                self.ready, self.news = True, None
+                self.ready, self.pending = True, None
         except RayError as error:
-            yield "died", cause_of_death(error)
+            yield "died", cause_of_ray_death(error)
 
-    def _told(self) -> Iterator[tuple[Any, ...]]:
-        while self.news is not None and ray.wait([self.news], timeout=0)[0]:
-            kind, *values = ray.get(next(self.news))
+    def _stream_messages(self) -> Iterator[tuple[Any, ...]]:
+        while self.pending is not None and ray.wait([self.pending], timeout=0)[0]:
+            kind, *values = ray.get(next(self.pending))
             if kind == "outcome":
-                self.news = None
+                self.pending = None
                 if values[0] is not None and self.run:
                     values = [replace(values[0], path=self.run.folder.path)]
             yield kind, *values
 
 
-class Cluster:
+class RayBackend:
     """Workers on the nodes of a Ray cluster; nothing is begun before there is a run to do."""
 
-    lives = 3
+    max_deaths = 3
     """A node may be lost, or run out of memory for what another job does."""
 
     def __init__(self, runs: Sequence[Run], request: Request, display: Display) -> None:
         """Nobody is connected yet."""
         self._runs, self._request, self._display = runs, request, display
-        self._open = ExitStack()
-        self._stillborn = 0
+        self._exit_stack = ExitStack()
+        self._failed_starts = 0
 
-    def __enter__(self) -> "Cluster":
+    def __enter__(self) -> "RayBackend":
         """Nothing yet."""
         return self
 
     def __exit__(self, *error: Any) -> None:
         """Leave the cluster, and end it if it is one's own."""
-        self._open.close()
+        self._exit_stack.close()
 
-    def hire(self, runs: int) -> list[Worker]:
+    def start(self, runs: int) -> list[RayWorker]:
         """As many as have room now, or as the request has jobs: those that have none yet wait for it."""
-        self._open.enter_context(connected(self._request))
-        there = nodes()
-        wanted = demand(self._request, there)
-        self._token = self._open.enter_context(token(self._request.results))
-        self._expected = look(self._token)
-        examine([node for node in there if room(node, wanted)], self._token, self._expected)
-        device = "cuda" if wanted.gpus else "cpu"
-        self._own = replace(self._request, device=device, threads=wanted.cpus)
-        self._actor: Any = ray.remote(num_cpus=wanted.cpus, num_gpus=wanted.gpus)(Hand)
+        self._exit_stack.enter_context(connected(self._request))
+        nodes = alive_nodes()
+        demand = worker_demand(self._request, nodes)
+        self._token = self._exit_stack.enter_context(token_file(self._request.results))
+        self._expected_check = inspect_node(self._token)
+        check_nodes([node for node in nodes if capacity(node, demand)], self._token, self._expected_check)
+        device = "cuda" if demand.gpus else "cpu"
+        self._worker_request = replace(self._request, device=device, threads=demand.cpus)
+        self._actor_class: Any = ray.remote(num_cpus=demand.cpus, num_gpus=demand.gpus)(RayWorkerActor)
         self._paths = {run.folder.path: run.folder.path.absolute() for run in self._runs}
-        self._box = [ray.put([replace(run, folder=RunFolder(self._paths[run.folder.path])) for run in self._runs])]
-        most = self._request.jobs or sum(room(node, wanted) for node in there)
-        self._most = min(most, runs)
-        return [self._worker() for _ in range(self._most)]
+        absolute_runs = [replace(run, folder=RunFolder(self._paths[run.folder.path])) for run in self._runs]
+        self._runs_reference = [ray.put(absolute_runs)]  # in a list, where Ray does not resolve it
+        most = self._request.jobs or sum(capacity(node, demand) for node in nodes)
+        self._worker_count = min(most, runs)
+        return [self._start_worker() for _ in range(self._worker_count)]
 
-    def replace(self, dead: Worker) -> Worker:
+    def replace(self, dead: RayWorker) -> RayWorker:
         """Another, on whatever node has room. Raises RequestError where many die before they are ready."""
-        ray.kill(dead.hand)  # where only what ran in it has ended
-        self._stillborn = 0 if dead.ready else self._stillborn + 1
-        if self._stillborn > self.lives * self._most:
+        ray.kill(dead.actor)  # where only what ran in it has ended
+        self._failed_starts = 0 if dead.ready else self._failed_starts + 1
+        if self._failed_starts > self.max_deaths * self._worker_count:
             raise RequestError("workers die before they are ready; the logs of Ray on their nodes say why")
-        return self._worker()
+        return self._start_worker()
 
-    def listen(self, workers: Sequence[Worker], timeout: float | None) -> list[Worker]:
+    def listen(self, workers: Sequence[RayWorker], timeout: float | None) -> list[RayWorker]:
         """Those who have said something or have died."""
-        news = {worker.news: worker for worker in workers if worker.news is not None}
-        if not news:
+        by_pending = {worker.pending: worker for worker in workers if worker.pending is not None}
+        if not by_pending:
             time.sleep(timeout or 0)
             return []
-        patient = timeout is not None or any(worker.ready for worker in workers)
-        first, _ = ray.wait([*news], timeout=timeout if patient else BUSY)
-        if not patient and not first:
-            self._display.say(BUSY_SAYS)
-            first, _ = ray.wait([*news], timeout=None)
-        ready, _ = ray.wait([*news], num_returns=len(news), timeout=0) if first else ([], [])
-        return [news[found] for found in ready]
+        may_be_busy = timeout is None and not any(worker.ready for worker in workers)
+        first, _ = ray.wait([*by_pending], timeout=BUSY_AFTER_SECONDS if may_be_busy else timeout)
+        if may_be_busy and not first:
+            self._display.say(BUSY_MESSAGE)
+            first, _ = ray.wait([*by_pending], timeout=None)
+        ready, _ = ray.wait([*by_pending], num_returns=len(by_pending), timeout=0) if first else ([], [])
+        return [by_pending[reference] for reference in ready]
 
-    def dismiss(self, workers: Sequence[Worker]) -> None:
+    def stop(self, workers: Sequence[RayWorker]) -> None:
         """Kill them, and take away the claims that they leave."""
         for worker in workers:
-            ray.kill(worker.hand)
-        deadline = time.monotonic() + GRACE
+            ray.kill(worker.actor)
+        deadline = time.monotonic() + KILL_SECONDS
         for run in [worker.run for worker in workers if worker.run]:
-            while not _released(run) and time.monotonic() < deadline:
+            while not _is_released(run) and time.monotonic() < deadline:
                 time.sleep(0.1)
 
-    def _worker(self) -> Worker:
-        hand = self._actor.remote()
-        ready = hand.prepare.remote(self._own, Path.cwd(), self._token, self._expected, self._box)
-        return Worker(replace(self._request, device="auto"), hand, ready, self._paths)
+    def _start_worker(self) -> RayWorker:
+        actor = self._actor_class.remote()
+        preparation = actor.prepare.remote(
+            self._worker_request, Path.cwd(), self._token, self._expected_check, self._runs_reference
+        )
+        return RayWorker(replace(self._request, device="auto"), actor, preparation, self._paths)
 
 
-def cause_of_death(error: RayError) -> str:
+def cause_of_ray_death(error: RayError) -> str:
     """Why a worker ended that should not have, in one line."""
     _, _, detail = one_line(error).rpartition("Worker exit detail: ")
     return f"its worker died: {detail.partition(' Some common causes')[0].rstrip('.')}"
 
 
-def _released(run: Run) -> bool:
+def _is_released(run: Run) -> bool:
     """Whether nobody claims a run any more; the file of a claim is gone then."""
     with run.folder.claim() as mine:
         return mine

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from benchmark.errors import RequestError
 from benchmark.run.plan import Request
 
-FINEST = 10_000
+GPU_PARTS = 10_000
 """A cluster counts in ten thousandths of a GPU."""
 
 
@@ -29,7 +29,7 @@ class Demand(NamedTuple):
     gpus: float
 
 
-def demand(request: Request, nodes: Sequence[Node]) -> Demand:
+def worker_demand(request: Request, nodes: Sequence[Node]) -> Demand:
     """A CPU for each thread, and where there are GPUs one, or a share of one where there are more jobs than GPUs.
 
     Raises RequestError where no node has that.
@@ -38,17 +38,17 @@ def demand(request: Request, nodes: Sequence[Node]) -> Demand:
     if request.device == "cuda" and not gpus:
         raise RequestError("no node of the cluster has a GPU; leave --device out, or give --device cpu")
     per_gpu = ceil(request.jobs / gpus) if request.jobs and gpus else 1
-    wanted = Demand(request.threads or 1, floor(FINEST / per_gpu) / FINEST if gpus else 0.0)
-    if not any(room(node, wanted) for node in nodes):
-        most = max((node.cpus for node in nodes if node.gpus >= wanted.gpus), default=0)
+    demand = Demand(request.threads or 1, floor(GPU_PARTS / per_gpu) / GPU_PARTS if gpus else 0.0)
+    if not any(capacity(node, demand) for node in nodes):
+        most = max((node.cpus for node in nodes if node.gpus >= demand.gpus), default=0)
         beside = " beside a GPU" if gpus else ""
         raise RequestError(
-            f"no node of the cluster has {wanted.cpus} CPUs{beside}, the most is {most:g}; see --threads"
+            f"no node of the cluster has {demand.cpus} CPUs{beside}, the most is {most:g}; see --threads"
         )
-    return wanted
+    return demand
 
 
-def room(node: Node, wanted: Demand) -> int:
+def capacity(node: Node, demand: Demand) -> int:
     """How many such workers the node has room for."""
-    by_gpu = node.gpus / wanted.gpus if wanted.gpus else inf
-    return floor(min(node.cpus / wanted.cpus, by_gpu))
+    by_gpu = node.gpus / demand.gpus if demand.gpus else inf
+    return floor(min(node.cpus / demand.cpus, by_gpu))

@@ -30,7 +30,7 @@ class Pipe(Protocol):
 
 
 @dataclass(frozen=True)
-class Teller:
+class PipeProgress:
     """Where a run is shown is in another process: it is sent what is to be called there, (name, *values)."""
 
     pipe: Pipe
@@ -46,13 +46,13 @@ class Teller:
     def finish(self, status: str) -> None:
         """Nothing: the outcome that follows says so."""
 
-    def start(self) -> "Teller":
+    def start(self) -> "PipeProgress":
         """The run begins."""
         self.pipe.send(("start",))
         return self
 
 
-def work(request: Request, pipe: Pipe) -> None:
+def serve_as_process(request: Request, pipe: Pipe) -> None:
     """Be a process that serves a request through a pipe until it is ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # and this its answer: claims are given back
@@ -63,8 +63,8 @@ def work(request: Request, pipe: Pipe) -> None:
 def serve(planned: Callable[[], Sequence[Run]], request: Request, pipe: Pipe) -> None:
     """Do those of the planned runs whose folders come through the pipe.
 
-    Sends what Teller says and ("outcome", Outcome), None while another process works on the run, or ("error", error)
-    where no further run makes sense.
+    Sends what PipeProgress says and ("outcome", Outcome), None while another process works on the run, or
+    ("error", error) where no further run makes sense.
     """
     use_threads(request.threads)
     try:
@@ -73,7 +73,7 @@ def serve(planned: Callable[[], Sequence[Run]], request: Request, pipe: Pipe) ->
             path: Path = pipe.recv()
             if path not in runs:
                 raise RequestError(f"{path} is no run of the grid any more: code or data have changed since it began")
-            pipe.send(("outcome", attempt(runs[path], request, Teller(pipe).start)))
+            pipe.send(("outcome", attempt(runs[path], request, PipeProgress(pipe).start)))
     except (RequestError, StorageError) as error:
         pipe.send(("error", error))
 

@@ -22,7 +22,7 @@ from benchmark.errors import RequestError
 from benchmark.run.executor import local_pool, pool, worker
 from benchmark.run.executor.order import flops_or_infinite, longest_first
 from benchmark.run.plan import plan
-from benchmark.run.progress_display import Bars
+from benchmark.run.progress_display import BarDisplay
 from benchmark.run.runner import record_death
 from benchmark.storage.files import claim
 from benchmark.storage.verify import verify
@@ -49,7 +49,7 @@ class Doomed(Method):
 REASON = "its process was killed by signal 9 (out of memory?)"
 
 
-def asked(results="results", **others):
+def make_request(results="results", **others):
     """The request for the grid, or for one that differs in some options."""
     how = {"data": Path("data"), "results": Path(results), "device": "cpu", "threads": 1}
     given = GRID | {name: others.pop(name) for name in [*others] if name in GRID or name == "seeds"}
@@ -57,16 +57,16 @@ def asked(results="results", **others):
 
 
 @dataclass
-class Memory:
-    """A display that remembers what it is told, and does something when only runs of other processes are left."""
+class RecordingDisplay:
+    """A display that records all calls, and calls when_waiting when only runs of other processes are left."""
 
     when_waiting: object
-    told: dict = field(default_factory=dict)
+    records: dict = field(default_factory=dict)
     waited: list = field(default_factory=list)
 
     def start(self, title, rounds):
-        self.told.setdefault(title, []).append(rounds)
-        return Heard(self.told[title])
+        self.records.setdefault(title, []).append(rounds)
+        return RecordingProgress(self.records[title])
 
     def wait(self, runs):
         self.waited.append(runs)
@@ -74,17 +74,17 @@ class Memory:
 
 
 @dataclass
-class Heard:
-    told: list
+class RecordingProgress:
+    records: list
 
     def go_on(self, rounds_done):
-        self.told.append(("goes on", rounds_done))
+        self.records.append(("goes on", rounds_done))
 
     def round(self, number, accuracy):
-        self.told.append(number)
+        self.records.append(number)
 
     def finish(self, status):
-        self.told.append(status)
+        self.records.append(status)
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +96,12 @@ def spawned(tmp_path_factory, write_data):
     (folder / "deadly").touch()
     with pytest.MonkeyPatch.context() as monkeypatch, contextlib.ExitStack() as held:
         monkeypatch.chdir(folder)
-        request = asked(jobs=2)
+        request = make_request(jobs=2)
         runs = plan(request)
         runs[-1].folder.path.mkdir(parents=True)
         held.enter_context(claim(runs[-1].folder.path / "claim"))
-        display = Memory(held.close)
-        outcomes = local_pool.execute_all(runs, request, display)
+        display = RecordingDisplay(held.close)
+        outcomes = local_pool.execute_in_processes(runs, request, display)
     (folder / "deadly").unlink()
     return folder, outcomes, display
 
@@ -111,8 +111,8 @@ def test_what_dies_costs_one_run(spawned):
     assert [outcome.status for outcome in outcomes] == ["failed", "done", "done", "done"]
     assert outcomes[0].reason == REASON
     assert outcomes[0].summary["rounds_done"] == 1
-    assert display.told["1/4 tiny doomed"] == [3, ("goes on", 0), 1, REASON]
-    assert display.told["3/4 tiny fedmoe"] == [3, ("goes on", 0), 1, 2, 3, "done"]
+    assert display.records["1/4 tiny doomed"] == [3, ("goes on", 0), 1, REASON]
+    assert display.records["3/4 tiny fedmoe"] == [3, ("goes on", 0), 1, 2, 3, "done"]
     (path,) = (folder / "results").glob("default/tiny/doomed/*/run.json")
     run = json.loads(path.read_text())
     assert (run["status"], run["reason"], run["weights_hash"]) == ("failed", REASON, None)
@@ -124,25 +124,25 @@ def test_what_dies_costs_one_run(spawned):
 
 def test_a_run_that_another_process_held_is_done_in_the_end(spawned):
     assert set(spawned[2].waited) == {1}
-    assert spawned[2].told["4/4 tiny standalone"] == [3, ("goes on", 0), 1, 2, 3, "done"]
+    assert spawned[2].records["4/4 tiny standalone"] == [3, ("goes on", 0), 1, 2, 3, "done"]
 
 
 def test_longest_first_by_what_a_round_costs(spawned, monkeypatch):
     monkeypatch.chdir(spawned[0])
-    doomed, fedproto, fedmoe, standalone = runs = plan(asked())
+    doomed, fedproto, fedmoe, standalone = runs = plan(make_request())
     costs = {}
     for run in runs:
         costs[run.spec.method.label] = json.loads((run.folder.path / "run.json").read_text())["summary"]["client_flops"]
     assert flops_or_infinite(standalone) == costs["standalone"]
     assert flops_or_infinite(fedproto) == costs["fedproto"]
     assert [*longest_first(runs)] == [fedmoe, fedproto, doomed, standalone]
-    longer = plan(asked(rounds="9", methods="standalone"))
+    longer = plan(make_request(rounds="9", methods="standalone"))
     assert longest_first([*runs, *longer]) == [*longer, fedmoe, fedproto, doomed, standalone]
 
 
 def test_what_can_t_be_predicted_goes_first(spawned, monkeypatch):
     monkeypatch.chdir(spawned[0])
-    runs = plan(asked(methods="fedmoe,fedkd"))  # it looks at singular values
+    runs = plan(make_request(methods="fedmoe,fedkd"))  # it looks at singular values
     assert flops_or_infinite(runs[1]) == inf
     assert longest_first(runs) == runs[::-1]
 
@@ -156,7 +156,7 @@ def test_the_next_call_ends_as_if_nothing_had_happened(spawned, monkeypatch, cap
     assert main(["run", *WORDS, "--no-report", "--results", "alone", "--threads", "1"]) == 0
     assert contents(folder / "results") == contents(folder / "alone")
     capsys.readouterr()
-    monkeypatch.setattr(local_pool, "Worker", None)  # nothing is left that needs one
+    monkeypatch.setattr(local_pool, "ProcessWorker", None)  # nothing is left that needs one
     assert main(["run", *WORDS, "--no-report", "--jobs", "2"]) == 0
     assert capsys.readouterr().err.count("already there") == 4
 
@@ -187,8 +187,8 @@ def here(tmp_path, monkeypatch, write_data):
 
 
 def test_every_run_is_in_one_shard(here):
-    paths = [run.folder.path for run in plan(asked(seeds="0,1"))]
-    shards = [[run.folder.path for run in plan(asked(seeds="0,1", shard=(i, 3)))] for i in (1, 2, 3)]
+    paths = [run.folder.path for run in plan(make_request(seeds="0,1"))]
+    shards = [[run.folder.path for run in plan(make_request(seeds="0,1", shard=(i, 3)))] for i in (1, 2, 3)]
     assert shards == [[paths[0], paths[3], paths[6]], [paths[1], paths[4], paths[7]], [paths[2], paths[5]]]
 
 
@@ -220,30 +220,30 @@ def test_wrong_requests(here, capsys, words, message):
 def test_workers_get_devices_in_turn_and_an_equal_share_of_the_cores(here, monkeypatch):
     monkeypatch.setattr("benchmark.run.plan.find_device", torch.device)  # two that are not there
     monkeypatch.setattr(local_pool, "cores", lambda: 8)
-    request = asked(device="cuda:0,cuda:1", jobs=3, threads=None)
+    request = make_request(device="cuda:0,cuda:1", jobs=3, threads=None)
     assert len(plan(request)) == 4
     with pytest.raises(RequestError, match="--jobs must be at least as many"):
         plan(replace(request, jobs=1))
     started = []
-    monkeypatch.setattr(local_pool, "Worker", started.append)
-    local_pool.Processes(request).hire(runs=1)
-    assert [own.device for own in started] == ["cuda:0"]
+    monkeypatch.setattr(local_pool, "ProcessWorker", started.append)
+    local_pool.ProcessBackend(request).start(runs=1)
+    assert [given.device for given in started] == ["cuda:0"]
     started.clear()
-    local_pool.Processes(request).hire(runs=4)
-    assert [(own.device, own.threads) for own in started] == [("cuda:0", 2), ("cuda:1", 2), ("cuda:0", 2)]
-    assert {own.threads for own in local_pool.requests_of_workers(replace(request, jobs=16))} == {1}
-    assert {own.threads for own in local_pool.requests_of_workers(replace(request, threads=5))} == {5}
+    local_pool.ProcessBackend(request).start(runs=4)
+    assert [(given.device, given.threads) for given in started] == [("cuda:0", 2), ("cuda:1", 2), ("cuda:0", 2)]
+    assert {given.threads for given in local_pool.requests_of_workers(replace(request, jobs=16))} == {1}
+    assert {given.threads for given in local_pool.requests_of_workers(replace(request, threads=5))} == {5}
 
 
 def test_death_is_recorded_over_what_was_stored(here, contents):
-    run, request = plan(asked(methods="standalone"))[0], asked(methods="standalone", force=True)
+    run, request = plan(make_request(methods="standalone"))[0], make_request(methods="standalone", force=True)
     never_begun = record_death(run, request, "killed")
     assert (never_begun.status, never_begun.summary["rounds_done"]) == ("failed", 0)
     assert verify(here / "results") == ([], 1)
 
     assert main(["run", *WORDS, "--methods", "standalone", "--no-report"]) == 0
     done = contents(here / "results")
-    before_it_began = asked(methods="standalone", force=True)  # later than what is done
+    before_it_began = make_request(methods="standalone", force=True)  # later than what is done
     assert record_death(run, before_it_began, "killed").status == "failed"
     assert contents(here / "results") == done
     after_it_had_ended = replace(request, begun="2026")
@@ -267,30 +267,30 @@ def test_a_worker_tells_what_makes_no_sense_to_go_on_with(here, monkeypatch):
         sent: ClassVar = []
 
         def recv(self):
-            return plan(asked(methods="standalone", rounds="2"))[0].folder.path
+            return plan(make_request(methods="standalone", rounds="2"))[0].folder.path
 
         def send(self, message):
             self.sent.append(message)
 
-    worker.work(asked(methods="standalone"), Pipe())
+    worker.serve_as_process(make_request(methods="standalone"), Pipe())
     ((kind, error),) = Pipe.sent
     assert kind == "error"
     assert "is no run of the grid any more" in str(error)
     with pytest.raises(RequestError, match="any more"):
-        pool.Crew(None, None, {}, Memory(None))._hear(None, (kind, error))
+        pool.WorkerPool(None, None, {}, RecordingDisplay(None))._handle(None, (kind, error))
 
 
 @dataclass
-class Scripted:
+class ScriptedWorker:
     """A worker that says what is in a script, whatever it is to do; ready from its first line on."""
 
     request: object
     script: list
     run: object = None
-    shown: object = None
+    progress: object = None
     ready: bool = False
 
-    def begin(self, run):
+    def assign(self, run):
         self.run = run
 
     def messages(self):
@@ -300,70 +300,74 @@ class Scripted:
 
 
 @dataclass
-class Stage:
-    """A place of scripted workers, one at a time."""
+class ScriptedBackend:
+    """A backend of scripted workers, one at a time."""
 
     request: object
     scripts: list
-    lives: int = 3
-    dismissed: list = field(default_factory=list)
+    max_deaths: int = 3
+    stopped: list = field(default_factory=list)
 
-    def hire(self, runs):
-        return [Scripted(self.request, [*self.scripts.pop(0)])]
+    def start(self, runs):
+        return [ScriptedWorker(self.request, [*self.scripts.pop(0)])]
 
     def replace(self, dead):
-        return self.hire(1)[0]
+        return self.start(1)[0]
 
     def listen(self, workers, timeout):
         assert all(worker.script for worker in workers)  # or it would be listened to for ever
         return [*workers]
 
-    def dismiss(self, workers):
-        self.dismissed += workers
+    def stop(self, workers):
+        self.stopped += workers
 
 
 DEATH = ("died", "its node is gone")
 
 
-def acted(scripts, **others):
-    """The outcomes and what a display is told where workers act by these scripts."""
-    request, display = asked(**others), Memory(None)
-    runs, stage = plan(request), Stage(request, scripts)
-    outcomes = pool.execute_all(runs, request, display, stage)
-    assert not stage.scripts
-    return outcomes, display.told, stage
+def execute_scripts(scripts, **others):
+    """Execute a grid with workers that follow these scripts: (outcomes, what the display recorded, backend)."""
+    request, display = make_request(**others), RecordingDisplay(None)
+    runs, backend = plan(request), ScriptedBackend(request, scripts)
+    outcomes = pool.execute_with_workers(runs, request, display, backend)
+    assert not backend.scripts
+    return outcomes, display.records, backend
 
 
 def test_a_run_that_goes_on_outlives_any_number_of_workers(here):
     """Deaths count since its last round; the next worker has it before any other run."""
     alive = [("start",), ("go_on", 0), ("round", 1, None), DEATH]
     hopeless = [("start",), ("go_on", 1), DEATH]
-    outcomes, told, _ = acted([alive, hopeless, alive, hopeless, [("outcome", "is done")]], methods="fedmoe")
+    outcomes, records, _ = execute_scripts(
+        [alive, hopeless, alive, hopeless, [("outcome", "is done")]], methods="fedmoe"
+    )
     assert outcomes == ["is done"]
-    assert told["1/1 tiny fedmoe"].count("its node is gone; another goes on with it") == 4
+    assert records["1/1 tiny fedmoe"].count("its node is gone; another goes on with it") == 4
 
 
 def test_a_run_over_which_three_workers_die_in_a_row_has_failed(here):
     once = [("start",), ("go_on", 0), DEATH]
     again = [DEATH]  # before it had begun
-    outcomes, told, stage = acted([once, again, once, [("outcome", "is done")]], methods="fedmoe,standalone")
+    outcomes, records, backend = execute_scripts(
+        [once, again, once, [("outcome", "is done")]], methods="fedmoe,standalone"
+    )
     reason = "its node is gone; 3 workers in a row died over the same round"
     assert (outcomes[0].status, outcomes[0].reason, outcomes[1]) == ("failed", reason, "is done")
-    assert told["1/2 tiny fedmoe"][-1] == reason
+    assert records["1/2 tiny fedmoe"][-1] == reason
     assert verify(here / "results") == ([], 1)
-    assert len(stage.dismissed) == 1
+    assert len(backend.stopped) == 1
 
 
 def test_causes_of_death():
-    assert local_pool.cause_of_death(-9) == REASON
-    assert local_pool.cause_of_death(-11) == "its process was killed by signal 11 (Segmentation fault)"
-    assert local_pool.cause_of_death(3) == "its process ended with exit code 3"
+    assert local_pool.cause_of_process_death(-9) == REASON
+    assert local_pool.cause_of_process_death(-11) == "its process was killed by signal 11 (Segmentation fault)"
+    assert local_pool.cause_of_process_death(3) == "its process ended with exit code 3"
 
 
 def test_bars_of_several_runs_at_a_time():
     file = io.StringIO()
-    with Bars(Console(file=file, force_terminal=True, width=100, color_system=None)) as bars:
-        first, second = bars.start("1/2 tiny a", 3), bars.start("2/2 tiny b", 5)
+    with BarDisplay(Console(file=file, force_terminal=True, width=100, color_system=None)) as display:
+        first, second = display.start("1/2 tiny a", 3), display.start("2/2 tiny b", 5)
         second.round(1, None)
         first.round(1, 50.0)
         second.round(2, 25.0)

@@ -13,8 +13,8 @@ import pytest
 from benchmark.cli.arguments import request_of
 from benchmark.cli.commands import main
 from benchmark.errors import RequestError
-from benchmark.run.executor.ray_node_check import complaint, look
-from benchmark.run.executor.ray_resources import Demand, Node, demand, room
+from benchmark.run.executor.ray_node_check import complaint, inspect_node
+from benchmark.run.executor.ray_resources import Demand, Node, capacity, worker_demand
 
 ROOT = Path(__file__).parents[4]
 DOOMED = '''"""Standalone, of which one run ends its process before round 2 is stored, and another its node.
@@ -58,8 +58,12 @@ LINE_UP = LineUp("mlps", "a perceptron", (Architecture("mlp", mlp, 16),) * 2, Ar
 """
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install -e '.[ray]'")
-SMALL = {"object_store_memory": 80 * 2**20}
-SOON = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
+NODE_OPTIONS = {"object_store_memory": 80 * 2**20}
+FAST_HEALTH_CHECKS = {
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 500,
+    "health_check_failure_threshold": 3,
+}
 
 
 @pytest.fixture
@@ -80,13 +84,13 @@ def cluster():
         monkeypatch.delenv("RAY_ADDRESS", raising=False)
         from ray.cluster_utils import Cluster
 
-        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": SOON, **SMALL}
-        found = Cluster(initialize_head=True, head_node_args=head)
+        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": FAST_HEALTH_CHECKS, **NODE_OPTIONS}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
-            other = found.add_node(num_cpus=1, **SMALL)
-            yield found.address, other.node_id
+            other = cluster.add_node(num_cpus=1, **NODE_OPTIONS)
+            yield cluster.address, other.node_id
         finally:
-            found.shutdown()
+            cluster.shutdown()
 
 
 @needs_ray
@@ -102,7 +106,7 @@ def test_a_grid_outlives_a_process_and_a_node(cluster, here, capsys, contents):
         assert capsys.readouterr().err == f"error: {message}\n"
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(
-            "benchmark.run.executor.ray_pool.token", lambda results: contextlib.nullcontext(here / "no")
+            "benchmark.run.executor.ray_pool.token_file", lambda results: contextlib.nullcontext(here / "no")
         )
         assert main([*words]) == 2
     err = capsys.readouterr().err
@@ -175,7 +179,7 @@ def test_without_ray_it_is_said_how_to_get_it(here, capsys, monkeypatch):
     assert err.count("\n") == 1
 
 
-def asked(**others):
+def make_request(**others):
     how = {"data": Path("data"), "results": Path("results"), "device": "auto", "executor": "ray"}
     return request_of(None, GRID, None, ("run",), **how | others)
 
@@ -183,27 +187,27 @@ def asked(**others):
 def test_what_workers_ask_for_and_how_many_find_room():
     head, cpus, gpus = Node("head", "head", 0, 0), Node("cpus", "cpus", 7, 0), Node("gpus", "gpus", 16, 4)
 
-    def rooms(wanted, *nodes):
-        return [room(node, wanted) for node in nodes]
+    def capacities(demand, *nodes):
+        return [capacity(node, demand) for node in nodes]
 
-    assert demand(asked(), [head, cpus]) == Demand(1, 0)
-    wanted = demand(asked(threads=3), [head, cpus])
-    assert (wanted, rooms(wanted, head, cpus, gpus)) == (Demand(3, 0), [0, 2, 5])
-    wanted = demand(asked(), [head, cpus, gpus])  # a GPU each
-    assert (wanted, rooms(wanted, head, cpus, gpus)) == (Demand(1, 1), [0, 0, 4])
-    wanted = demand(asked(jobs=9), [gpus])  # three on a GPU
-    assert (wanted, rooms(wanted, gpus)) == (Demand(1, 0.3333), [12])
-    assert demand(asked(jobs=2), [gpus]) == Demand(1, 1)
-    assert demand(asked(device="cpu"), [gpus]) == Demand(1, 0)
+    assert worker_demand(make_request(), [head, cpus]) == Demand(1, 0)
+    demand = worker_demand(make_request(threads=3), [head, cpus])
+    assert (demand, capacities(demand, head, cpus, gpus)) == (Demand(3, 0), [0, 2, 5])
+    demand = worker_demand(make_request(), [head, cpus, gpus])  # a GPU each
+    assert (demand, capacities(demand, head, cpus, gpus)) == (Demand(1, 1), [0, 0, 4])
+    demand = worker_demand(make_request(jobs=9), [gpus])  # three on a GPU
+    assert (demand, capacities(demand, gpus)) == (Demand(1, 0.3333), [12])
+    assert worker_demand(make_request(jobs=2), [gpus]) == Demand(1, 1)
+    assert worker_demand(make_request(device="cpu"), [gpus]) == Demand(1, 0)
     with pytest.raises(RequestError, match="has 8 CPUs beside a GPU, the most is 4; see --threads"):
-        demand(asked(threads=8), [cpus, replace(gpus, cpus=4)])
+        worker_demand(make_request(threads=8), [cpus, replace(gpus, cpus=4)])
 
 
 def test_what_is_wrong_with_a_node(tmp_path):
     (tmp_path / "token").touch()
-    sight = look(tmp_path / "token")
-    assert complaint(sight, sight, tmp_path) is None
-    assert "does not see" in complaint(look(tmp_path / "none"), sight, tmp_path)
-    assert complaint(sight._replace(torch="1.0"), sight, tmp_path).startswith("has torch 1.0, and this machine 2.")
-    assert complaint(sight._replace(python="3.5"), sight, tmp_path).startswith("has Python 3.5, and this machine 3.")
-    assert "has other code of this benchmark" in complaint(sight._replace(code="0"), sight, tmp_path)
+    check = inspect_node(tmp_path / "token")
+    assert complaint(check, check, tmp_path) is None
+    assert "does not see" in complaint(inspect_node(tmp_path / "none"), check, tmp_path)
+    assert complaint(check._replace(torch="1.0"), check, tmp_path).startswith("has torch 1.0, and this machine 2.")
+    assert complaint(check._replace(python="3.5"), check, tmp_path).startswith("has Python 3.5, and this machine 3.")
+    assert "has other code of this benchmark" in complaint(check._replace(code="0"), check, tmp_path)
