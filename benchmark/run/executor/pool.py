@@ -46,7 +46,7 @@ class Backend(Protocol[W]):
     """Where workers are."""
 
     max_deaths: int
-    """Workers that may die over a run, none of them having completed a round, before it is recorded as failed."""
+    """A run is recorded as failed once so many workers have died over it with no new round in between."""
 
     def start(self, runs: int) -> list[W]:
         """As many new workers as are of use for so many runs. Raises RequestError where there can't be any."""
@@ -87,7 +87,8 @@ class WorkerPool(Generic[W]):
         self._queue: deque[Run] = deque()
         self._claimed_elsewhere: list[Run] = []  # another process works on these, or did when they were last looked at
         self._retry_at = 0.0
-        self._deaths: Counter[Path] = Counter()  # since a run's last completed round
+        self._furthest_round: Counter[Path] = Counter()  # of a run, by any worker; a resumed run may repeat rounds
+        self._deaths: Counter[Path] = Counter()  # over a run, since it completed its furthest round
         self._outcomes: dict[Path, Outcome] = {}
 
     def execute(self, runs: Sequence[Run]) -> list[Outcome]:
@@ -141,7 +142,13 @@ class WorkerPool(Generic[W]):
             case (name, *values) if worker.run:
                 getattr(worker.progress, name)(*values)
                 if name == "round":
-                    self._deaths.pop(worker.run.folder.path, None)
+                    self._note_round(worker.run.folder.path, number=values[0])
+
+    def _note_round(self, path: Path, number: int) -> None:
+        """Forget the deaths over a run once it has completed a round that it had never reached before."""
+        if number > self._furthest_round[path]:
+            self._furthest_round[path] = number
+            del self._deaths[path]
 
     def _replace_worker(self, dead: W, reason: str) -> None:
         """See to what the dead worker was at, and put a new one into its place."""
@@ -159,7 +166,7 @@ class WorkerPool(Generic[W]):
             self._queue.appendleft(run)
             progress.finish(f"{reason}; another goes on with it")
         else:
-            again = f"; {deaths} workers in a row died over the same round" if deaths > 1 else ""
+            again = f"; {deaths} workers in a row died with no new round in between" if deaths > 1 else ""
             self._keep_outcome(run, record_death(run, dead.request, reason + again), progress)
 
     def _start_progress(self, run: Run) -> RunProgress:

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import subprocess
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import ClassVar
@@ -19,7 +19,7 @@ from rich.console import Console
 from benchmark.cli.arguments import request_of
 from benchmark.cli.commands import main
 from benchmark.errors import RequestError
-from benchmark.run.executor import local_pool, pool, worker
+from benchmark.run.executor import local_pool, worker
 from benchmark.run.executor.order import flops_or_infinite, longest_first
 from benchmark.run.plan import plan
 from benchmark.run.progress_display import BarDisplay
@@ -56,39 +56,8 @@ def make_request(results="results", **others):
     return request_of(None, given, None, ("run",), **how | others)
 
 
-@dataclass
-class RecordingDisplay:
-    """A display that records all calls, and calls when_waiting when only runs of other processes are left."""
-
-    when_waiting: object
-    records: dict = field(default_factory=dict)
-    waited: list = field(default_factory=list)
-
-    def start(self, title, rounds):
-        self.records.setdefault(title, []).append(rounds)
-        return RecordingProgress(self.records[title])
-
-    def wait(self, runs):
-        self.waited.append(runs)
-        self.when_waiting()
-
-
-@dataclass
-class RecordingProgress:
-    records: list
-
-    def go_on(self, rounds_done):
-        self.records.append(("goes on", rounds_done))
-
-    def round(self, number, accuracy):
-        self.records.append(number)
-
-    def finish(self, status):
-        self.records.append(status)
-
-
 @pytest.fixture(scope="module")
-def spawned(tmp_path_factory, write_data):
+def spawned(tmp_path_factory, write_data, RecordingDisplay):
     """A folder where two workers did a grid: a process died over one run, and another held a second one for a while."""
     folder = tmp_path_factory.mktemp("spawned")
     write_data(folder)
@@ -276,86 +245,6 @@ def test_a_worker_tells_what_makes_no_sense_to_go_on_with(here, monkeypatch):
     ((kind, error),) = Pipe.sent
     assert kind == "error"
     assert "is no run of the grid any more" in str(error)
-    with pytest.raises(RequestError, match="any more"):
-        pool.WorkerPool(None, None, {}, RecordingDisplay(None))._handle(None, (kind, error))
-
-
-@dataclass
-class ScriptedWorker:
-    """A worker that says what is in a script, whatever it is to do; ready from its first line on."""
-
-    request: object
-    script: list
-    run: object = None
-    progress: object = None
-    ready: bool = False
-
-    def assign(self, run):
-        self.run = run
-
-    def messages(self):
-        self.ready = True
-        while self.run and self.script:
-            yield self.script.pop(0)
-
-
-@dataclass
-class ScriptedBackend:
-    """A backend of scripted workers, one at a time."""
-
-    request: object
-    scripts: list
-    max_deaths: int = 3
-    stopped: list = field(default_factory=list)
-
-    def start(self, runs):
-        return [ScriptedWorker(self.request, [*self.scripts.pop(0)])]
-
-    def replace(self, dead):
-        return self.start(1)[0]
-
-    def listen(self, workers, timeout):
-        assert all(worker.script for worker in workers)  # or it would be listened to for ever
-        return [*workers]
-
-    def stop(self, workers):
-        self.stopped += workers
-
-
-DEATH = ("died", "its node is gone")
-
-
-def execute_scripts(scripts, **others):
-    """Execute a grid with workers that follow these scripts: (outcomes, what the display recorded, backend)."""
-    request, display = make_request(**others), RecordingDisplay(None)
-    runs, backend = plan(request), ScriptedBackend(request, scripts)
-    outcomes = pool.execute_with_workers(runs, request, display, backend)
-    assert not backend.scripts
-    return outcomes, display.records, backend
-
-
-def test_a_run_that_goes_on_outlives_any_number_of_workers(here):
-    """Deaths count since its last round; the next worker has it before any other run."""
-    alive = [("start",), ("go_on", 0), ("round", 1, None), DEATH]
-    hopeless = [("start",), ("go_on", 1), DEATH]
-    outcomes, records, _ = execute_scripts(
-        [alive, hopeless, alive, hopeless, [("outcome", "is done")]], methods="fedmoe"
-    )
-    assert outcomes == ["is done"]
-    assert records["1/1 tiny fedmoe"].count("its node is gone; another goes on with it") == 4
-
-
-def test_a_run_over_which_three_workers_die_in_a_row_has_failed(here):
-    once = [("start",), ("go_on", 0), DEATH]
-    again = [DEATH]  # before it had begun
-    outcomes, records, backend = execute_scripts(
-        [once, again, once, [("outcome", "is done")]], methods="fedmoe,standalone"
-    )
-    reason = "its node is gone; 3 workers in a row died over the same round"
-    assert (outcomes[0].status, outcomes[0].reason, outcomes[1]) == ("failed", reason, "is done")
-    assert records["1/2 tiny fedmoe"][-1] == reason
-    assert verify(here / "results") == ([], 1)
-    assert len(backend.stopped) == 1
 
 
 def test_causes_of_death():
