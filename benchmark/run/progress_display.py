@@ -1,4 +1,4 @@
-"""What a person sees while runs go on (on standard error) and at their end (on standard output)."""
+"""Show the progress of runs on standard error: as bars on a terminal, as plain lines elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -11,54 +11,52 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 LINES_PER_RUN = 10
-
-
 WAITING_MESSAGE = "another process works on the last {}; waiting for it, and taking over what it leaves"
 
 
 class RunProgress(Protocol):
-    """One run that is shown."""
+    """The progress of one run on a display."""
 
     def go_on(self, rounds_done: int) -> None:
-        """So many of its rounds are there already."""
+        """Show that so many rounds were done already when the run began or resumed."""
 
     def round(self, number: int, accuracy: float | None) -> None:
-        """A round is over; accuracy in percent, where it was evaluated."""
+        """Show that a round is over; accuracy in percent, None if it was not evaluated."""
 
     def finish(self, status: str) -> None:
-        """The run is over."""
+        """Show that the run is over; status is "done", another status of a run, or the reason for it."""
 
 
 class Display(Protocol):
-    """Shows runs, one or several at a time; used as a context manager around all of them."""
+    """Shows one or several runs at a time; a context manager around all of them."""
 
     def __enter__(self) -> "Display":
-        """Begin."""
+        """Begin to show runs."""
         ...
 
     def __exit__(self, *error: Any) -> None:
-        """End."""
+        """End the display."""
         ...
 
     def start(self, title: str, rounds: int) -> RunProgress:
-        """A run begins: where its rounds are to be told."""
+        """Show that a run begins, and return its progress, to be updated."""
         ...
 
     def wait(self, runs: int) -> None:
-        """Nothing is left but runs that another process works on."""
+        """Show that only so many runs are left, and other processes work on all of them."""
 
     def say(self, line: str) -> None:
-        """Something that is of no run."""
+        """Show a line that belongs to no run."""
 
 
 def display(quiet: bool = False) -> Display:
-    """Bars on a terminal, plain lines elsewhere."""
+    """Return a display with bars on a terminal, with plain lines elsewhere; one that shows nothing if quiet."""
     console = Console(stderr=True, quiet=quiet)
     return BarDisplay(console) if console.is_terminal else LineDisplay(console)
 
 
 class BarDisplay:
-    """One progress bar per run: round, accuracy, time left. A run that is over moves up, out of the way."""
+    """Shows a progress bar per run: round, accuracy, time left. A run that is over moves above those that go on."""
 
     def __init__(self, console: Console) -> None:
         """Nothing runs yet."""
@@ -73,50 +71,50 @@ class BarDisplay:
         self._waiting = 0
 
     def __enter__(self) -> "BarDisplay":
-        """Show the bars."""
+        """Start to draw the bars."""
         self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave them as they are."""
+        """Leave the bars as they are."""
         self._bars.stop()
 
     def start(self, title: str, rounds: int) -> "BarProgress":
-        """Add a bar."""
+        """Add the bar of a run."""
         return BarProgress(self._bars, self._bars.add_task(title, total=rounds, note=""))
 
     def wait(self, runs: int) -> None:
-        """Say so, once."""
+        """Print that other processes work on the last runs, once for each number of them."""
         if self._waiting != runs:
             self._waiting = runs
             self.say(WAITING_MESSAGE.format(runs))
 
     def say(self, line: str) -> None:
-        """Above the bars."""
+        """Print a line above the bars."""
         self._bars.console.print(line, highlight=False, markup=False)
 
 
 @dataclass
 class BarProgress:
-    """The bar of one run."""
+    """The progress of one run, as a bar."""
 
     bars: Progress
     task: TaskID
 
     def go_on(self, rounds_done: int) -> None:
-        """Move it to there; the time left is reckoned from there."""
+        """Move the bar to the rounds that are done, from which the time left is computed."""
         self.bars.reset(self.task, completed=rounds_done)
 
     def round(self, number: int, accuracy: float | None) -> None:
-        """Move it on."""
+        """Move the bar on."""
         self.bars.update(self.task, completed=number)
         if accuracy is not None:
             self.bars.update(self.task, note=f"{accuracy:5.1f} %")
 
     def finish(self, status: str) -> None:
-        """Say how it ended, if not well, and print it above the bars that still move."""
+        """Print the bar above those that still move, with the status unless it is "done"."""
         if status != "done":
             self.bars.update(self.task, note=status)
             self.bars.stop_task(self.task)
@@ -126,7 +124,7 @@ class BarProgress:
 
 
 class LineDisplay:
-    """A few plain lines per run."""
+    """Prints a few plain lines per run."""
 
     def __init__(self, console: Console) -> None:
         """Nothing runs yet."""
@@ -140,40 +138,40 @@ class LineDisplay:
         """Nothing to undo."""
 
     def start(self, title: str, rounds: int) -> "LineProgress":
-        """Remember what runs."""
+        """Return the progress of a run; prints nothing yet."""
         return LineProgress(self.say, title, rounds)
 
     def wait(self, runs: int) -> None:
-        """Say so, once."""
+        """Print that other processes work on the last runs, once for each number of them."""
         if self._waiting != runs:
             self._waiting = runs
             self.say(WAITING_MESSAGE.format(runs))
 
     def say(self, line: str) -> None:
-        """One line."""
+        """Print the line."""
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @dataclass
 class LineProgress:
-    """One run of which lines tell."""
+    """The progress of one run, as plain lines."""
 
     say: Callable[[str], None]
     title: str
     rounds: int
     rounds_before: int = 0
-    """Rounds that were there at the start."""
+    """Rounds that were done when the run began or resumed."""
     accuracy: str = ""
     began_at: float = field(default_factory=time.monotonic)
 
     def go_on(self, rounds_done: int) -> None:
-        """Say so."""
+        """Print that the run resumes, if any rounds are done."""
         if rounds_done:
             self.rounds_before = rounds_done
             self.say(f"{self.title}: goes on after round {rounds_done}/{self.rounds}")
 
     def round(self, number: int, accuracy: float | None) -> None:
-        """Every tenth of the run, say where it is."""
+        """Print the round, accuracy and time left after every tenth of the run."""
         if accuracy is not None:
             self.accuracy = f", accuracy {accuracy:.1f} %"
         every = ceil(self.rounds / LINES_PER_RUN)
@@ -182,6 +180,6 @@ class LineProgress:
             self.say(f"{self.title}: round {number}/{self.rounds}{self.accuracy}, {left:.0f} s left")
 
     def finish(self, status: str) -> None:
-        """Say how it ended, if not well."""
+        """Print the status, unless it is "done"."""
         if status != "done":
             self.say(f"{self.title}: {status}")

@@ -1,4 +1,4 @@
-"""A command in processes of its own, of which none outlives the test."""
+"""A command in processes of its own, none of which outlives the test."""
 
 import contextlib
 import os
@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Started:
-    """A process group on a terminal of its own; whatever its processes start has the mark in its environment."""
+    """A process group in a session of its own; all its processes and theirs have the mark in their environment."""
 
     parent: subprocess.Popen
     mark: str
 
     def alive(self) -> list[int]:
-        """The processes that have the mark and have not ended."""
+        """Return the ids of processes that have the mark and have not ended."""
         found = []
         for environ in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
@@ -34,7 +34,7 @@ class Started:
         return found
 
     def end(self, death: str) -> str:
-        """Ctrl-C reaches all processes of the group, SIGKILL the parent alone; what it says until all have ended."""
+        """Send Ctrl-C to the group, or SIGKILL to the parent; return its stderr once all have ended."""
         if death == "Ctrl-C":
             os.killpg(self.parent.pid, signal.SIGINT)
         else:
@@ -67,7 +67,7 @@ def running() -> Iterator[Callable[..., Started]]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a script has `... &`
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # `pytest &` in a script ignores it
         )
         all_started.append(Started(parent, mark))
         wait_until(lambda: len([*folder.glob("results/*/*/*/*/checkpoint.json")]) == runs)

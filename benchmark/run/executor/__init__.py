@@ -1,1 +1,1 @@
-"""Many runs at a time."""
+"""Execute several runs of a grid at a time."""

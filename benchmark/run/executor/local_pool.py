@@ -1,6 +1,6 @@
-"""Many runs at a time on one machine: processes that each do one run after another.
+"""Execute several runs at a time on one machine, in processes that each execute one run after another.
 
-A process that dies costs the run that it did: that is recorded as failed.
+If a process dies, its run is recorded as failed.
 """
 
 import os
@@ -21,27 +21,27 @@ from benchmark.run.progress_display import Display, RunProgress
 from benchmark.run.runner import Outcome
 
 SPAWN = get_context("spawn")
-"""A process begins from nothing: threads and CUDA do not survive a fork."""
+"""Processes start afresh, for threads and CUDA do not survive a fork."""
 TERMINATION_SECONDS = 10.0
-"""Seconds that processes are given to end when they are asked to."""
+"""Seconds that processes have to end after SIGTERM, before they are killed."""
 
 
 def execute_in_processes(runs: Sequence[Run], request: Request, display: Display) -> list[Outcome]:
-    """Every run of the grid, as many at a time as the request has jobs; outcomes in the order of the grid.
+    """Execute the grid, as many runs at a time as the request has jobs; outcomes in the order of the grid.
 
-    Raises RequestError and StorageError as soon as one of them does.
+    Raises RequestError and StorageError as soon as a worker does.
     """
     return pool.execute_with_workers(runs, request, display, ProcessBackend(request))
 
 
 class ProcessWorker:
-    """A process for runs of a request, and the run that it does now, if any."""
+    """A process that executes runs of a request; it starts at once, and takes seconds to be ready."""
 
     ready = True
-    """What it is given before it is ready waits in the pipe."""
+    """A run that is assigned before the process has started waits in the pipe."""
 
     def __init__(self, request: Request) -> None:
-        """It starts at once, and takes seconds to be ready."""
+        """Start the process."""
         self.request = request
         self.run: Run | None = None
         self.progress: RunProgress | None = None
@@ -49,17 +49,17 @@ class ProcessWorker:
         self.process = SPAWN.Process(target=serve_as_process, args=(request, child_end), daemon=True)
         with _uninterrupted():
             self.process.start()
-        child_end.close()  # so that its end shows here
+        child_end.close()  # or this end of the pipe would not notice that the process has ended
 
     def assign(self, run: Run) -> None:
-        """Let it do a run; where it is dead already that shows when it is waited for."""
+        """Send it a run; if it is dead already, its next messages say so."""
         self.run = run
         with suppress(OSError):
             self.pipe.send(run.folder.path)
 
     def messages(self) -> Iterator[tuple[Any, ...]]:
-        """What it has sent by now, as far as it came to send it, and why it is dead, if it is."""
-        dead = not self.process.is_alive()  # before the last message is read
+        """Yield the messages that have arrived whole, then ("died", reason) if the process has ended."""
+        dead = not self.process.is_alive()  # asked first, so that no message is lost that it sent before it ended
         with suppress(EOFError, OSError):
             while self.pipe.poll():
                 yield self.pipe.recv()
@@ -68,26 +68,26 @@ class ProcessWorker:
 
 
 class ProcessBackend:
-    """Those of this machine, as many as a request has jobs."""
+    """Starts processes on this machine, as many as the request has jobs."""
 
     max_deaths = 1
-    """What kills a process here would kill the next one as well."""
+    """One, because whatever killed a process on this machine would kill the next one too."""
 
     def __init__(self, request: Request) -> None:
-        """There are none yet."""
+        """No process is started yet."""
         self._request = request
 
     def start(self, runs: int) -> list[ProcessWorker]:
-        """A process per job, or per run where there are fewer."""
+        """Start a process per job, or per run if there are fewer runs than jobs."""
         requests = cycle(requests_of_workers(self._request))
         return [ProcessWorker(request) for request in islice(requests, min(self._request.jobs or 1, runs))]
 
     def replace(self, dead: ProcessWorker) -> ProcessWorker:
-        """One with the same device."""
+        """Start a process with the same device."""
         return ProcessWorker(dead.request)
 
     def listen(self, workers: Sequence[ProcessWorker], timeout: float | None) -> list[ProcessWorker]:
-        """Those who have sent something or have ended."""
+        """Wait for processes that have sent a message or ended, and return their workers."""
         pipes: list[Any] = [worker.pipe for worker in workers]
         sentinels = [worker.process.sentinel for worker in workers]
         ready = connection.wait([*pipes, *sentinels], timeout)
@@ -98,7 +98,7 @@ class ProcessBackend:
         ]
 
     def stop(self, workers: Sequence[ProcessWorker]) -> None:
-        """Ask them to end, and end those that do not."""
+        """Terminate the processes, and kill those that have not ended after TERMINATION_SECONDS."""
         for worker in workers:
             worker.process.terminate()
         deadline = time.monotonic() + TERMINATION_SECONDS
@@ -110,18 +110,21 @@ class ProcessBackend:
 
 
 def requests_of_workers(request: Request) -> list[Request]:
-    """What each worker is asked, in turn: on which device, and with its share of the cores unless told otherwise."""
+    """Return the requests to give to workers in turn: one per device, each with its share of the cores.
+
+    If the request says how many threads a worker has, it has those instead.
+    """
     threads = request.threads or max(1, cores() // (request.jobs or 1))
     return [replace(request, device=device, threads=threads) for device in request.devices]
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cause_of_process_death(exit_code: int) -> str:
-    """Why a process ended that should not have, in one line; exit codes below 0 are signals."""
+    """Say in one line why a process ended unexpectedly; an exit code below 0 is the negative of a signal."""
     if exit_code >= 0:
         return f"its process ended with exit code {exit_code}"
     if -exit_code == getattr(signal, "SIGKILL", None):
@@ -131,7 +134,7 @@ def cause_of_process_death(exit_code: int) -> str:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """A process that is started in this block ignores Ctrl-C from its first moment on."""
+    """Ignore Ctrl-C within the block; a process that is started there ignores it from its first moment on."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

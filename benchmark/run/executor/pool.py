@@ -1,7 +1,7 @@
-"""Many runs at a time: what is left for the workers that share a grid, and what has come of the rest.
+"""A pool of workers that share the runs of a grid: gives them runs, collects outcomes, replaces workers that die.
 
-Where workers are, and how they are started, heard and stopped, is the affair of a place: processes of this machine, or
-a Ray cluster. A worker that dies costs the others nothing, and another takes its place.
+A backend starts workers, receives their messages and stops them: as processes of this machine, or on a Ray cluster. The
+death of a worker does not affect the others.
 """
 
 import time
@@ -19,55 +19,57 @@ from benchmark.run.runner import PATIENCE, Outcome, attempt, is_settled, record_
 
 
 class Worker(Protocol):
-    """Does one run after another, somewhere."""
+    """Executes one run after another, in a process of this machine or of another."""
 
     request: Request
-    """What its death is recorded with."""
+    """The request with which a run is recorded as failed if the worker dies."""
     run: Run | None
-    """What it does now."""
+    """The run that it executes now, if any."""
     progress: RunProgress | None
-    """Where that is shown, once it has begun."""
+    """The progress of that run on the display, once it has begun."""
     ready: bool
-    """Whether it can be given a run."""
+    """True if it can be given a run."""
 
     def assign(self, run: Run) -> None:
-        """Let it do a run; where it is dead already that shows when it is listened to."""
+        """Give it a run; if it is dead already, its next messages say so."""
 
     def messages(self) -> Iterator[tuple[Any, ...]]:
-        """What it has said by now: what `worker.serve` sends, and ("died", reason) at its end."""
+        """Yield the messages that have arrived: those of `worker.serve`, then ("died", reason) if it is dead."""
         ...
 
 
-W = TypeVar("W", bound=Worker)
-"""The workers of one backend."""
+WorkerT = TypeVar("WorkerT", bound=Worker)
+"""The type of a backend's workers."""
 
 
-class Backend(Protocol[W]):
-    """Where workers are."""
+class Backend(Protocol[WorkerT]):
+    """Starts workers in one kind of place, receives their messages, and stops them."""
 
     max_deaths: int
     """A run is recorded as failed once so many workers have died over it with no new round in between."""
 
-    def start(self, runs: int) -> list[W]:
-        """As many new workers as are of use for so many runs. Raises RequestError where there can't be any."""
+    def start(self, runs: int) -> list[WorkerT]:
+        """Start as many workers as are of use for so many runs. Raises RequestError if none can be started."""
         ...
 
-    def replace(self, dead: W) -> W:
-        """A new worker for one that died."""
+    def replace(self, dead: WorkerT) -> WorkerT:
+        """Start a worker in place of one that died."""
         ...
 
-    def listen(self, workers: Sequence[W], timeout: float | None) -> Iterable[W]:
-        """Those who have something to say or are dead, as soon as there are any, none after so many seconds."""
+    def listen(self, workers: Sequence[WorkerT], timeout: float | None) -> Iterable[WorkerT]:
+        """Wait for workers that have sent a message or died, and return them; none after timeout seconds."""
         ...
 
-    def stop(self, workers: Sequence[W]) -> None:
-        """End these: what they are at goes on with the next call."""
+    def stop(self, workers: Sequence[WorkerT]) -> None:
+        """End these workers; the next call of the benchmark resumes their runs."""
 
 
-def execute_with_workers(runs: Sequence[Run], request: Request, display: Display, backend: Backend[W]) -> list[Outcome]:
-    """Every run of the grid, as many at a time as the place has workers; outcomes in the order of the grid.
+def execute_with_workers(
+    runs: Sequence[Run], request: Request, display: Display, backend: Backend[WorkerT]
+) -> list[Outcome]:
+    """Execute the grid, as many runs at a time as the backend has workers; outcomes in the order of the grid.
 
-    Raises RequestError and StorageError as soon as one of them does.
+    Raises RequestError and StorageError as soon as a worker does.
     """
     titles = {run.folder.path: title(run, i, len(runs)) for i, run in enumerate(runs, start=1)}
     pool = WorkerPool(backend, request, titles, display)
@@ -77,42 +79,45 @@ def execute_with_workers(runs: Sequence[Run], request: Request, display: Display
         pool.stop()
 
 
-class WorkerPool(Generic[W]):
-    """The workers that share a grid, what is left for them, and what has come of the rest."""
+class WorkerPool(Generic[WorkerT]):
+    """The workers that share a grid, the runs that wait for one, and the outcomes so far.
 
-    def __init__(self, backend: Backend[W], request: Request, titles: dict[Path, str], display: Display) -> None:
-        """titles: by folder, what runs are called on the display. Nobody is there yet."""
+    titles: what the display calls each run, by the path of its folder.
+    """
+
+    def __init__(self, backend: Backend[WorkerT], request: Request, titles: dict[Path, str], display: Display) -> None:
+        """No worker is started yet."""
         self._backend, self._request, self._titles, self._display = backend, request, titles, display
-        self._workers: list[W] = []
+        self._workers: list[WorkerT] = []
         self._queue: deque[Run] = deque()
-        self._claimed_elsewhere: list[Run] = []  # another process works on these, or did when they were last looked at
+        self._claimed_elsewhere: list[Run] = []  # by other processes, when last asked
         self._retry_at = 0.0
         self._furthest_round: Counter[Path] = Counter()  # of a run, by any worker; a resumed run may repeat rounds
         self._deaths: Counter[Path] = Counter()  # over a run, since it completed its furthest round
         self._outcomes: dict[Path, Outcome] = {}
 
     def execute(self, runs: Sequence[Run]) -> list[Outcome]:
-        """The outcomes of all runs, in their order."""
+        """Execute all runs and return their outcomes, in the order of the runs."""
         for run in runs:
-            if is_settled(run, self._request):  # that needs no worker
+            if is_settled(run, self._request):  # it needs no worker
                 self._keep_outcome(run, attempt(run, self._request, partial(self._start_progress, run)))
             else:
                 self._queue.append(run)
         if self._queue:
             self._workers = self._backend.start(len(self._queue))
         if 1 < len(self._workers) < len(self._queue):
-            self._queue = deque(longest_first(self._queue))  # while they get ready
+            self._queue = deque(longest_first(self._queue))  # computed while the workers get ready
         while len(self._outcomes) < len(runs):
             self._assign_runs()
             self._handle_messages()
         return [self._outcomes[run.folder.path] for run in runs]
 
     def stop(self) -> None:
-        """End all workers."""
+        """Stop all workers."""
         self._backend.stop(self._workers)
 
     def _assign_runs(self) -> None:
-        """Give every idle worker its next run, as far as there are any."""
+        """Give each idle worker a run, as long as any wait."""
         if self._claimed_elsewhere and time.monotonic() >= self._retry_at:
             self._queue.extend(self._claimed_elsewhere)
             self._claimed_elsewhere.clear()
@@ -121,14 +126,14 @@ class WorkerPool(Generic[W]):
                 worker.assign(self._queue.popleft())
 
     def _handle_messages(self) -> None:
-        """Wait until a worker says something or dies, or until it is time to look again."""
+        """Wait for messages and handle them; give up when it is time to try runs of other processes again."""
         if len(self._claimed_elsewhere) == len(self._titles) - len(self._outcomes):
             self._display.wait(len(self._claimed_elsewhere))
         for worker in self._backend.listen(self._workers, PATIENCE if self._claimed_elsewhere else None):
             for message in worker.messages():
                 self._handle(worker, message)
 
-    def _handle(self, worker: W, message: tuple[Any, ...]) -> None:
+    def _handle(self, worker: WorkerT, message: tuple[Any, ...]) -> None:
         match message:
             case ("error", error):
                 raise error
@@ -150,8 +155,8 @@ class WorkerPool(Generic[W]):
             self._furthest_round[path] = number
             del self._deaths[path]
 
-    def _replace_worker(self, dead: W, reason: str) -> None:
-        """See to what the dead worker was at, and put a new one into its place."""
+    def _replace_worker(self, dead: WorkerT, reason: str) -> None:
+        """Requeue or fail the run of a dead worker, and start another worker if any run is left."""
         self._workers.remove(dead)
         if dead.run:
             self._requeue_or_fail(dead.run, dead, reason)
@@ -159,7 +164,7 @@ class WorkerPool(Generic[W]):
             self._workers.append(self._backend.replace(dead))
 
     def _requeue_or_fail(self, run: Run, dead: Worker, reason: str) -> None:
-        """A run's worker has died: the run is another's next, or has failed."""
+        """Put a run whose worker died at the head of the queue, or record it as failed after too many deaths."""
         self._deaths[run.folder.path] += 1
         progress = dead.progress or self._start_progress(run)
         if (deaths := self._deaths[run.folder.path]) < self._backend.max_deaths:
@@ -173,7 +178,7 @@ class WorkerPool(Generic[W]):
         return self._display.start(self._titles[run.folder.path], run.rounds)
 
     def _keep_outcome(self, run: Run, outcome: Outcome | None, progress: RunProgress | None = None) -> None:
-        """Keep the outcome of a run; None: another process works on it."""
+        """Keep the outcome of a run; None means that another process works on it, so try again later."""
         if outcome is None:
             self._claimed_elsewhere.append(run)
             self._retry_at = time.monotonic() + PATIENCE

@@ -1,6 +1,6 @@
-"""A worker as an actor in a Ray cluster: runs in one thread, what they tell in another.
+"""The actor of a worker in a Ray cluster: executes runs in one thread, and yields their messages in another.
 
-It gets the runs themselves, not a request to plan: their arrays lie in the node's shared memory, once for all workers.
+It gets the runs themselves and plans nothing; their arrays lie in the node's shared memory, once for all its workers.
 """
 
 import os
@@ -22,11 +22,11 @@ from benchmark.run.executor.worker import serve
 from benchmark.run.plan import Request
 
 LAST_MESSAGES = ("outcome", "error", "died")
-"""Messages after which a run has no other."""
+"""The kinds of message that can be the last one of a run."""
 
 
 class RayWorkerActor:
-    """Does one run after another."""
+    """Executes one run after another."""
 
     def prepare(
         self,
@@ -36,9 +36,10 @@ class RayWorkerActor:
         expected: NodeCheck,
         runs: "Sequence[ray.ObjectRef[list[Run]]]",
     ) -> str | None:
-        """Get ready in the folder that is the caller's, where there is one here; what is wrong, or None.
+        """Get ready to execute runs; return what is wrong with this node, or None.
 
-        runs: the one reference to them, which must not be followed before the code of one's own is there.
+        directory: the caller's working directory, which becomes that of this process too, if it exists here.
+        runs: the reference to the list of runs, resolved only once user-defined methods and line-ups are imported.
         """
         with suppress(OSError):
             os.chdir(directory)
@@ -57,7 +58,7 @@ class RayWorkerActor:
         return None
 
     def execute_run(self, path: Path) -> Iterator[tuple[Any, ...]]:
-        """Do the run of that folder; the messages of `worker.serve`, or ("died", reason)."""
+        """Execute the run of that folder and yield the messages of `worker.serve`, or ("died", reason)."""
         self._pipe.send(path)
         while True:
             message = self._pipe.recv()

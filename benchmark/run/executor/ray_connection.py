@@ -1,4 +1,4 @@
-"""The way into a Ray cluster, and what its nodes are like."""
+"""Connect to a Ray cluster, list its nodes and check them."""
 
 import io
 import os
@@ -22,19 +22,20 @@ from benchmark.storage.files import storing
 
 QUIET_OPTIONS: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 ADDRESS_SECONDS = 5.0
-"""Seconds that an address has to answer."""
+"""Seconds that an address has to accept a connection."""
 NODE_CHECK_SECONDS = 60.0
-"""Seconds that a node has to start a process and look around."""
+"""Seconds that a node has to start a process and inspect itself."""
 START_HINT = "start one with `ray start --head` and give --ray-address auto on one of its nodes"
 LINE_CHARACTERS = 300
+"""Length at which lines of Ray's errors are cut off."""
 
 
 @contextmanager
 def connected(request: Request) -> Iterator[None]:
-    """Within the block this process belongs to a cluster. Raises RequestError where there is none."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of one's own calls nobody
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or each process on a CPU has a word on GPUs
-    with redirect_stdout(io.StringIO()):  # where Ray tells of each worker that dies, as the display does
+    """Connect this process to a cluster within the block. Raises RequestError if there is none."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here reports no usage
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or each process without a GPU prints a warning
+    with redirect_stdout(io.StringIO()):  # Ray reports dead workers there, as the display does
         try:
             _join(request)
             yield
@@ -43,7 +44,7 @@ def connected(request: Request) -> Iterator[None]:
 
 
 def _join(request: Request) -> None:
-    """Join the cluster that was asked for or that the environment names, or start one on this machine alone."""
+    """Join the cluster that the request or the environment names, or start one on this machine alone."""
     address = request.ray_address or os.environ.get("RAY_ADDRESS") or "local"
     _check_address(address)
     try:
@@ -54,13 +55,11 @@ def _join(request: Request) -> None:
         else:
             ray.init(address, **QUIET_OPTIONS)
     except (OSError, RuntimeError, ValueError, RayError, SystemExit) as error:
-        raise RequestError(
-            f"there is no way into a Ray cluster at {address!r}: {one_line(error)}; {START_HINT}"
-        ) from error
+        raise RequestError(f"can't connect to a Ray cluster at {address!r}: {one_line(error)}; {START_HINT}") from error
 
 
 def _check_address(address: str) -> None:
-    """Raises RequestError where nothing answers at an address; Ray would try for minutes."""
+    """Raise RequestError if nothing answers at an address; Ray would try for minutes."""
     if address in ("auto", "local"):
         return
     host, _, port = address.rpartition(":")
@@ -73,7 +72,7 @@ def _check_address(address: str) -> None:
 
 
 def alive_nodes() -> list[Node]:
-    """Those that are there now."""
+    """Return the nodes of the cluster that are alive now."""
     return [
         Node(
             found["NodeID"],
@@ -88,7 +87,10 @@ def alive_nodes() -> list[Node]:
 
 @contextmanager
 def token_file(results: Path) -> Iterator[Path]:
-    """A file in the results folder, by which nodes know that they see the same one. Raises StorageError."""
+    """Create a file in the results folder within the block, for nodes to prove that they see the folder.
+
+    Raises StorageError if it can't be written.
+    """
     with storing(results):
         results.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=results.absolute(), prefix=".seen-from-")
@@ -100,7 +102,7 @@ def token_file(results: Path) -> Iterator[Path]:
 
 
 def check_nodes(nodes: Sequence[Node], token: Path, expected: NodeCheck) -> None:
-    """Let each node look around. Raises RequestError for the first that would be of no use."""
+    """Let each node inspect itself. Raises RequestError for the first that can't execute runs."""
     answers = {}
     for node in nodes:
         on_node: Any = NodeAffinitySchedulingStrategy(node.id, soft=False)
@@ -110,12 +112,12 @@ def check_nodes(nodes: Sequence[Node], token: Path, expected: NodeCheck) -> None
         try:
             problem = complaint(ray.get(answer), expected, token.parent) if answer in ready else "does not answer"
         except RayError as error:
-            problem = f"can't look at it: {one_line(error)}"
+            problem = f"can't be checked: {one_line(error)}"
         if problem:
             raise RequestError(f"node {node.name} {problem}")
 
 
 def one_line(error: BaseException) -> str:
-    """The last line that says anything, which in Ray's errors is the cause."""
+    """Return the last line of an error that is not empty, which in Ray's errors is the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:LINE_CHARACTERS]

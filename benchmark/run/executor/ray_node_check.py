@@ -1,4 +1,4 @@
-"""What a machine of a cluster says of itself before it is given any run; imports no torch, to say it soon."""
+"""Check whether a node of a cluster can execute runs, before it gets any; without torch, which takes long to import."""
 
 import hashlib
 import platform
@@ -12,18 +12,18 @@ CODE_PACKAGES = ("benchmark", "methods", "datasets")
 
 
 class NodeCheck(NamedTuple):
-    """What a machine sees."""
+    """Properties of a node that have to equal those of the machine that asks."""
 
     token: bool
-    """The file that lies in the results folder of the machine that asks."""
+    """True if the node sees the token file in the results folder of the machine that asks."""
     code: str
-    """A digest of this benchmark's code, of whatever path."""
+    """A digest of this benchmark's code; independent of the path of the checkout."""
     python: str
     torch: str | None
 
 
 def inspect_node(token: Path) -> NodeCheck:
-    """What the machine that this is called on sees."""
+    """Inspect the machine on which this is called."""
     return NodeCheck(token.exists(), _code_digest(), platform.python_version(), version("torch"))
 
 
@@ -35,7 +35,7 @@ def _code_digest() -> str:
 
 
 def complaint(check: NodeCheck, expected: NodeCheck, results: Path) -> str | None:
-    """What is wrong with a machine for runs whose results are to be kept here, or None."""
+    """Say why a node can't execute runs for this machine, whose results folder this is; None if it can."""
     if not check.token:
         return f"does not see {results} of this machine; choose a folder with --results that all nodes share"
     for name, there, here in (("Python", check.python, expected.python), ("torch", check.torch, expected.torch)):

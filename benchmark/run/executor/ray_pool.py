@@ -1,6 +1,6 @@
-"""Many runs at a time on many machines: actors of a Ray cluster that each do one run after another.
+"""Execute runs on many machines: in actors of a Ray cluster that each execute one run after another.
 
-What an actor dies of may be its node's doing, not the run's: another goes on with the run from its checkpoint.
+An actor may die because of its node, not of its run, so another one resumes the run from its checkpoint.
 """
 
 import time
@@ -26,41 +26,45 @@ from benchmark.run.runner import Outcome
 from benchmark.storage.run_folder import RunFolder
 
 BUSY_AFTER_SECONDS = 10.0
-"""Seconds without any worker after which it is said that the cluster is busy."""
+"""Seconds without any worker after which the display says that the cluster is busy."""
 BUSY_MESSAGE = "no worker has room on the cluster yet; waiting for its other jobs, or for more nodes"
 KILL_SECONDS = 5.0
-"""Seconds that killed workers are given to be gone."""
+"""Seconds to wait until killed workers have let go of their runs."""
 
 
 def execute_on_ray(runs: Sequence[Run], request: Request, display: Display) -> list[Outcome]:
-    """Every run of the grid, as many at a time as the cluster has room for; outcomes in the order of the grid.
+    """Execute the grid, as many runs at a time as the cluster has room for; outcomes in the order of the grid.
 
-    Raises RequestError and StorageError as soon as one of them does.
+    Raises RequestError and StorageError as soon as a worker does.
     """
     with RayBackend(runs, request, display) as backend:
         return pool.execute_with_workers(runs, request, display, backend)
 
 
 class RayWorker:
-    """An actor somewhere in the cluster, and the run that it does now, if any."""
+    """An actor of the cluster that executes runs.
+
+    preparation: the reference to the result of RayWorkerActor.prepare.
+    paths: the path by which the actor knows the folder of a run, by the path by which this process knows it.
+    """
 
     def __init__(self, request: Request, actor: Any, preparation: Any, paths: Mapping[Path, Path]) -> None:
-        """preparation: the reference to what the actor finds wrong; paths: what it calls the folders of runs."""
+        """The worker is ready once its preparation has succeeded."""
         self.request = request
         self.run: Run | None = None
         self.progress: RunProgress | None = None
         self.ready = False
         self.actor, self._paths = actor, paths
         self.pending = preparation
-        """What has to be waited for, if anything."""
+        """The reference or stream to wait for: of the preparation, then of the messages of a run; None if idle."""
 
     def assign(self, run: Run) -> None:
-        """Let it do a run; where it is dead already that shows when it is listened to."""
+        """Give the actor a run; if it is dead already, its next messages say so."""
         self.run = run
         self.pending = self.actor.execute_run.options(num_returns="streaming").remote(self._paths[run.folder.path])
 
     def messages(self) -> Iterator[tuple[Any, ...]]:
-        """What it has said by now, and why it is dead, if it is."""
+        """Yield the messages that have arrived, then ("died", reason) if the actor is dead."""
         try:
             if self.ready:
                 yield from self._stream_messages()
@@ -82,27 +86,30 @@ class RayWorker:
 
 
 class RayBackend:
-    """Workers on the nodes of a Ray cluster; nothing is begun before there is a run to do."""
+    """Starts workers on the nodes of a Ray cluster; a context manager. It connects when the first worker is needed."""
 
     max_deaths = 3
-    """A node may be lost, or run out of memory for what another job does."""
+    """More than one, because a node may be lost, or run out of memory because of another job."""
 
     def __init__(self, runs: Sequence[Run], request: Request, display: Display) -> None:
-        """Nobody is connected yet."""
+        """No cluster is connected yet."""
         self._runs, self._request, self._display = runs, request, display
         self._exit_stack = ExitStack()
         self._failed_starts = 0
 
     def __enter__(self) -> "RayBackend":
-        """Nothing yet."""
+        """Connect to nothing before `start`."""
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Leave the cluster, and end it if it is one's own."""
+        """Leave the cluster, and end it if this process started it."""
         self._exit_stack.close()
 
     def start(self, runs: int) -> list[RayWorker]:
-        """As many as have room now, or as the request has jobs: those that have none yet wait for it."""
+        """Connect, check the nodes, and start as many workers as fit on them, or as the request has jobs.
+
+        A worker waits while other jobs of the cluster leave no room. Raises RequestError if a node can't execute runs.
+        """
         self._exit_stack.enter_context(connected(self._request))
         nodes = alive_nodes()
         demand = worker_demand(self._request, nodes)
@@ -120,15 +127,15 @@ class RayBackend:
         return [self._start_worker() for _ in range(self._worker_count)]
 
     def replace(self, dead: RayWorker) -> RayWorker:
-        """Another, on whatever node has room. Raises RequestError where many die before they are ready."""
-        ray.kill(dead.actor)  # where only what ran in it has ended
+        """Start a worker on whichever node has room. Raises RequestError if too many die before they are ready."""
+        ray.kill(dead.actor)  # it lives on if only the thread of its run has ended
         self._failed_starts = 0 if dead.ready else self._failed_starts + 1
         if self._failed_starts > self.max_deaths * self._worker_count:
             raise RequestError("workers die before they are ready; the logs of Ray on their nodes say why")
         return self._start_worker()
 
     def listen(self, workers: Sequence[RayWorker], timeout: float | None) -> list[RayWorker]:
-        """Those who have said something or have died."""
+        """Wait for workers that have sent a message or died, and return them."""
         by_pending = {worker.pending: worker for worker in workers if worker.pending is not None}
         if not by_pending:
             time.sleep(timeout or 0)
@@ -142,7 +149,7 @@ class RayBackend:
         return [by_pending[reference] for reference in ready]
 
     def stop(self, workers: Sequence[RayWorker]) -> None:
-        """Kill them, and take away the claims that they leave."""
+        """Kill the actors, and wait until their runs are no longer claimed; that removes the files of the claims."""
         for worker in workers:
             ray.kill(worker.actor)
         deadline = time.monotonic() + KILL_SECONDS
@@ -159,12 +166,12 @@ class RayBackend:
 
 
 def cause_of_ray_death(error: RayError) -> str:
-    """Why a worker ended that should not have, in one line."""
+    """Say in one line why a worker ended unexpectedly."""
     _, _, detail = one_line(error).rpartition("Worker exit detail: ")
     return f"its worker died: {detail.partition(' Some common causes')[0].rstrip('.')}"
 
 
 def _is_released(run: Run) -> bool:
-    """Whether nobody claims a run any more; the file of a claim is gone then."""
+    """Return whether no process claims a run; if so, the file of the claim is removed."""
     with run.folder.claim() as mine:
         return mine

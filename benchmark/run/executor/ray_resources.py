@@ -1,4 +1,4 @@
-"""How many workers find room on the nodes of a cluster, and what each of them asks for."""
+"""The resources that a worker asks a Ray cluster for, and the number of workers that fit on a node."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from benchmark.errors import RequestError
 from benchmark.run.plan import Request
 
 GPU_PARTS = 10_000
-"""A cluster counts in ten thousandths of a GPU."""
+"""Ray counts shares of a GPU in ten thousandths."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of a cluster, with all that it has, whoever uses it now."""
+    """A machine of a cluster, with all its CPUs and GPUs, including those in use."""
 
     id: str
     name: str
@@ -23,16 +23,16 @@ class Node:
 
 
 class Demand(NamedTuple):
-    """What a worker occupies of its node."""
+    """The CPUs and GPUs, or share of a GPU, that a worker reserves on its node."""
 
     cpus: int
     gpus: float
 
 
 def worker_demand(request: Request, nodes: Sequence[Node]) -> Demand:
-    """A CPU for each thread, and where there are GPUs one, or a share of one where there are more jobs than GPUs.
+    """Return a CPU for each thread and, if there are GPUs, one GPU, or a share of one if there are more jobs than GPUs.
 
-    Raises RequestError where no node has that.
+    Raises RequestError if no node has that.
     """
     gpus = sum(node.gpus for node in nodes) if request.device != "cpu" else 0
     if request.device == "cuda" and not gpus:
@@ -49,6 +49,6 @@ def worker_demand(request: Request, nodes: Sequence[Node]) -> Demand:
 
 
 def capacity(node: Node, demand: Demand) -> int:
-    """How many such workers the node has room for."""
+    """Return how many workers with this demand fit on the node."""
     by_gpu = node.gpus / demand.gpus if demand.gpus else inf
     return floor(min(node.cpus / demand.cpus, by_gpu))

@@ -1,4 +1,4 @@
-"""Does one run after another, as it is told, and tells what becomes of them: a process, or a part of one."""
+"""The end of a worker that executes runs: receives their folders through a pipe, sends progress and outcomes."""
 
 import os
 import signal
@@ -20,51 +20,51 @@ TERMINATED = 128 + signal.SIGTERM
 
 
 class Pipe(Protocol):
-    """One end of what leads to another process, or to another thread."""
+    """One end of a connection to another process or thread."""
 
     def send(self, message: Any, /) -> None:
-        """Put it in."""
+        """Send a message to the other end."""
 
     def recv(self) -> Any:
-        """What was put in at the other end, as soon as there is something."""
+        """Wait for a message from the other end and return it."""
 
 
 @dataclass(frozen=True)
 class PipeProgress:
-    """Where a run is shown is in another process: it is sent what is to be called there, (name, *values)."""
+    """Forwards the calls of a RunProgress through a pipe to the process with the display, as (name, *values)."""
 
     pipe: Pipe
 
     def go_on(self, rounds_done: int) -> None:
-        """So many rounds are there already."""
+        """Send how many rounds are done already."""
         self.pipe.send(("go_on", rounds_done))
 
     def round(self, number: int, accuracy: float | None) -> None:
-        """A round is over."""
+        """Send that a round is over, with its accuracy in percent if it was evaluated."""
         self.pipe.send(("round", number, accuracy))
 
     def finish(self, status: str) -> None:
-        """Nothing: the outcome that follows says so."""
+        """Send nothing, for the outcome follows and has the status."""
 
     def start(self) -> "PipeProgress":
-        """The run begins."""
+        """Send that the run begins."""
         self.pipe.send(("start",))
         return self
 
 
 def serve_as_process(request: Request, pipe: Pipe) -> None:
-    """Be a process that serves a request through a pipe until it is ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # and this its answer: claims are given back
+    """Serve a request in a process of its own until the parent ends it, or ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that claims are given back before it ends
     threading.Thread(target=_end_with_parent, daemon=True).start()
     serve(partial(plan, request), request, pipe)
 
 
 def serve(planned: Callable[[], Sequence[Run]], request: Request, pipe: Pipe) -> None:
-    """Do those of the planned runs whose folders come through the pipe.
+    """Execute those of the planned runs whose folders arrive through the pipe.
 
-    Sends what PipeProgress says and ("outcome", Outcome), None while another process works on the run, or
-    ("error", error) where no further run makes sense.
+    Sends the messages of PipeProgress and then ("outcome", Outcome), with None instead of an Outcome while another
+    process works on the run; or ("error", error) if no further run makes sense.
     """
     use_threads(request.threads)
     try:
@@ -79,7 +79,7 @@ def serve(planned: Callable[[], Sequence[Run]], request: Request, pipe: Pipe) ->
 
 
 def _end_with_parent() -> None:
-    """However the parent dies, even in the middle of a round."""
+    """End this process when the parent ends, however it does, even in the middle of a round."""
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""Several runs at a time give what one at a time gives; what dies costs one run; nothing is left behind."""
+"""Several runs at a time give what one at a time gives; a dead process costs one run; no process is left behind."""
 
 import contextlib
 import io
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[4]
 GRID = {"datasets": "tiny.npz", "partition": "iid", "models": "cnn1", "clients": "4", "rounds": "3"}
 GRID |= {"batch_size": "8", "participation": "0.5", "methods": "doomed.py,fedproto,fedmoe,standalone"}
 WORDS = [word for name, value in GRID.items() for word in ("--" + name.replace("_", "-"), value)]
-DOOMED = '''"""Standalone, in a process that dies before round 2 of 3 ends where a file called deadly is in sight."""
+DOOMED = '''"""Standalone, in a process that dies before round 2 of 3 ends if there is a file called deadly."""
 import os, signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ REASON = "its process was killed by signal 9 (out of memory?)"
 
 
 def make_request(results="results", **others):
-    """The request for the grid, or for one that differs in some options."""
+    """Return the request for the grid, or for one that differs in some options."""
     how = {"data": Path("data"), "results": Path(results), "device": "cpu", "threads": 1}
     given = GRID | {name: others.pop(name) for name in [*others] if name in GRID or name == "seeds"}
     return request_of(None, given, None, ("run",), **how | others)
@@ -58,7 +58,7 @@ def make_request(results="results", **others):
 
 @pytest.fixture(scope="module")
 def spawned(tmp_path_factory, write_data, RecordingDisplay):
-    """A folder where two workers did a grid: a process died over one run, and another held a second one for a while."""
+    """A grid executed by two workers: one died over a run, and another process held another run for a while."""
     folder = tmp_path_factory.mktemp("spawned")
     write_data(folder)
     (folder / "doomed.py").write_text(DOOMED)
@@ -86,7 +86,7 @@ def test_what_dies_costs_one_run(spawned):
     run = json.loads(path.read_text())
     assert (run["status"], run["reason"], run["weights_hash"]) == ("failed", REASON, None)
     assert run["environment"]["threads"] == 1
-    assert run["environment"]["matrix_product_flops_per_second"] > 0  # what the dead process had stored
+    assert run["environment"]["matrix_product_flops_per_second"] > 0  # stored by the dead process
     assert run["summary"]["peak_memory_bytes"] > 0
     assert verify(folder / "results") == ([], 4)
 
@@ -131,8 +131,8 @@ def test_the_next_call_ends_as_if_nothing_had_happened(spawned, monkeypatch, cap
 
 
 @pytest.mark.parametrize("death", ["Ctrl-C", "SIGKILL"])
-def test_nobody_outlives_the_parent(tmp_path, write_data, running, death):
-    """Ctrl-C reaches all processes of a terminal, and only the parent answers; killed, it can't tell anybody."""
+def test_no_process_outlives_the_parent(tmp_path, write_data, running, death):
+    """Ctrl-C reaches all processes of a terminal, and only the parent handles it; killed, it can't stop the others."""
     write_data(tmp_path)
     words = [*WORDS, "--methods", "fedproto,standalone", "--rounds", "100000", "--jobs", "2", "--no-report"]
     grid = running(tmp_path, words, runs=2)
@@ -228,8 +228,8 @@ def test_death_is_recorded_over_what_was_stored(here, contents):
     assert verify(here / "results") == ([], 1)
 
 
-def test_a_worker_tells_what_makes_no_sense_to_go_on_with(here, monkeypatch):
-    """Data that have changed since the call began make other runs of the same words."""
+def test_a_worker_sends_an_error_if_no_run_makes_sense(here, monkeypatch):
+    """Data that have changed since the call began turn the same options into other runs."""
     monkeypatch.setattr(worker.signal, "signal", lambda *_: None)
 
     class Pipe:
@@ -269,7 +269,7 @@ def test_bars_of_several_runs_at_a_time():
 
 
 def test_the_example_for_slurm(tmp_path):
-    """It submits itself as an array and then the report; in the array it does a shard."""
+    """It submits itself as an array, and then the report; each job of the array runs a shard."""
     for name, says in [("sbatch", 'echo "$@" >> submitted; echo "77;cluster"'), ("python", 'echo "$@"')]:
         (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
         (tmp_path / name).chmod(0o755)

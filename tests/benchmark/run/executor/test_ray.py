@@ -1,4 +1,4 @@
-"""A grid on a Ray cluster gives what one run at a time gives, whatever dies; what is wrong is said in one line."""
+"""A grid on a Ray cluster gives what one run at a time gives, whatever dies; errors are one line."""
 
 import contextlib
 import json
@@ -17,9 +17,9 @@ from benchmark.run.executor.ray_node_check import complaint, inspect_node
 from benchmark.run.executor.ray_resources import Demand, Node, capacity, worker_demand
 
 ROOT = Path(__file__).parents[4]
-DOOMED = '''"""Standalone, of which one run ends its process before round 2 is stored, and another its node.
+DOOMED = '''"""Standalone, with a run that kills its process before round 2 is stored, and another that kills its node.
 
-Each does so where there is a file for it, which it removes; which node is to go stands in the file.
+Each does so if its file exists, which it removes; the file of the second holds the id of the node to kill.
 """
 import os, signal, time
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from benchmark.api import Method
 
 @dataclass(frozen=True)
 class Doomed(Method):
-    """Runs alike but for what they end."""
+    """Runs that differ only in what they kill."""
 
     ends: str = "nothing"
 
@@ -95,7 +95,7 @@ def cluster():
 
 @needs_ray
 def test_a_grid_outlives_a_process_and_a_node(cluster, here, capsys, contents):
-    """Code, line-up and shifts of one's own as well; and what makes no sense on this cluster is said before."""
+    """With user-defined code, line-up and shifts; requests that this cluster can't serve fail before anything runs."""
     address, other = cluster
     words = ["run", *WORDS, "--no-report", "--executor", "ray", "--ray-address", address]
     for wrong, message in [
@@ -134,7 +134,7 @@ def test_a_grid_outlives_a_process_and_a_node(cluster, here, capsys, contents):
 
 @needs_ray
 def test_ctrl_c_ends_all_and_the_next_call_goes_on(here, running):
-    """On a cluster of its own, which nothing is left of."""
+    """On a cluster that the command starts, of which no process is left."""
     words = [*WORDS, "--methods", "fedmoe", "--rounds", "100000", "--executor", "ray", "--jobs", "2", "--no-report"]
     grid = running(here, words, runs=2, RAY_AUTH_MODE="disabled", RAY_ADDRESS="")
     assert len(grid.alive()) > 3
