@@ -30,13 +30,9 @@ class RunProgress(Protocol):
 class Display(Protocol):
     """Shows one or several runs at a time; a context manager around all of them."""
 
-    def __enter__(self) -> "Display":
-        """Begin to show runs."""
-        ...
+    def __enter__(self) -> "Display": ...
 
-    def __exit__(self, *error: Any) -> None:
-        """End the display."""
-        ...
+    def __exit__(self, *error: Any) -> None: ...
 
     def start(self, title: str, rounds: int) -> RunProgress:
         """Show that a run begins, and return its progress, to be updated."""
@@ -59,7 +55,6 @@ class BarDisplay:
     """Shows a progress bar per run: round, accuracy, time left. A run that is over moves above those that go on."""
 
     def __init__(self, console: Console) -> None:
-        """Nothing runs yet."""
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),  # an error may have brackets in it
             BarColumn(),
@@ -71,14 +66,12 @@ class BarDisplay:
         self._waiting = 0
 
     def __enter__(self) -> "BarDisplay":
-        """Start to draw the bars."""
         self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the bars as they are."""
         self._bars.stop()
 
     def start(self, title: str, rounds: int) -> "BarProgress":
@@ -127,15 +120,13 @@ class LineDisplay:
     """Prints a few plain lines per run."""
 
     def __init__(self, console: Console) -> None:
-        """Nothing runs yet."""
         self._console, self._waiting = console, 0
 
     def __enter__(self) -> "LineDisplay":
-        """Nothing to prepare."""
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Nothing to undo."""
+        pass
 
     def start(self, title: str, rounds: int) -> "LineProgress":
         """Return the progress of a run; prints nothing yet."""

@@ -41,7 +41,6 @@ class ProcessWorker:
     """A run that is assigned before the process has started waits in the pipe."""
 
     def __init__(self, request: Request) -> None:
-        """Start the process."""
         self.request = request
         self.run: Run | None = None
         self.progress: RunProgress | None = None
@@ -74,7 +73,6 @@ class ProcessBackend:
     """One, because whatever killed a process on this machine would kill the next one too."""
 
     def __init__(self, request: Request) -> None:
-        """No process is started yet."""
         self._request = request
 
     def start(self, runs: int) -> list[ProcessWorker]:

@@ -86,7 +86,6 @@ class WorkerPool(Generic[WorkerT]):
     """
 
     def __init__(self, backend: Backend[WorkerT], request: Request, titles: dict[Path, str], display: Display) -> None:
-        """No worker is started yet."""
         self._backend, self._request, self._titles, self._display = backend, request, titles, display
         self._workers: list[WorkerT] = []
         self._queue: deque[Run] = deque()

@@ -42,14 +42,13 @@ def execute_on_ray(runs: Sequence[Run], request: Request, display: Display) -> l
 
 
 class RayWorker:
-    """An actor of the cluster that executes runs.
+    """An actor of the cluster that executes runs; ready once its preparation has succeeded.
 
     preparation: the reference to the result of RayWorkerActor.prepare.
     paths: the path by which the actor knows the folder of a run, by the path by which this process knows it.
     """
 
     def __init__(self, request: Request, actor: Any, preparation: Any, paths: Mapping[Path, Path]) -> None:
-        """The worker is ready once its preparation has succeeded."""
         self.request = request
         self.run: Run | None = None
         self.progress: RunProgress | None = None
@@ -86,23 +85,23 @@ class RayWorker:
 
 
 class RayBackend:
-    """Starts workers on the nodes of a Ray cluster; a context manager. It connects when the first worker is needed."""
+    """Starts workers on the nodes of a Ray cluster; a context manager.
+
+    It connects when the first worker is needed; its exit leaves the cluster, and ends it if this process started it.
+    """
 
     max_deaths = 3
     """More than one, because a node may be lost, or run out of memory because of another job."""
 
     def __init__(self, runs: Sequence[Run], request: Request, display: Display) -> None:
-        """No cluster is connected yet."""
         self._runs, self._request, self._display = runs, request, display
         self._exit_stack = ExitStack()
         self._failed_starts = 0
 
     def __enter__(self) -> "RayBackend":
-        """Connect to nothing before `start`."""
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Leave the cluster, and end it if this process started it."""
         self._exit_stack.close()
 
     def start(self, runs: int) -> list[RayWorker]:
