@@ -23,7 +23,7 @@ from benchmark.method import Method
 from benchmark.problem import Run
 from benchmark.run.engine_choice import ENGINES, choose
 from benchmark.run.plan import Request, now
-from benchmark.run.progress_display import Display, Shown
+from benchmark.run.progress_display import Display, RunProgress
 from benchmark.run.run_log import RunLog
 from benchmark.storage.checkpoint import Checkpoint, Manifest, fingerprint
 from benchmark.storage.schema import ENDED, FINAL
@@ -75,7 +75,7 @@ def title(run: Run, number: int, of: int) -> str:
     return f"{number}/{of} {run.spec.dataset} {run.spec.method.label}"
 
 
-def attempt(run: Run, request: Request, start: Callable[[], Shown]) -> Outcome | None:
+def attempt(run: Run, request: Request, start: Callable[[], RunProgress]) -> Outcome | None:
     """Execute one run unless a finished result exists. Returns None while another process holds it.
 
     start: is called once this process holds the run, and returns where its progress is shown. Raises StorageError.
@@ -100,7 +100,7 @@ def nothing_to_do(run: Run, request: Request) -> bool:
     return _stored_outcome(run, request) is not None and run.folder.tidy
 
 
-def execute(run: Run, request: Request, shown: Shown) -> Outcome:
+def execute(run: Run, request: Request, shown: RunProgress) -> Outcome:
     """Run it, or what is left of it, and record it; a failure is recorded too. Raises StorageError."""
     device = find_device(request.device)
     log = RunLog(run.folder, _facts(run, request, device, _speed(device)), device)
@@ -119,7 +119,7 @@ def execute(run: Run, request: Request, shown: Shown) -> Outcome:
     return Outcome(run.spec, run.folder.path, ended["status"], ended.get("reason"), summary)
 
 
-def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown: Shown) -> dict[str, Any]:
+def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown: RunProgress) -> dict[str, Any]:
     """Do the rounds of a run that are left; the hash of the final weights, and why an engine fell back if it did."""
     checkpoint = Checkpoint(run.folder.path)
     interrupted = _interrupted(run, request, checkpoint)

@@ -15,7 +15,7 @@ from benchmark.problem import Run
 from benchmark.run.executor.order import longest_first
 from benchmark.run.plan import Request
 from benchmark.run.progress_display import Display, RunProgress
-from benchmark.run.runner import PATIENCE, Outcome, attempt, is_settled, record_death, title
+from benchmark.run.runner import LOOK_AGAIN_SECONDS, Outcome, attempt, nothing_to_do, record_death, title
 
 
 class Worker(Protocol):
@@ -98,7 +98,7 @@ class WorkerPool(Generic[WorkerT]):
     def execute(self, runs: Sequence[Run]) -> list[Outcome]:
         """Execute all runs and return their outcomes, in the order of the runs."""
         for run in runs:
-            if is_settled(run, self._request):  # it needs no worker
+            if nothing_to_do(run, self._request):  # it needs no worker
                 self._keep_outcome(run, attempt(run, self._request, partial(self._start_progress, run)))
             else:
                 self._queue.append(run)
@@ -128,7 +128,7 @@ class WorkerPool(Generic[WorkerT]):
         """Wait for messages and handle them; give up when it is time to try runs of other processes again."""
         if len(self._claimed_elsewhere) == len(self._titles) - len(self._outcomes):
             self._display.wait(len(self._claimed_elsewhere))
-        for worker in self._backend.listen(self._workers, PATIENCE if self._claimed_elsewhere else None):
+        for worker in self._backend.listen(self._workers, LOOK_AGAIN_SECONDS if self._claimed_elsewhere else None):
             for message in worker.messages():
                 self._handle(worker, message)
 
@@ -180,7 +180,7 @@ class WorkerPool(Generic[WorkerT]):
         """Keep the outcome of a run; None means that another process works on it, so try again later."""
         if outcome is None:
             self._claimed_elsewhere.append(run)
-            self._retry_at = time.monotonic() + PATIENCE
+            self._retry_at = time.monotonic() + LOOK_AGAIN_SECONDS
         else:
             self._outcomes[run.folder.path] = outcome
         if progress:
