@@ -1,8 +1,8 @@
-# `make demo` and `make test` need Python 3.11 or newer, make and a package index, and nothing else.
+# `make demo` and `make test` need only Python 3.11 or newer, make and a package index.
 PYTHON ?= python3
 BIN := .venv/bin
 
-# What a timing may take on top of the baseline, in percent; docs/performance.md says why.
+# Allowed excess of a timing over the baseline, in percent; docs/performance.md says why.
 TIME ?= 25
 TIMINGS := pytest tests/perf/timings --import-mode=importlib -o addopts= --benchmark-disable-gc --benchmark-json
 NEW := .benchmarks
@@ -20,7 +20,7 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-perf:                              # slow, and wants an otherwise idle machine
+perf:                              # slow, and needs an otherwise idle machine
 	$(MAKE) --keep-going perf-timings perf-limits
 
 perf-timings: .venv/.test          # has anything become slower than tests/perf/baseline.json?
@@ -31,7 +31,7 @@ perf-timings: .venv/.test          # has anything become slower than tests/perf/
 perf-limits: .venv/.test           # does it reach the limits of docs/performance.md on this machine?
 	$(BIN)/python -m pytest tests/perf/limits --import-mode=importlib -o addopts= -s
 
-perf-gpu: .venv/.test              # what a GPU makes of the engines, and of several runs at once
+perf-gpu: .venv/.test              # how fast the engines, and several runs at once, are on a GPU
 	$(BIN)/python -m pytest tests/perf/gpu --import-mode=importlib -o addopts= -s
 
 perf-baseline: .venv/.test         # three runs: a new baseline, a point of the history, the curves

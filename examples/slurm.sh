@@ -1,14 +1,14 @@
 #!/bin/bash
-# A grid as a job array of Slurm, and its report once all shards have ended.
+# Run a grid as a Slurm job array, and make its report once all shards have ended.
 #
 #   examples/slurm.sh NAME SHARDS OPTIONS...      on a login node, from the repository's root
 #   examples/slurm.sh paper 20 --preset paper-n100 --seeds 0,1,2 --jobs 4
 #
-# OPTIONS are those of `run`. Resources are asked for in the usual way, by what sbatch reads from the environment
-# (SBATCH_PARTITION, SBATCH_TIMELIMIT, ...) or by the lines below. Data sets have to be there already: shards that
-# begin together would each fetch them, and nodes often have no network.
+# OPTIONS are those of `run`. Request resources in the usual way: by the environment variables that sbatch reads
+# (SBATCH_PARTITION, SBATCH_TIMELIMIT, ...) or by the lines below. Download the data sets first: shards that begin
+# together would each fetch them, and nodes often have no network.
 #
-# A shard that hits its time limit has lost nothing: the same command again goes on after its last completed round.
+# If a shard hits its time limit, give the same command again: it goes on after its last checkpoint.
 
 #SBATCH --cpus-per-task=8
 #SBATCH --mem=16G
