@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ ORDER = """
     schedule compatibility problem
     plugins
     engine
-    federation
+    evaluation federation
     forecast
     run
     conformance
@@ -99,6 +100,41 @@ def test_no_package_has_a_circle_of_files():
         for name in leaves:
             del below[name]
     assert not below
+
+
+def private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+OF_LIBRARIES = {"_replace", "_asdict", "_fields", "_pytree"}
+
+
+def of_a_library(node: ast.expr) -> bool:
+    """Whether an attribute is asked of torch or os, as torch.ops.aten._native_multi_head_attention is."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id in ("torch", "os")
+
+
+def test_no_private_name_is_used_in_another_package():
+    """Neither imported, nor asked of an object, whose class is then in that package."""
+    defined, used = defaultdict(set), defaultdict(set)
+    for path in modules("benchmark", "tools"):
+        here = room(name_of(path))
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                    defined[here].add(name)
+                case ast.AnnAssign(target=ast.Name(id=name)) | ast.Name(id=name, ctx=ast.Store()):
+                    defined[here].add(name)
+                case ast.Attribute(attr=name, ctx=ast.Store()):
+                    defined[here].add(name)
+                case ast.Attribute(attr=name) if private(name) and not of_a_library(node):
+                    used[here].add(name)
+                case ast.ImportFrom(names=names):
+                    used[here] |= {alias.name for alias in names if private(alias.name)}
+    foreign = {here: names - defined[here] - OF_LIBRARIES for here, names in used.items()}
+    assert not {here: names for here, names in foreign.items() if names}
 
 
 @pytest.mark.parametrize("name", WITHOUT_TORCH)

@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
         click.echo(f"error: {error}", err=True)
         return 1
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; the same command, without --force, goes on after the last completed round", err=True)
+        click.echo("interrupted; the same command, without --force, goes on after the last checkpoint", err=True)
         return 130
 
 

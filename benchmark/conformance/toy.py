@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils import _pytree as pytree
 
 from benchmark.compatibility import unsupported
 from benchmark.config import FederationConfig
@@ -15,7 +14,6 @@ from benchmark.conformance.suite import Broken
 from benchmark.federation import Federation
 from benchmark.method import Method
 from benchmark.models.line_up import Architecture, LineUp, Shape
-from benchmark.storage.client_states import ClientStates
 from benchmark.storage.schema import Round
 from benchmark.task import ClientData, Task
 
@@ -113,7 +111,9 @@ def same(a: object, b: object) -> bool:
 
 def tensors(value: Any) -> list[torch.Tensor]:
     """All tensors in a state, a message or a value."""
-    return [*pytree.tree_leaves(dict(value) if isinstance(value, ClientStates) else value)]
+    if isinstance(value, torch.Tensor):
+        return [value]
+    return [tensor for v in (value.values() if isinstance(value, Mapping) else value) for tensor in tensors(v)]
 
 
 def toy_task(method: Method, *args: Any, **kwargs: Any) -> Task:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import inf
 
+from benchmark.errors import HookError
 from benchmark.forecast.prediction import shape_flops
 from benchmark.problem import Run
 
@@ -24,5 +25,5 @@ def flops_or_infinite(run: Run) -> float:
     """Predict the FLOPs of the clients from shapes alone; infinite if the method does not allow that."""
     try:
         return shape_flops(run)
-    except Exception:  # the method reads values, which a shape lacks; if it is wrong, its run reports that
+    except HookError:  # the method reads values, which a shape lacks; if it is wrong, its run reports that
         return inf

@@ -148,12 +148,11 @@ def test_a_method_that_fails_is_a_row_and_the_grid_goes_on(here, capsys):
     )
     words = ["run", "--datasets", "mine/tiny.npz", "--rounds", "1", "--clients", "2", "--partition", "iid"]
     assert main([*words, "--methods", "bad.py,standalone"]) == 1
-    assert "failed: bad on tiny: RuntimeError: no luck twice" in capsys.readouterr().err
+    reason = "client 0, round 1, training, phase 0: RuntimeError: no luck twice"
+    assert f"failed: bad on tiny: {reason}" in capsys.readouterr().err
     (path,) = (here / "results").glob("default/tiny/bad/*/run.json")
-    assert json.loads(path.read_text())["reason"] == "RuntimeError: no luck twice"
-    assert (
-        "bad, seed 0: failed (RuntimeError: no luck twice)" in (here / "reports" / "default" / "report.md").read_text()
-    )
+    assert json.loads(path.read_text())["reason"] == reason
+    assert f"bad, seed 0: failed ({reason})" in (here / "reports" / "default" / "report.md").read_text()
     (path,) = (here / "results").glob("default/tiny/standalone/*/run.json")
     assert json.loads(path.read_text())["status"] == "done"
 

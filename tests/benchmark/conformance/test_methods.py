@@ -93,7 +93,7 @@ BROKEN = {  # what is wrong with it: (the check that finds it, in its words, (th
     "no arXiv id": ("docstring", "not say: arXiv$", (", arXiv 0000.00000", "")),
     "images of two channels alone": (
         "any-line-up",
-        r"on mixed: RuntimeError: .* channels.* \(mine.py, line \d+\)",
+        r"on mixed: client 0, round 1, training, phase 0: RuntimeError: .* channels.* \(mine.py, line \d+\)",
         part("nn.Conv2d(2, 2, 1)"),
         ("client.expert(x)", "client.expert(client.spare(x))"),
     ),
@@ -104,7 +104,7 @@ BROKEN = {  # what is wrong with it: (the check that finds it, in its words, (th
     ),
     "batches of three at least": (
         "odd-clients",
-        "with a client with one sample: IndexError",
+        "with a client with one sample: client 0, round 1, training, phase 0: IndexError",
         (LOSS, f"{LOSS} + 0 * batch.x[2].sum()"),
     ),
     "a part that nobody uses": (

@@ -48,7 +48,7 @@ def test_momentum_does_not_leak_from_client_to_client(make_task, federate, same)
     together, _ = federate(Standalone(), task, rounds=1, momentum=0.9)
     apart = Federation(Standalone(), task, together.config, torch.device("cpu"))
     client = apart.engine.load(2, apart.state(2))
-    apart.engine.train(client, partial(apart.schedule.epochs, 2, 0), Stopwatch(CPU))
+    apart.engine.train_client(client, partial(apart.schedule.epochs, 2, 1), Stopwatch(CPU))
     assert same(apart.engine.state(client), together.states[2])
 
 
@@ -133,7 +133,7 @@ def steps_of(make_task, federate):
         method = Logged(phases, [])
         federation, (first,) = federate(method, task, rounds=1, **config)
         federation.method.log.clear()  # the first time each shape is counted on a step that is thrown away
-        federation.engine.train(federation.client(0), partial(federation.schedule.epochs, 0, 0), Stopwatch(CPU))
+        federation.engine.train_client(federation.client(0), partial(federation.schedule.epochs, 0, 1), Stopwatch(CPU))
         assert first["clients"][0]["steps"] == len(federation.method.log)
         return federation.method.log, first["clients"][0]["flops"]
 
@@ -220,7 +220,7 @@ def test_weights_that_a_client_holds_as_a_value_are_no_part(make_task, federate,
     client = federation.engine.load(0, federation.states[0] | {"anchor": anchor})
     assert "anchor" not in client.parts
     assert same(client.anchor, anchor)
-    federation.engine.train(client, partial(federation.schedule.epochs, 0, 0), Stopwatch(CPU))
+    federation.engine.train_client(client, partial(federation.schedule.epochs, 0, 1), Stopwatch(CPU))
     state = federation.engine.state(client)
     assert same(state["anchor"], anchor)
     assert same(copied(state), state)

@@ -245,7 +245,7 @@ def here(tmp_path, monkeypatch, write_data):
 
 
 WORDS = ["run", "--datasets", "tiny.npz", "--rounds", "2", "--clients", "4", "--partition", "iid", "--batch-size", "8"]
-WORDS += ["--models", "cnn1", "--participation", "0.5", "--methods", "lg-fedavg,standalone"]
+WORDS += ["--models", "cnn1", "--participation", "0.5", "--methods", "lg-fedavg,standalone", "--checkpoint-every", "0"]
 
 
 def test_a_dry_run_writes_nothing_and_a_run_keeps_what_it_told(here, capsys):
@@ -256,7 +256,7 @@ def test_a_dry_run_writes_nothing_and_a_run_keeps_what_it_told(here, capsys):
     assert [run["status"] for run in document["runs"]] == ["new", "new"]
     assert document["total"]["runs"] == 2
 
-    assert main([*WORDS, "--no-report", "--methods", "lg-fedavg"]) == 0
+    assert main([*WORDS, "--no-report", "--methods", "lg-fedavg", "--forecast"]) == 0
     (path,) = (here / "results").glob("default/tiny/lg-fedavg/*")
     run = RunFolder(path).read()
     first = document["runs"][0]
@@ -266,7 +266,7 @@ def test_a_dry_run_writes_nothing_and_a_run_keeps_what_it_told(here, capsys):
         assert run["prediction_error"][name] == 0
     assert run["prediction"]["peak_memory_bytes"] > 0
     assert run["prediction_error"]["seconds"] is not None
-    assert run["schema"] == 3
+    assert run["schema"] == 4
     assert verify(here / "results") == ([], 1)
 
     capsys.readouterr()
@@ -288,7 +288,7 @@ def test_what_goes_on_keeps_the_prediction_of_its_start(here, monkeypatch, capsy
     with monkeypatch.context() as patch:
         patch.setattr(runner, "forecast", lambda run, device: made)
         patch.setattr(Federation, "run", stopped)
-        assert main([*WORDS, "--no-report"]) == 130
+        assert main([*WORDS, "--no-report", "--forecast"]) == 130
     capsys.readouterr()
     assert main([*WORDS, "--dry-run", "--json"]) == 0
     assert [run["status"] for run in json.loads(capsys.readouterr().out)["runs"]] == ["goes on", "new"]

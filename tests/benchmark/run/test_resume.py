@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[3]
 ALONE = os.environ | {"OMP_NUM_THREADS": "1"}  # as many threads as the tests have: sums depend on it in their last bits
 KILLS = int(os.environ.get("MHPFL_KILLS", "0"))
 TINY = ["run", "--datasets", "tiny.npz", "--rounds", "3", "--clients", "4", "--partition", "iid", "--batch-size", "8"]
-TINY += ["--participation", "0.5", "--no-report"]
+TINY += ["--participation", "0.5", "--no-report", "--checkpoint-every", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_an_interrupted_run_does_not_repeat_its_rounds(never_interrupted, here, 
 
     monkeypatch.setattr(Federation, "round", interrupted)
     assert grid() == 130
-    assert "without --force, goes on after the last completed round" in capsys.readouterr().err
+    assert "without --force, goes on after the last checkpoint" in capsys.readouterr().err
     (path,) = (here / "results").glob("default/tiny/fedproto/*/run.json")
     assert json.loads(path.read_text())["status"] == "running"
     assert grid() == 0
@@ -117,6 +117,42 @@ def test_an_interrupted_run_does_not_repeat_its_rounds(never_interrupted, here, 
     (again,) = json.loads(path.read_text())["resumed"]
     assert again["rounds_done"] == 2
     assert again["environment"]["packages"]["torch"]
+
+
+def test_rounds_since_the_last_checkpoint_run_again(never_interrupted, here, monkeypatch, contents):
+    """The only checkpoint is one after round 1; the run is cut off in round 3."""
+    rounds, original = [], Federation.round
+
+    def interrupted(self, t):
+        rounds.append(t)
+        return original(self, t) if rounds != [1, 2, 3] else interrupt()
+
+    monkeypatch.setattr(Federation, "round", interrupted)
+    monkeypatch.setattr(runner.CheckpointPace, "is_due", lambda self, t: t == 1)
+    assert grid("--methods", "fedproto") == 130
+    (path,) = (here / "results").glob("default/tiny/fedproto/*/rounds.jsonl")
+    assert len(path.read_text().splitlines()) == 2
+    assert grid() == 0
+    assert rounds == [1, 2, 3, 2, 3, 1, 2, 3]
+    assert contents(here / "results") == never_interrupted
+
+
+def test_checkpoints_keep_their_distance(monkeypatch):
+    """Ten rounds of four seconds each, a checkpoint of one second at most every ten: after rounds 3, 6, 9 and 10."""
+    clock = [0.0]
+    monkeypatch.setattr(runner, "perf_counter", lambda: clock[0])
+    pace, due, expected = runner.CheckpointPace(10.0, rounds=10), [], []
+    for t in range(1, 11):
+        expected += [t] * pace.expects_one(t)
+        clock[0] += 4
+        if pace.is_due(t):
+            due.append(t)
+            clock[0] += 1
+            pace.saved()
+    assert due == [3, 6, 9, 10]
+    assert expected == due
+    always = runner.CheckpointPace(0.0, rounds=3)
+    assert [always.is_due(t) for t in (1, 2, 3)] == [True] * 3
 
 
 @pytest.mark.parametrize("damaged", ["checkpoint.json", "checkpoint.server.2.tensors", "rounds.jsonl"])
@@ -156,7 +192,7 @@ def test_a_run_that_fails_is_recorded_and_goes_on_when_it_can(
     original = Federation.round
 
     def fails(self, t):
-        if t == 1 and "gate" in self.states[next(iter(self.states))]:
+        if t == 2 and "gate" in self.states[next(iter(self.states))]:
             raise error
         return original(self, t)
 
@@ -257,13 +293,15 @@ def killed_at(command, seconds):
 
 
 def test_killed_with_sigkill_and_started_again(tmp_path, write_data, contents):
-    """At random moments; between two kills there is time to start and for some rounds."""
+    """At random moments; between two kills there is time to start, and for rounds with and without a checkpoint."""
     write_data(tmp_path)
     moments = random.Random(int(os.environ.get("MHPFL_KILL_SEED", "0")))
     command = [sys.executable, "-m", "benchmark", *TINY, "--methods", "fedmoe,fml", "--rounds", "6"]
     command[command.index("tiny.npz")] = str(tmp_path / "tiny.npz")
+    command[command.index("0")] = "0.2"
     if KILLS:
         command = [sys.executable, "-m", "benchmark", "run", "--preset", "demo", "--no-report"]
+        command += ["--checkpoint-every", "1"]
     begun = time.monotonic()
     assert main([*command[3:], "--results", str(tmp_path / "whole")]) == 0
     start, whole = 6.0, time.monotonic() - begun

@@ -18,7 +18,7 @@ if __name__ == "__main__":
     make_federation = runpy.run_path(str(Path(__file__).parents[1] / "conftest.py"))["make_federation"]
     federation = make_federation("standalone", CLIENTS, 4800, 8, participation=0.2)
     shares = []
-    for t in range(ROUNDS):
+    for t in range(1, ROUNDS + 1):
         before = matrix_product_rate(torch.device("cpu"), repeats=3)
         record = federation.round(t)
         product = (before + matrix_product_rate(torch.device("cpu"), repeats=3)) / 2

@@ -52,9 +52,9 @@ def measured(make_federation, all_cores):
     """Medians over the turns: harness / bare loop, and training / matrix product."""
     federation = make_federation("standalone", CLIENTS, SAMPLES, 8, participation=0.1)
     bare, ratios, shares = BareLoop(federation.task), [], []
-    for t in range(CLIENTS):
+    for t in range(1, CLIENTS + 1):
         federation.round(t)  # builds the modules, counts, warms up
-    for t in range(CLIENTS, CLIENTS + TURNS):
+    for t in range(CLIENTS + 1, CLIENTS + TURNS + 1):
         start = perf_counter()
         record = federation.round(t)
         harness = perf_counter() - start

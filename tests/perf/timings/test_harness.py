@@ -78,7 +78,7 @@ def test_partition(partition, parameter, normalised, kernels):
 def test_checkpoint(normalised, kernels, make_federation, tmp_path):
     """Five clients, each of its own network, all of which have changed."""
     federation = make_federation("standalone", clients=5, train=16, test=8, batch_size=16)
-    federation.round(0)
+    federation.round(1)
     checkpoint, numbers = Checkpoint(tmp_path), count(1)
     federation.states.keep(tmp_path)
 

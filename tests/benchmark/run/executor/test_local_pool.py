@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[4]
 GRID = {"datasets": "tiny.npz", "partition": "iid", "models": "cnn1", "clients": "4", "rounds": "3"}
 GRID |= {"batch_size": "8", "participation": "0.5", "methods": "doomed.py,fedproto,fedmoe,standalone"}
 WORDS = [word for name, value in GRID.items() for word in ("--" + name.replace("_", "-"), value)]
+WORDS += ["--checkpoint-every", "0"]
 DOOMED = '''"""Standalone, in a process that dies before round 2 of 3 ends if there is a file called deadly."""
 import os, signal
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ REASON = "its process was killed by signal 9 (out of memory?)"
 
 def make_request(results="results", **others):
     """Return the request for the grid, or for one that differs in some options."""
-    how = {"data": Path("data"), "results": Path(results), "device": "cpu", "threads": 1}
+    how = {"data": Path("data"), "results": Path(results), "device": "cpu", "threads": 1, "checkpoint_every": 0.0}
     given = GRID | {name: others.pop(name) for name in [*others] if name in GRID or name == "seeds"}
     return request_of(None, given, None, ("run",), **how | others)
 
@@ -143,7 +144,7 @@ def test_no_process_outlives_the_parent(tmp_path, write_data, running, death):
     assert [run["status"] for run in runs] == ["running", "running"]
     if death == "Ctrl-C":
         assert "Traceback" not in err
-        assert "without --force, goes on after the last completed round" in err
+        assert "without --force, goes on after the last checkpoint" in err
         assert not [*tmp_path.glob("results/*/*/*/*/claim")]
 
 
