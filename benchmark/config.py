@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from benchmark.errors import RequestError
-from benchmark.fields import Rate, Weight
+from benchmark.fields import NonNegative, Positive
 
 
 class FederationConfig(BaseModel):
@@ -32,9 +32,9 @@ class FederationConfig(BaseModel):
     batch_size: Annotated[
         int, Field(ge=2, description="Samples per step, at least 2: batch normalisation needs two.")
     ] = 64
-    lr: Annotated[Rate, Field(description="Learning rate of SGD.")] = 0.01
+    lr: Annotated[Positive, Field(description="Learning rate of SGD.")] = 0.01
     momentum: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, description="Momentum of SGD.")] = 0.0
-    weight_decay: Annotated[Weight, Field(description="Weight decay of SGD.")] = 0.0
+    weight_decay: Annotated[NonNegative, Field(description="Weight decay of SGD.")] = 0.0
     eval_every: Annotated[int, Field(ge=1, description="Evaluate every so many rounds, and after the last.")] = 1
     validation: Annotated[
         float,
@@ -55,7 +55,7 @@ class FederationConfig(BaseModel):
     ] = "fp32"
 
     @model_serializer(mode="wrap")
-    def _as_before_there_was_a_choice(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _omit_default_precision(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Full precision goes without saying: earlier results keep their keys."""
         content: dict[str, Any] = serialise(self)
         return {name: value for name, value in content.items() if (name, value) != ("precision", "fp32")}

@@ -20,7 +20,7 @@ from benchmark.storage.files import write_whole
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 OWNERS = ("owners_train", "owners_test")
 LAYOUT = f"keys {', '.join(KEYS)}; x uint8 [n, h, w] or [n, h, w, c], y integers 0 ... C-1"
-COUNTED = 2**16
+COUNTED_PIXELS = 2**16
 """Pixels at a time whose levels are counted: their eight bytes each stay in the cache."""
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".gif", ".tif", ".tiff"}
 
@@ -65,8 +65,8 @@ class Arrays:
         levels, channels = np.arange(256), self.x_train.shape[-1]
         pixels = self.x_train.reshape(-1, channels)
         counts = np.zeros((channels, 256), dtype=np.int64)
-        for start in range(0, len(pixels), COUNTED):  # bincount makes eight bytes of each
-            block = pixels[start : start + COUNTED]
+        for start in range(0, len(pixels), COUNTED_PIXELS):  # bincount makes eight bytes of each
+            block = pixels[start : start + COUNTED_PIXELS]
             counts += [np.bincount(block[:, c], minlength=256) for c in range(channels)]
         share = counts / counts.sum(1, keepdims=True)  # [c, 256]
         mean = share @ levels

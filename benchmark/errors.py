@@ -36,6 +36,11 @@ def located(place: str) -> Iterator[None]:
         raise HookError(f"{place}: {said}") from error
 
 
+def plural(n: int, word: str) -> str:
+    """Return a number and what is counted: 1 run, 3 runs."""
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> RequestError:
     """The error for a name that nobody has, with the nearest one that somebody has."""
     known = sorted(known)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.channel import Inbox, Message, Rows, State
+from benchmark.channel import Inbox, Message, State
 from benchmark.client import Client, ClientInfo
 from benchmark.models.line_up import LocalModel
 from benchmark.seeds import torch_seeded
@@ -170,7 +170,6 @@ __all__ = [
     "Method",
     "Phase",
     "Predictor",
-    "Rows",
     "initial_parts",
     "weights",
 ]

@@ -77,7 +77,7 @@ class Task:
         return width
 
     @cached_property
-    def no_common_width(self) -> str | None:
+    def width_mismatch(self) -> str | None:
         """Why representations can't be mixed or averaged, in one line, or None: they have one width."""
         if len(set(self.widths.values())) == 1:
             return None
@@ -85,10 +85,10 @@ class Task:
         return f"it needs representations of one width, and they differ: {listed}"
 
     @cached_property
-    def no_common_header(self) -> str | None:
+    def header_mismatch(self) -> str | None:
         """Why one linear header can't serve all clients, in one line, or None: it can."""
         hidden = [name for name, k in self.by_architecture.items() if self.line_up.of(k).hidden]
-        return f"it needs linear headers, and those of {', '.join(hidden)} are not" if hidden else self.no_common_width
+        return f"it needs linear headers, and those of {', '.join(hidden)} are not" if hidden else self.width_mismatch
 
     def local_model(self, client: int | None) -> LocalModel:
         """A client's own network in its initial weights; None: the server's, which looks like client 0's."""

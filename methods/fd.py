@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
-from benchmark.fields import Weight
+from benchmark.fields import NonNegative
 from benchmark.functional import class_means, class_sums
 
 
@@ -35,7 +35,7 @@ from benchmark.functional import class_means, class_sums
 class FD(Method):
     """Federated distillation without a public data set."""
 
-    distillation_weight: Weight = 1.0  # gamma; the paper gives no number
+    distillation_weight: NonNegative = 1.0  # gamma; the paper gives no number
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
         """Cross-entropy plus the divergence from what the others say of the class."""

@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, LocalModel, Message, Method, Phase, State, Task
-from benchmark.fields import Count, Rate, Weight
+from benchmark.fields import NonNegative, Positive, PositiveInt
 from benchmark.functional import fit
 
 
@@ -40,12 +40,12 @@ from benchmark.functional import fit
 class FedGen(Method):
     """A shared header, and a generator of representations trained on the server."""
 
-    generated_weight: Weight = 1.0  # alpha
-    noise: Count = 32  # width of z
-    hidden: Count = 512  # hidden units of G
-    server_steps: Count = 100  # steps a round, of one batch each
-    server_batch_size: Count = 64  # labels a step
-    server_lr: Rate = 0.1  # of the generator's SGD
+    generated_weight: NonNegative = 1.0  # alpha
+    noise: PositiveInt = 32  # width of z
+    hidden: PositiveInt = 512  # hidden units of G
+    server_steps: PositiveInt = 100  # steps a round, of one batch each
+    server_batch_size: PositiveInt = 64  # labels a step
+    server_lr: Positive = 0.1  # of the generator's SGD
 
     def shares(self) -> tuple[str, ...]:
         """The header."""
@@ -53,7 +53,7 @@ class FedGen(Method):
 
     def unsupported(self, task: Task) -> str | None:
         """One header, and representations of its width."""
-        return task.no_common_header
+        return task.header_mismatch
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
         """The private network and the generator."""

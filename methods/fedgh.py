@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, State, Task
-from benchmark.fields import Count, Rate
+from benchmark.fields import Positive, PositiveInt
 from benchmark.functional import class_means, class_sums, fit
 
 
@@ -33,12 +33,12 @@ from benchmark.functional import class_means, class_sums, fit
 class FedGH(Method):
     """A generalised global header, trained by the server."""
 
-    server_lr: Rate = 0.01  # eta_theta
-    server_epochs: Count = 1  # passes over what came in a round
+    server_lr: Positive = 0.01  # eta_theta
+    server_epochs: PositiveInt = 1  # passes over what came in a round
 
     def unsupported(self, task: Task) -> str | None:
         """All clients use one header."""
-        return task.no_common_header
+        return task.header_mismatch
 
     def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
         """Sums of representations and numbers of samples, per class."""

@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, LocalModel, Message, Method, Progress, State, Task
-from benchmark.fields import Fraction
+from benchmark.fields import UnitInterval
 from benchmark.functional import compressed, decompressed, divergence
 
 
@@ -41,8 +41,8 @@ from benchmark.functional import compressed, decompressed, divergence
 class FedKD(Method):
     """Mutual distillation with a compressed student."""
 
-    energy_start: Fraction = 0.95  # E before the first round
-    energy_end: Fraction = 0.98  # E in the last round
+    energy_start: UnitInterval = 0.95  # E before the first round
+    energy_end: UnitInterval = 0.98  # E in the last round
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
         """Teacher, student, and what maps one's representation to the other's."""

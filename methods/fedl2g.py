@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, LocalModel, Message, Method, Phase, Rows, State, Task
-from benchmark.fields import Fraction, Rate
+from benchmark.fields import Positive, UnitInterval
 from benchmark.functional import step_ahead
 
 
@@ -43,13 +43,13 @@ from benchmark.functional import step_ahead
 class FedL2G(Method):
     """Private networks led by learned vectors."""
 
-    quiz: Fraction = 0.1  # share of the training samples in the quiz set
-    inner_lr: Rate = 0.01  # eta, of the step that is looked ahead
-    guide_lr: Rate = 100.0  # eta_v; the gradient has the factor inner_lr * 2 / d, and is small
+    quiz: UnitInterval = 0.1  # share of the training samples in the quiz set
+    inner_lr: Positive = 0.01  # eta, of the step that is looked ahead
+    guide_lr: Positive = 100.0  # eta_v; the gradient has the factor inner_lr * 2 / d, and is small
 
     def unsupported(self, task: Task) -> str | None:
         """Vectors need one width."""
-        return task.no_common_width
+        return task.width_mismatch
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
         """The private network and the guiding vectors."""

@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api import Client, Inspection, LocalModel, Method, Phase, SwitchNorm2d, Task
-from benchmark.fields import Count, Fraction, Rate
+from benchmark.fields import Positive, PositiveInt, UnitInterval
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class FedMoE(Method):
     """Mixture of a shared and a private expert behind a private gate."""
 
     gate: Literal["learned", "static"] = "learned"  # static: the same two weights for every sample
-    gate_width: Count = 64  # hidden units of phi
-    gate_lr: Rate = 0.01  # eta_phi
-    expert_weight: Fraction = 0.5  # a_0 where the gate is static
+    gate_width: PositiveInt = 64  # hidden units of phi
+    gate_lr: Positive = 0.01  # eta_phi
+    expert_weight: UnitInterval = 0.5  # a_0 where the gate is static
     federate: bool = True  # False: theta never travels
 
     def shares(self) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ class FedMoE(Method):
 
     def unsupported(self, task: Task) -> str | None:
         """Both experts need one width."""
-        return task.no_common_width
+        return task.width_mismatch
 
     def phases(self) -> tuple[Phase, ...]:
         """One, all parts together."""

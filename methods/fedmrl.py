@@ -28,14 +28,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, LocalModel, Method, Task
-from benchmark.fields import Count
+from benchmark.fields import PositiveInt
 
 
 @dataclass(frozen=True)
 class FedMRL(Method):
     """Matryoshka representations of a shared and a private extractor."""
 
-    small_width: Count = 100  # d_1; the paper finds smaller better, the authors' scripts have 100 and 500
+    small_width: PositiveInt = 100  # d_1; the paper finds smaller better, the authors' scripts have 100 and 500
 
     def shares(self) -> tuple[str, ...]:
         """The small network with its header."""

@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
-from benchmark.fields import Weight
+from benchmark.fields import NonNegative
 from benchmark.functional import class_means, class_sums, nearest, pull
 
 
@@ -41,12 +41,12 @@ from benchmark.functional import class_means, class_sums, nearest, pull
 class FedProto(Method):
     """Private networks tied together by class prototypes."""
 
-    prototype_weight: Weight = 1.0  # lambda
+    prototype_weight: NonNegative = 1.0  # lambda
     weighting: Literal["plain", "samples"] = "plain"  # of the clients in a global prototype
 
     def unsupported(self, task: Task) -> str | None:
         """Prototypes need one width."""
-        return task.no_common_width
+        return task.width_mismatch
 
     def predictors(self) -> Mapping:
         """By header and by nearest prototype."""

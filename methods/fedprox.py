@@ -25,14 +25,14 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, ClientInfo, Message, Method, State
-from benchmark.fields import Weight
+from benchmark.fields import NonNegative
 
 
 @dataclass(frozen=True)
 class FedProx(Method):
     """One global network, and a proximal term."""
 
-    mu: Weight = 0.01  # weight of the proximal term
+    mu: NonNegative = 0.01  # weight of the proximal term
 
     def shares(self) -> tuple[str, ...]:
         """The whole network."""

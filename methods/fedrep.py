@@ -24,15 +24,15 @@ Departures from the paper:
 from dataclasses import dataclass
 
 from benchmark.api import Method, Phase
-from benchmark.fields import Count
+from benchmark.fields import PositiveInt
 
 
 @dataclass(frozen=True)
 class FedRep(Method):
     """Header first, extractor second."""
 
-    header_epochs: Count | None = None  # passes for the header; None: the federation's local epochs
-    extractor_epochs: Count | None = None  # passes for the extractor; None: the federation's local epochs
+    header_epochs: PositiveInt | None = None  # passes for the header; None: the federation's local epochs
+    extractor_epochs: PositiveInt | None = None  # passes for the extractor; None: the federation's local epochs
 
     def shares(self) -> tuple[str, ...]:
         """The extractor."""

@@ -30,19 +30,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
-from benchmark.fields import Count, Weight
+from benchmark.fields import NonNegative, PositiveInt
 
 
 @dataclass(frozen=True)
 class FedSSA(Method):
     """Private networks whose headers meet class by class."""
 
-    mu: Weight = 0.5  # mu_0, the weight of a client's own old row
-    stable_round: Count = 2  # T, from which on the own row counts nothing
+    mu: NonNegative = 0.5  # mu_0, the weight of a client's own old row
+    stable_round: PositiveInt = 2  # T, from which on the own row counts nothing
 
     def unsupported(self, task: Task) -> str | None:
         """Rows need one width."""
-        return task.no_common_header
+        return task.header_mismatch
 
     def own_weight(self, t: int) -> float:
         """mu_t."""

@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
-from benchmark.fields import Count, Rate, Weight
+from benchmark.fields import NonNegative, Positive, PositiveInt
 from benchmark.functional import class_means, class_sums, fit, nearest, pull
 
 
@@ -43,15 +43,15 @@ from benchmark.functional import class_means, class_sums, fit, nearest, pull
 class FedTGP(Method):
     """Private networks tied together by trained prototypes."""
 
-    prototype_weight: Weight = 10.0  # lambda
-    margin: Weight = 100.0  # tau, the largest margin
-    server_epochs: Count = 100  # S, passes over the prototypes of a round
-    server_batch_size: Count = 64  # B, prototypes a step
-    server_lr: Rate = 0.01  # of the server's SGD
+    prototype_weight: NonNegative = 10.0  # lambda
+    margin: NonNegative = 100.0  # tau, the largest margin
+    server_epochs: PositiveInt = 100  # S, passes over the prototypes of a round
+    server_batch_size: PositiveInt = 64  # B, prototypes a step
+    server_lr: Positive = 0.01  # of the server's SGD
 
     def unsupported(self, task: Task) -> str | None:
         """Prototypes need one width."""
-        return task.no_common_width
+        return task.width_mismatch
 
     def predictors(self) -> Mapping:
         """By header and by nearest prototype."""

@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, LocalModel, Method, Task
-from benchmark.fields import Fraction
+from benchmark.fields import UnitInterval
 from benchmark.functional import divergence
 
 
@@ -34,8 +34,8 @@ from benchmark.functional import divergence
 class FML(Method):
     """Mutual distillation between a private network and a travelling one."""
 
-    alpha: Fraction = 0.5  # weight of the labels for the private network; 1 is training alone
-    beta: Fraction = 0.5  # weight of the labels for the meme
+    alpha: UnitInterval = 0.5  # weight of the labels for the private network; 1 is training alone
+    beta: UnitInterval = 0.5  # weight of the labels for the meme
 
     def shares(self) -> tuple[str, ...]:
         """The meme."""

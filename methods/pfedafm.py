@@ -29,14 +29,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, LocalModel, Method, Phase, Task
-from benchmark.fields import Rate
+from benchmark.fields import Positive
 
 
 @dataclass(frozen=True)
 class PFedAFM(Method):
     """An elementwise mixture of a shared and a private extractor, trained in turn."""
 
-    mix_lr: Rate = 0.01  # of alpha
+    mix_lr: Positive = 0.01  # of alpha
 
     def shares(self) -> tuple[str, ...]:
         """The small extractor."""
@@ -44,7 +44,7 @@ class PFedAFM(Method):
 
     def unsupported(self, task: Task) -> str | None:
         """Both extractors need one width."""
-        return task.no_common_width
+        return task.width_mismatch
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
         """The private network, the mixture, the shared extractor."""

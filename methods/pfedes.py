@@ -26,15 +26,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, LocalModel, Method, Phase, Task
-from benchmark.fields import Count, Fraction
+from benchmark.fields import PositiveInt, UnitInterval
 
 
 @dataclass(frozen=True)
 class PFedES(Method):
     """Private networks, and a shared proxy in front of them."""
 
-    mu: Fraction = 0.5  # weight of the altered images
-    proxy_epochs: Count | None = None  # passes for the proxy; None: the federation's local epochs
+    mu: UnitInterval = 0.5  # weight of the altered images
+    proxy_epochs: PositiveInt | None = None  # passes for the proxy; None: the federation's local epochs
 
     def shares(self) -> tuple[str, ...]:
         """The proxy."""

@@ -24,7 +24,7 @@ from benchmark.storage.files import check_writable
 
 if TYPE_CHECKING:
     from benchmark.problem import Run
-    from benchmark.report.compare import Check
+    from benchmark.report.compare import ResultCheck
     from benchmark.run.plan import Request
     from tools.perf.timings import TimingCheck
 
@@ -183,7 +183,7 @@ def run(
 ) -> int:
     """Run every method on every data set, and write the report. Without arguments: the demo."""
     from benchmark.cli.arguments import request_of, shard_of
-    from benchmark.cli.tables import document, rows, show_outcomes
+    from benchmark.cli.tables import outcomes_document, rows, show_outcomes
     from benchmark.run.plan import plan
     from benchmark.run.progress_display import display
 
@@ -205,7 +205,7 @@ def run(
     with display(quiet=as_json) as shown:
         outcomes = execute_all(runs, request, shown)
     if as_json:
-        click.echo(json.dumps(document(request.experiment, outcomes), indent=1))
+        click.echo(json.dumps(outcomes_document(request.experiment, outcomes), indent=1))
     elif outcomes:
         show_outcomes(rows(outcomes))
     else:
@@ -215,10 +215,10 @@ def run(
         click.echo(f"{o.status}: {o.spec.method.label} on {o.spec.dataset}: {o.reason}", err=True)
     if no_report:
         return 1 if failed else 0
-    from benchmark.report.write import Options, write_report
+    from benchmark.report.write import ReportOptions, write_report
 
     try:
-        (page,) = write_report(results, reports, [request.experiment], Options())
+        (page,) = write_report(results, reports, [request.experiment], ReportOptions())
     except RequestError as error:
         click.echo(f"no report: {error}", err=True)
         return 1
@@ -282,10 +282,12 @@ def report(
 ) -> None:
     """Write tables, figures and a page from results that are there."""
     from benchmark.cli.arguments import budgets_of, experiments_of, targets_of
-    from benchmark.report.write import Options, write_report
+    from benchmark.report.write import ReportOptions, write_report
 
     chosen = experiments_of(results, experiment)
-    options = Options(targets_of(target), reference, budgets_of(budget), all_figures, shlex.join([*PYTHON, *argv]))
+    options = ReportOptions(
+        targets_of(target), reference, budgets_of(budget), all_figures, shlex.join([*PYTHON, *argv])
+    )
     check_writable(reports)
     for page in write_report(results, reports, chosen, options):
         click.echo(f"report: {page}")
@@ -343,18 +345,17 @@ def compare(
     then --time and --subset alone count.
     """
     from benchmark.cli import tables
-    from benchmark.report.compare import Limits
-    from benchmark.report.compare import compare as examine
+    from benchmark.report.compare import Limits, compare_results
     from tools.perf import timings
 
     if baseline.is_dir() != current.is_dir():
         raise RequestError(f"of {baseline} and {current} one is a folder; give two folders of results, or two files")
-    checks: Sequence[Check | TimingCheck]
+    checks: Sequence[ResultCheck | TimingCheck]
     if baseline.is_dir():
         limits = Limits(accuracy, bytes / 100, flops / 100, time / 100)
-        checks, show = examine(baseline, current, limits, subset), tables.show_checks
+        checks, show = compare_results(baseline, current, limits, subset), tables.show_checks
     else:
-        checks, show = timings.compare(baseline, current, time / 100, subset), tables.show_timings
+        checks, show = timings.compare_timings(baseline, current, time / 100, subset), tables.show_timings
     regressed = [check for check in checks if check.verdict in ("regressed", "missing")]
     if as_json:
         found = [[check._asdict() for check in group] for group in (regressed, checks)]
@@ -377,19 +378,19 @@ def check(targets: tuple[str, ...], data: Path, as_json: bool) -> int:
     module: what it defines, a Method, LINE_UP or LINE_UPS, or SOURCE.
     """
     from benchmark.cli.tables import show_results
-    from benchmark.conformance.targets import document, targets_of
+    from benchmark.conformance.targets import checks_document, resolve_targets
 
     with contextlib.redirect_stdout(sys.stderr):  # what somebody's module prints
-        found = [target for text in targets for target in targets_of(text, data)]
+        found = [target for text in targets for target in resolve_targets(text, data)]
     examined = []
     for target in found:
-        examined.append((target, target.examine()))
+        examined.append((target, target.run_checks()))
         if not as_json:
             show_results(f"{target.kind} {target.name}", examined[-1][1])
     results = [result for _, some in examined for result in some]
     broken = [result for result in results if result.verdict == "broken"]
     if as_json:
-        click.echo(json.dumps(document(examined), indent=1))
+        click.echo(json.dumps(checks_document(examined), indent=1))
     else:
         click.echo(f"{len(results)} checks, {len(broken) or 'nothing'} broken")
     return 1 if broken else 0
@@ -417,9 +418,9 @@ def list_(what: str, as_json: bool) -> None:
 @_folder("data", "Where data sets are kept as <name>.npz.")
 def doctor(data: Path) -> int:
     """Say what this machine has, and what is missing."""
-    from benchmark.cli.doctor import examine
+    from benchmark.cli.doctor import diagnose
 
-    findings = examine(data)
+    findings = diagnose(data)
     width = max(len(name) for name, _, _ in findings)
     for name, good, text in findings:
         click.echo(f"{'ok ' if good else 'NO '} {name:{width}}  {text}")
@@ -435,11 +436,11 @@ def document(only_check: bool, keep_costs: bool) -> int:
 
     root = pages.checkout()
     left = []
-    for change in pages.document(root, lambda name: click.echo(f"measuring {name}", err=True), keep_costs):
+    for change in pages.page_changes(root, lambda name: click.echo(f"measuring {name}", err=True), keep_costs):
         if only_check or change.text is None:
             left.append(change)
             click.echo(f"{change.file.relative_to(root)}: {change.reason}")
         else:
-            pages.write(change)
+            pages.write_change(change)
             click.echo(f"written: {change.file.relative_to(root)}")
     return 1 if left else 0

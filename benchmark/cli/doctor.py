@@ -13,13 +13,13 @@ NEEDED = (
 )
 
 
-def examine(data: Path) -> list[tuple[str, bool, str]]:
+def diagnose(data: Path) -> list[tuple[str, bool, str]]:
     """(name, whether it is as it should be, what was found), one per thing that matters."""
     findings = [(name, version(name) is not None, version(name) or "not installed") for name in NEEDED]
     if all(good for _, good, _ in findings[:2]):
         findings += _machine()
-    kept = [name for name in registry.names("datasets.sources") if (data / f"{name}.npz").exists()]
-    rest = [name for name in registry.names("datasets.sources") if name not in kept]
+    kept = [name for name in registry.catalogue("datasets.sources") if (data / f"{name}.npz").exists()]
+    rest = [name for name in registry.catalogue("datasets.sources") if name not in kept]
     try:
         check_writable(data)
         found = f"{data}: has {', '.join(kept) or 'nothing'}; fetched when asked for: {', '.join(rest) or 'nothing'}"

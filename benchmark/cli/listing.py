@@ -10,14 +10,14 @@ def listing(what: str) -> list[dict[str, Any]]:
     if what == "presets":
         return [
             {"name": name, "description": registry.preset(name)["description"]}
-            for name in registry.names("benchmark.plugins.presets", ".toml")
+            for name in registry.catalogue("benchmark.plugins.presets", ".toml")
         ]
     if what == "models":
-        return [{"name": name, "description": registry.line_up(name).description} for name in registry.LINE_UPS]
+        return [{"name": name, "description": registry.line_up(name).description} for name in registry.LINE_UP_MODULES]
     packages = {"methods": "methods", "datasets": "datasets.sources", "partitions": "datasets.partitions"}
-    entries: list[dict[str, Any]] = [*registry.described(packages[what])]
+    entries: list[dict[str, Any]] = [*registry.described_catalogue(packages[what])]
     if what == "partitions":
-        entries += [entry | {"name": f"+{entry['name']}"} for entry in registry.described("datasets.shifts")]
+        entries += [entry | {"name": f"+{entry['name']}"} for entry in registry.described_catalogue("datasets.shifts")]
     if what == "methods":
         for entry in entries:
             defaults = registry.method_defaults(entry["name"])

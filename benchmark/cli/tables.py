@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LACKING = "–"
 
 
-def document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[str, Any]:
+def outcomes_document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[str, Any]:
     """The document that `run --json` prints."""
     runs = [
         {

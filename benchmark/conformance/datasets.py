@@ -16,8 +16,8 @@ from benchmark.partition import Partition, draw
 from benchmark.plugins import registry
 from benchmark.problem import Dataset, Problem
 
-CLIENTS = 2
-SAMPLES = 64
+CHECK_CLIENTS = 2
+CHECK_SAMPLES = 64
 """How many of its samples are trained and tested on at most."""
 
 
@@ -42,7 +42,7 @@ class Named:
     @property
     def pathological(self) -> str:
         """A partition in which each of two clients lacks about half of the classes."""
-        return f"pathological:{ceil(len(self.arrays.classes) / CLIENTS)}"
+        return f"pathological:{ceil(len(self.arrays.classes) / CHECK_CLIENTS)}"
 
 
 def layout(data: Named) -> None:
@@ -70,13 +70,14 @@ def splits(data: Named) -> None:
 def classes(data: Named) -> None:
     """There are at least two classes, with images."""
     if (found := len(np.unique(data.arrays.labels))) < 2:
-        raise Broken(f"its images are of {found} class{'es' * (found != 1)}; there is nothing to tell apart")
+        of_classes = "1 class" if found == 1 else f"{found} classes"
+        raise Broken(f"its images are of {of_classes}; there is nothing to tell apart")
 
 
 def partitions(data: Named) -> None:
     """It can be divided among two clients, evenly and by class."""
     for partition in (data.iid, data.pathological):
-        with where(f"as {partition} with {CLIENTS} clients"):
+        with where(f"as {partition} with {CHECK_CLIENTS} clients"):
             _divided(data, data.arrays, partition)
 
 
@@ -84,29 +85,29 @@ def trains(data: Named) -> None:
     """Two clients train a round on a few of its samples, on the smallest line-up that takes its images."""
     few = _few(data.arrays)
     dataset = Dataset.of(data.text, few, target=None)
-    problem = Problem(dataset, _line_up(few), _divided(data, few, data.iid), seed=0)
+    problem = Problem(dataset, _smallest_line_up(few), _divided(data, few, data.iid), seed=0)
     federate(registry.method("standalone")[0], problem.task(), rounds=1, batch_size=16, lr=0.01)
 
 
 def _divided(data: Named, arrays: Arrays, partition: str) -> Partition:
     division = registry.partition(partition, len(arrays.classes))
-    return draw(division, dataset=data.text, labels=arrays.labels, clients=CLIENTS, validation=0.0, seed=0)
+    return draw(division, dataset=data.text, labels=arrays.labels, clients=CHECK_CLIENTS, validation=0.0, seed=0)
 
 
 def _few(arrays: Arrays) -> Arrays:
     """At most 64 of the samples, three quarters of them for training, from all over each part."""
     found: dict[str, Any] = {}
-    for split, most in (("train", SAMPLES * 3 // 4), ("test", SAMPLES // 4)):
+    for split, most in (("train", CHECK_SAMPLES * 3 // 4), ("test", CHECK_SAMPLES // 4)):
         n = len(getattr(arrays, f"y_{split}"))
         chosen = np.linspace(0, n - 1, min(n, most)).astype(int)
         found |= {f"{key}_{split}": getattr(arrays, f"{key}_{split}")[chosen] for key in "xy"}
     return replace(arrays, **found, owners_train=None, owners_test=None)
 
 
-def _line_up(arrays: Arrays) -> LineUp:
+def _smallest_line_up(arrays: Arrays) -> LineUp:
     """The first with the fewest networks among those of the catalogue that take images of this size."""
     side = min(arrays.x_train.shape[1:3])
-    line_ups = [registry.line_up(name) for name in registry.LINE_UPS]
+    line_ups = [registry.line_up(name) for name in registry.LINE_UP_MODULES]
     if not (able := [line_up for line_up in line_ups if line_up.min_size <= side]):
         least = min(line_up.min_size for line_up in line_ups)
         raise Broken(f"its images have {side} pixels a side, and no line-up takes fewer than {least}")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from benchmark.conformance.suite import Broken, Check, where
 from benchmark.conformance.toy import federate, make_task, same
+from benchmark.errors import plural
 from benchmark.models.line_up import Architecture, LineUp, LocalModel
 from benchmark.plugins import registry
 from benchmark.seeds import torch_seeded
@@ -77,10 +78,8 @@ def _models(line_up: LineUp) -> Iterator[tuple[str, LocalModel, Tensor, Tensor]]
     """
     for architecture in dict.fromkeys((*line_up.architectures, line_up.small)):
         for channels in CHANNELS:
-            shape, place = (
-                _shape(line_up, channels),
-                f"{architecture.name} with {channels} channel{'s' * (channels > 1)}",
-            )
+            shape = _shape(line_up, channels)
+            place = f"{architecture.name} with {plural(channels, 'channel')}"
             with torch_seeded("init", seed=0, client="small", part="extractor"), where(place):
                 extractor = architecture.extractor(shape, architecture.width)
                 header = architecture.header(CLASSES)

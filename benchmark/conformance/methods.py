@@ -8,7 +8,7 @@ from benchmark.conformance import exchange, repetition, training
 from benchmark.conformance.suite import Broken, Check
 from benchmark.method import Method
 
-NEEDED = ("arXiv", "Client k holds", "trained", "travels", "One round", "Departures from the paper")
+DOCSTRING_NEEDS = ("arXiv", "Client k holds", "trained", "travels", "One round", "Departures from the paper")
 
 
 def file(method: Method) -> None:
@@ -24,7 +24,7 @@ def file(method: Method) -> None:
 def docstring(method: Method) -> None:
     """The docstring is the paper's algorithm box: its source, who holds what, one round, the departures."""
     text = sys.modules[type(method).__module__].__doc__ or ""
-    if missing := [words for words in NEEDED if words not in text]:
+    if missing := [words for words in DOCSTRING_NEEDS if words not in text]:
         raise Broken(f"the file's docstring does not say: {', '.join(missing)}")
 
 

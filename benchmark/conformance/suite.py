@@ -49,7 +49,7 @@ class Result(NamedTuple):
     problem: str | None = None
 
 
-def examine(checks: Sequence[Check], subject: object) -> list[Result]:
+def run_checks(checks: Sequence[Check], subject: object) -> list[Result]:
     """Every check, in order; one whose ground is missing is not examined. What the subject prints is no output."""
     results: dict[str, Result] = {}
     with contextlib.redirect_stdout(sys.stderr), _one_thread():

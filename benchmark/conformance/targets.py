@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.conformance import datasets, line_ups, methods
-from benchmark.conformance.suite import Check, Result, examine
+from benchmark.conformance.suite import Check, Result, run_checks
 from benchmark.errors import RequestError, unknown
 from benchmark.method import Method
 from benchmark.models.line_up import LineUp
@@ -32,27 +32,27 @@ class Target:
     name: str
     subject: Any
 
-    def examine(self) -> list[Result]:
+    def run_checks(self) -> list[Result]:
         """The results of its suite."""
-        return examine(SUITES[self.kind], self.subject)
+        return run_checks(SUITES[self.kind], self.subject)
 
 
-def targets_of(text: str, data: Path) -> list[Target]:
+def resolve_targets(text: str, data: Path) -> list[Target]:
     """What a text names; a module with LINE_UPS names several. Raises RequestError where it names nothing."""
     name = text.partition("+")[0]
-    if name in registry.names("methods"):
+    if name in registry.catalogue("methods"):
         return [_method(text)]
-    if name in registry.LINE_UPS:
+    if name in registry.LINE_UP_MODULES:
         return [_line_up(text, registry.line_up(text))]
-    if text in registry.names("datasets.sources") or _is_data(text, data):
+    if text in registry.catalogue("datasets.sources") or _is_data(text, data):
         return [_data(text, data)]
     if registry.is_module(name):
         return _of_module(text, name.partition(":")[0], data)
-    known = [*registry.names("methods"), *registry.LINE_UPS, *registry.names("datasets.sources")]
+    known = [*registry.catalogue("methods"), *registry.LINE_UP_MODULES, *registry.catalogue("datasets.sources")]
     raise unknown("method, line-up or data set", text, known)
 
 
-def document(examined: Iterable[tuple[Target, Sequence[Result]]]) -> dict[str, Any]:
+def checks_document(examined: Iterable[tuple[Target, Sequence[Result]]]) -> dict[str, Any]:
     """The document that `check --json` prints: what is broken, and every check."""
     checks = [
         {

@@ -9,7 +9,7 @@ from typing import Literal
 from torch import nn
 
 from benchmark.errors import RequestError
-from benchmark.fields import Count
+from benchmark.fields import PositiveInt
 from benchmark.storage.files import file_name
 
 Shape = tuple[int, int, int]
@@ -74,11 +74,11 @@ def _adapted(input_shape: Shape, width: int, native: Architecture, adapter: Adap
 
 
 @dataclass(frozen=True)
-class Options:
+class LineUpOptions:
     """What of a line-up can be chosen: how representations get one width, and which."""
 
     adapter: Adapter
-    width: Count
+    width: PositiveInt
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ class LineUp:
         return tuple(network.adapted(self.adapter, self.small.width) for network in self.networks)
 
     @property
-    def options(self) -> Options:
+    def options(self) -> LineUpOptions:
         """What is chosen."""
-        return Options(self.adapter, self.small.width)
+        return LineUpOptions(self.adapter, self.small.width)
 
-    def adapted(self, options: Options) -> "LineUp":
+    def adapted(self, options: LineUpOptions) -> "LineUp":
         """The same line-up with these options; its name tells those that are not its own."""
         chosen = {key: value for key, value in vars(options).items() if value != getattr(self.options, key)}
         return replace(

@@ -14,16 +14,16 @@ from torchvision.models import VisionTransformer
 
 from benchmark.models.line_up import Architecture, Shape
 
-WIDTH = 768
+VIT_WIDTH = 768
 
 
 def vit_b(input_shape: Shape, width: int, patch: int) -> nn.Module:
     """Twelve layers of twelve heads; patch is the side of a patch in pixels: [B, c, h, w] -> [B, 768]."""
-    assert width == WIDTH, "the tokens have the width of the representation"
+    assert width == VIT_WIDTH, "the tokens have the width of the representation"
     channels, height, breadth = input_shape
     side = patch * ceil(max(height, breadth) / patch)
-    net = VisionTransformer(side, patch, num_layers=12, num_heads=12, hidden_dim=WIDTH, mlp_dim=4 * WIDTH)
-    net.conv_proj = nn.Conv2d(channels, WIDTH, patch, stride=patch)
+    net = VisionTransformer(side, patch, num_layers=12, num_heads=12, hidden_dim=VIT_WIDTH, mlp_dim=4 * VIT_WIDTH)
+    net.conv_proj = nn.Conv2d(channels, VIT_WIDTH, patch, stride=patch)
     nn.init.trunc_normal_(net.conv_proj.weight, std=sqrt(1 / (channels * patch**2)))  # as torchvision does
     nn.init.zeros_(net.conv_proj.bias)
     net.heads = nn.Identity()
@@ -31,5 +31,8 @@ def vit_b(input_shape: Shape, width: int, patch: int) -> nn.Module:
     return nn.Sequential(nn.ZeroPad2d((left, side - breadth - left, top, side - height - top)), net)
 
 
-VITS = {patch: Architecture(f"vit_b_{patch}", partial(vit_b, patch=patch), WIDTH, hidden=(WIDTH,)) for patch in (4, 8)}
+VITS = {
+    patch: Architecture(f"vit_b_{patch}", partial(vit_b, patch=patch), VIT_WIDTH, hidden=(VIT_WIDTH,))
+    for patch in (4, 8)
+}
 """By the side of a patch in pixels, each with a header of one hidden layer, as the transformers of HtFLlib have."""

@@ -14,7 +14,7 @@ from torchvision.ops import Conv2dNormActivation
 from benchmark.models.line_up import Architecture, LineUp, Shape
 from benchmark.models.resnet import RESNETS
 
-WIDTH = 512
+COMMON_WIDTH = 512
 
 
 def mobilenet_v2(input_shape: Shape, width: int) -> nn.Module:
@@ -70,13 +70,13 @@ def _four(mobilenet: int, shufflenet: int, efficientnet: int) -> tuple[Architect
     )
 
 
-SMALL = Architecture("shufflenet_v2_x0_5", partial(shufflenet_v2, channels=(48, 96, 192)), WIDTH)
+SMALL = Architecture("shufflenet_v2_x0_5", partial(shufflenet_v2, channels=(48, 96, 192)), COMMON_WIDTH)
 
 LINE_UPS = (
     LineUp(
         "vision4",
         "torchvision's ResNet-18, MobileNetV2, ShuffleNetV2, EfficientNet-B0, all of width 512; small ShuffleNetV2 0.5",
-        _four(WIDTH, WIDTH, WIDTH),
+        _four(COMMON_WIDTH, COMMON_WIDTH, COMMON_WIDTH),
         SMALL,
         min_size=16,
     ),

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from benchmark.config import MethodSpec, request_error
-from benchmark.errors import RequestError, unknown
+from benchmark.errors import RequestError, plural, unknown
 from benchmark.plugins.user_modules import is_module, is_path, module_of, name_of, source_file
 from benchmark.storage.files import file_name
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Filled = TypeVar("Filled")
 
-LINE_UPS = {
+LINE_UP_MODULES = {
     "cnn5": "benchmark.models.cnn",
     "cnn1": "benchmark.models.cnn",
     "vision4": "benchmark.models.vision",
@@ -44,7 +44,7 @@ LINE_UPS = {
 }
 
 
-def names(package: str, suffix: str = ".py") -> dict[str, Path]:
+def catalogue(package: str, suffix: str = ".py") -> dict[str, Path]:
     """The names that a package offers -> their files, without importing any."""
     spec = importlib.util.find_spec(package)
     folders = spec.submodule_search_locations if spec else None
@@ -52,10 +52,10 @@ def names(package: str, suffix: str = ".py") -> dict[str, Path]:
     return {file.stem.replace("_", "-"): file for file in files if not file.stem.startswith("_")}
 
 
-def described(package: str) -> list[dict[str, str]]:
+def described_catalogue(package: str) -> list[dict[str, str]]:
     """Name and first line of the docstring of what a package offers, read without importing."""
     listing = []
-    for name, file in names(package).items():
+    for name, file in catalogue(package).items():
         summary = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n")[0]
         listing.append({"name": name, "description": summary.partition(": ")[2] or summary})
     return listing
@@ -74,7 +74,7 @@ def method_fields(tree: ast.Module) -> list[tuple[str, ast.expr, ast.AnnAssign]]
 
 def method_defaults(name: str) -> dict[str, Any]:
     """The hyper-parameters of a method in the catalogue -> their defaults, which are literals; it is not imported."""
-    tree = ast.parse(names("methods")[name].read_text(encoding="utf-8"))
+    tree = ast.parse(catalogue("methods")[name].read_text(encoding="utf-8"))
     return {field: ast.literal_eval(default) for field, default, _ in method_fields(tree)}
 
 
@@ -142,7 +142,7 @@ def _listed_or_own(kind: str, package: str, text: str) -> tuple[str, ModuleType,
 
     What a module of one's own computes is its file's doing, hence the hash.
     """
-    known = names(package)
+    known = catalogue(package)
     if not is_module(text) and text not in known:
         raise unknown(kind, text, known)
     name = name_of(text) if is_module(text) else text
@@ -157,7 +157,7 @@ def dataset(text: str, folder: Path) -> tuple[str, "Arrays", float | None]:
     """(name, arrays, target accuracy or None) of a data set by name, path or dotted name. Raises RequestError."""
     from benchmark.data import load_dataset, own_dataset
 
-    if text not in names("datasets.sources") and (stored := _stored_dataset(text, folder)):
+    if text not in catalogue("datasets.sources") and (stored := _stored_dataset(text, folder)):
         return *stored, None
     name, module, source_hash = _listed_or_own("data set", "datasets.sources", text)
     if source_hash is None:
@@ -194,7 +194,7 @@ def partition(text: str, num_classes: int) -> "Division":
 
 def _partitioner(text: str, num_classes: int) -> tuple[str, "Partitioner"]:
     name, *values = text.split(":")
-    known = names("datasets.partitions")
+    known = catalogue("datasets.partitions")
     if name not in known:
         raise unknown("partition", name, known)
     module = importlib.import_module("datasets.partitions." + known[name].stem)
@@ -221,12 +221,12 @@ def _miscounted(name: str, text: str, parameters: Sequence[inspect.Parameter]) -
         return RequestError(f"{name} takes no parameter; write {name}, not {text}")
     form = ":".join([name, *(p.name for p in parameters)])
     example = ":".join([name, *("2" if int in get_args(p.annotation) else "0.3" for p in parameters)])
-    count = f"{len(parameters)} parameter{'s' * (len(parameters) > 1)}"
+    count = plural(len(parameters), "parameter")
     return RequestError(f"{name} takes {count}, not {text.count(':')}; write {form}, for example {example}")
 
 
 def _shift(name: str) -> "Shift":
-    known = names("datasets.shifts")
+    known = catalogue("datasets.shifts")
     if name not in known:
         raise unknown("shift", name, known)
     found: Shift = importlib.import_module("datasets.shifts." + known[name].stem).shift
@@ -235,22 +235,22 @@ def _shift(name: str) -> "Shift":
 
 def line_up(text: str) -> "LineUp":
     """A line-up from `name+adapter=...+width=...`; name may be a module of one's own. Raises RequestError."""
-    from benchmark.models.line_up import Options
+    from benchmark.models.line_up import LineUpOptions
 
     named, *settings = text.split("+")
     found = _own_line_up(named) if is_module(named) else _listed_line_up(named)
-    given = _settings("option", found.name, settings, Options)
+    given = _settings("option", found.name, settings, LineUpOptions)
     own = {key: str(value) for key, value in dataclasses.asdict(found.options).items()}
-    options = _filled(found.name, Options, own | given)
+    options = _filled(found.name, LineUpOptions, own | given)
     if options.adapter == "none" and "width" in given:
         raise RequestError(f"{text} has no adapter that would give that width; add +adapter=linear or +adapter=pool")
     return found.adapted(options)
 
 
 def _listed_line_up(name: str) -> "LineUp":
-    if name not in LINE_UPS:
-        raise unknown("line-up of models", name, LINE_UPS)
-    module = importlib.import_module(LINE_UPS[name])
+    if name not in LINE_UP_MODULES:
+        raise unknown("line-up of models", name, LINE_UP_MODULES)
+    module = importlib.import_module(LINE_UP_MODULES[name])
     return next(found for found in module.LINE_UPS if found.name == name)
 
 
@@ -271,14 +271,14 @@ def own_line_ups(text: str) -> list["LineUp"]:
 
     module, source_hash = module_of(text)
     found = defined(module, text)
-    if taken := [line_up.name for line_up in found if line_up.name in LINE_UPS]:
+    if taken := [line_up.name for line_up in found if line_up.name in LINE_UP_MODULES]:
         raise RequestError(f"{text}: {taken[0]} is the name of a line-up that is here already; rename it")
     return [dataclasses.replace(line_up, source_hash=source_hash) for line_up in found]
 
 
 def preset(name: str) -> dict[str, Any]:
     """The options of a preset. Raises RequestError."""
-    known = names("benchmark.plugins.presets", ".toml")
+    known = catalogue("benchmark.plugins.presets", ".toml")
     if name not in known:
         raise unknown("preset", name, known)
     return tomllib.loads(known[name].read_text(encoding="utf-8"))

@@ -22,7 +22,7 @@ from benchmark.report.statistics import (
     performance_profile,
 )
 
-WORDS = {
+AXIS_WORDS = {
     "clients": "Number of clients",
     "participation": "Share of clients that take part in a round",
     "pathological": "Classes per client",
@@ -124,7 +124,7 @@ def varying(comparisons: Sequence[Comparison]) -> Iterator[Axis]:
             values, members = zip(*group, strict=True)
             dataset = members[0].dataset
             name = clean_name(f"{field}-{dataset}") + (f"-{number}" if len(wide) > 1 else "")
-            yield Axis(name, WORDS.get(field, field.replace("_", " ").capitalize()), dataset, values, members)
+            yield Axis(name, AXIS_WORDS.get(field, field.replace("_", " ").capitalize()), dataset, values, members)
 
 
 def _numbers(setting: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,4 +60,4 @@ def spread_cell(values: Sequence[float], marks: str = "") -> Cell:
     interval = mean_interval(values)
     cell = mean_cell(values, "{:.2f}")
     half = f" ± {(interval.high - interval.low) / 2:.2f}" if interval else ""
-    return cell._replace(text=f"{cell.text}{half}{' ' * bool(marks)}{marks}")
+    return cell._replace(text=f"{cell.text}{half} {marks}".rstrip())

@@ -33,7 +33,7 @@ class Limits:
     time: float = 0.5
 
 
-class Check(NamedTuple):
+class ResultCheck(NamedTuple):
     """One number of one method, before and now.
 
     comparison: the data set, and what differs where there are several settings of it
@@ -54,7 +54,7 @@ class Check(NamedTuple):
 Pair = tuple[StoredRun, StoredRun]
 
 
-def compare(baseline: Path, current: Path, limits: Limits, subset: bool = False) -> list[Check]:
+def compare_results(baseline: Path, current: Path, limits: Limits, subset: bool = False) -> list[ResultCheck]:
     """All checks, by data set, setting and method. subset: runs of the baseline that are not there now are left out.
 
     Raises RequestError where a folder has no results, damaged ones, or none that can be compared with the other's.
@@ -72,9 +72,9 @@ def compare(baseline: Path, current: Path, limits: Limits, subset: bool = False)
     settings = list(dict.fromkeys(setting for setting, _ in groups))
     names = dict(zip(settings, names_of([json.loads(setting) for setting in settings]), strict=True))
     return [
-        Check(names[setting], label, *finding)
+        ResultCheck(names[setting], label, *numbers)
         for (setting, label), pairs in groups.items()
-        for finding in _findings(pairs, limits)
+        for numbers in _check_numbers(pairs, limits)
     ]
 
 
@@ -95,10 +95,10 @@ def _runs(folder: Path) -> dict[tuple[str, str, int], StoredRun]:
     return found
 
 
-Finding = tuple[str, float | str, float | str, float | None, float | None, str]
+CheckNumbers = tuple[str, float | str, float | str, float | None, float | None, str]
 
 
-def _findings(pairs: Sequence[tuple[StoredRun, StoredRun | None]], limits: Limits) -> list[Finding]:
+def _check_numbers(pairs: Sequence[tuple[StoredRun, StoredRun | None]], limits: Limits) -> list[CheckNumbers]:
     """The checks of one method; the numbers only where all its runs are done on both sides."""
     both = [(run, other) for run, other in pairs if other and other.done]
     if len(both) < len(pairs):
@@ -115,7 +115,7 @@ def _findings(pairs: Sequence[tuple[StoredRun, StoredRun | None]], limits: Limit
     ]
 
 
-def _accuracy(pairs: Sequence[Pair], limit: float) -> Finding:
+def _accuracy(pairs: Sequence[Pair], limit: float) -> CheckNumbers:
     """A drop is one where it is beyond the limit and beyond what chance explains.
 
     Chance has to explain it over seeds and over clients: seeds that all lose the same are no chance, nor are all the
@@ -138,7 +138,7 @@ def _share(
     of: Callable[[StoredRun], float],
     limit: float,
     over_pairs: Callable[[Iterable[float]], float],
-) -> Finding:
+) -> CheckNumbers:
     values = [(of(before), of(now)) for before, now in pairs]
     change = over_pairs([(now - before) / before if before else float(now > 0) for before, now in values])
     verdict = "regressed" if change > limit + 1e-12 else "better" if change < -limit - 1e-12 else "ok"

@@ -12,19 +12,20 @@ import numpy as np
 from PIL import Image
 
 from benchmark import __version__
+from benchmark.errors import plural
 from benchmark.report.cells import Cell, Table
 from benchmark.report.drawing import Drawn, Style
 from benchmark.report.formats import commands, for_page
 from benchmark.report.frame import Comparison
 from benchmark.report.notes import footnotes
 
-POINTS = 20_000
+PAGE_POINTS = 20_000
 """Points of all curves of a page together."""
-CELLS = 100_000
+PAGE_CELLS = 100_000
 """Cells of all partitions of a page together; those beyond are in the figures' files."""
-EMBEDDED = 3_000_000
+EMBEDDED_BYTES = 3_000_000
 """Bytes of pictures inside a page; those beyond are files beside it."""
-COLOURS = 64
+PICTURE_COLOURS = 64
 """Of a picture inside a page: lines and bars need no more."""
 
 
@@ -33,7 +34,7 @@ class Pictures:
 
     def __init__(self, folder: Path) -> None:
         """folder has the PNG files."""
-        self._folder, self._left = folder, EMBEDDED
+        self._folder, self._left = folder, EMBEDDED_BYTES
 
     def of(self, drawn: Drawn) -> dict[str, Any]:
         """A figure of the page's document."""
@@ -41,7 +42,7 @@ class Pictures:
         with Image.open(path) as image:
             size = image.size
             small = io.BytesIO()
-            image.convert("RGB").quantize(COLOURS).save(small, "PNG", optimize=True)
+            image.convert("RGB").quantize(PICTURE_COLOURS).save(small, "PNG", optimize=True)
         source, link = "data:image/png;base64," + base64.b64encode(small.getvalue()).decode(), quote(drawn.stem)
         inside = len(source) <= self._left
         self._left -= len(source) if inside else 0
@@ -62,7 +63,7 @@ class Part(NamedTuple):
     figures: Sequence[Drawn]
 
 
-def document(
+def page_document(
     experiment: str,
     comparisons: Sequence[Comparison],
     written: Mapping[str, Part],
@@ -74,8 +75,8 @@ def document(
     """The page's document. written: by comparison; folder: where the figures are; again: what writes the report."""
     pictures = Pictures(folder)
     series = sum(len(comparison.complete) for comparison in comparisons)
-    points = int(np.clip(POINTS // max(1, series), 20, 100))
-    room, parts = CELLS, []
+    points = int(np.clip(PAGE_POINTS // max(1, series), 20, 100))
+    room, parts = PAGE_CELLS, []
     for comparison in comparisons:
         partition = _partition(comparison)
         cells = sum(map(len, partition["counts"]))
@@ -120,16 +121,12 @@ def intro(comparisons: Sequence[Comparison]) -> list[str]:
     ends = ", ".join(f"{count} {name}" for name, count in sorted(status.items()))
     seeds = sorted({run.seed for run in runs})
     return [
-        f"{_count(len(runs), 'run')} ({ends}) in {_count(len(comparisons), 'comparison')}; "
-        f"seed{'s' * (len(seeds) != 1)} {', '.join(map(str, seeds))}.",
+        f"{plural(len(runs), 'run')} ({ends}) in {plural(len(comparisons), 'comparison')}; "
+        f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}.",
         "Intervals are 95 % intervals of the mean over seeds."
         if len(seeds) > 1
         else "One seed: there are no intervals, and differences between methods may be chance.",
     ]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + "s" * (number != 1)
 
 
 def environments(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:

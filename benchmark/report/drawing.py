@@ -20,9 +20,9 @@ MARKERS = "osD^vPX<>ph*"
 DASHES = ("-", "--", "-.", ":")
 SHADES = (1.0, 0.6, 0.8)
 """What a lap through the palette's ten hues multiplies them with."""
-ROW = 0.17
+ROW_INCHES = 0.17
 """Height in inches of a method's line in a legend, or of its own row in a panel."""
-FRAME = 0.9
+FRAME_INCHES = 0.9
 """Height in inches of what is above and below such rows: title, ticks and axis label."""
 PAPER: Any = {  # what rc_context takes; its stub wants the literal names
     "font.size": 9,
@@ -79,7 +79,7 @@ def sheet(path: Path, panels: int, size: tuple[float, float], title: str, method
     middle = len(words) // 2 if len(title) > 80 else 0
     lines = [", ".join(words[:middle]) + ",", ", ".join(words[middle:])] if middle else [title]
     with mpl.rc_context(PAPER):
-        figure = Figure(figsize=(width, max(height, FRAME + ROW * methods)), layout="constrained")
+        figure = Figure(figsize=(width, max(height, FRAME_INCHES + ROW_INCHES * methods)), layout="constrained")
         axes = figure.subplots(1, panels, squeeze=False)[0]
         figure.suptitle("\n".join(lines), x=0.01, ha="left", color="0.3", fontsize=8)
         yield list(axes)

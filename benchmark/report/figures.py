@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.drawing import MARKERS, Drawn, Style, logarithmic, sheet
-from benchmark.report.frame import COSTS, Comparison, StoredRun
+from benchmark.report.frame import COST_UNITS, Comparison, StoredRun
 from benchmark.report.statistics import pareto
 
 COST_WORDS = {
@@ -96,7 +96,7 @@ def _accuracy_axis(axes: Axes, comparison: Comparison) -> None:
 
 def _cost_bars(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
     labels = comparison.complete
-    for axes, (cost, (unit, scale)) in zip(panels, COSTS.items(), strict=True):
+    for axes, (cost, (unit, scale)) in zip(panels, COST_UNITS.items(), strict=True):
         totals = [np.mean([run.total(cost) / scale for run in comparison.of(label)]) for label in labels]
         axes.barh(range(len(labels)), totals, color=[style.of(label)["color"] for label in labels], height=0.7)
         for row, total in enumerate(totals):
@@ -133,7 +133,7 @@ def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> Non
     scored = [label for label in comparison.complete if comparison.mean(label) is not None]
     scores = [comparison.mean(label) or 0.0 for label in scored]
     for axes, cost in zip(panels, COST_WORDS, strict=True):
-        scale = COSTS[cost][1]
+        scale = COST_UNITS[cost][1]
         totals = [float(np.mean([run.total(cost) / scale for run in comparison.of(k)])) for k in scored]
         on_front = sorted((x, y) for x, y, front in zip(totals, scores, pareto(totals, scores), strict=True) if front)
         axes.step(*zip(*on_front, strict=True), where="post", color="0.6", linewidth=1, zorder=1)
@@ -144,13 +144,14 @@ def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> Non
             least = min(total for total in totals if total > 0)
             logarithmic(axes, "symlog", linthresh=least / 3)
             axes.set_xlim(left=-least / 30)
-            axes.set_xticks([0, *_decades(least / 3, max(totals))])  # nothing nearer to 0: the axis is linear there
+            # Nothing nearer to 0: the axis is linear there.
+            axes.set_xticks([0, *_decade_ticks(least / 3, max(totals))])
         axes.set_xlabel({"bytes": "Sent [MB]", "flops": "Computed [TFLOP]"}[cost])
     panels[0].set_ylabel("Mean accuracy of clients [%]")
     panels[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
-def _decades(low: float, high: float) -> list[float]:
+def _decade_ticks(low: float, high: float) -> list[float]:
     """Powers of ten from low to high, every so many of them that there are seven at most; high where there is none."""
     exponents = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
     return [10.0**exponent for exponent in exponents[:: 1 + len(exponents) // 8]] or [float(f"{high:.2g}")]

@@ -47,7 +47,7 @@ def as_text(words: str) -> str:
     return _translated(words, MARKDOWN)
 
 
-def described(table: Table) -> str:
+def full_caption(table: Table) -> str:
     """Setting and caption, for a table that stands alone."""
     return f"{table.setting}. {table.caption}" if table.setting else table.caption
 
@@ -80,7 +80,7 @@ def as_latex(table: Table, comparison: str, commands: Sequence[str]) -> str:
             *(f"% {command}" for command in commands),
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{_translated(described(table), LATEX)}}}",
+            rf"\caption{{{_translated(full_caption(table), LATEX)}}}",
             rf"\label{{tab:{_label(comparison)}-{table.name}}}",
             r"\resizebox{\linewidth}{!}{%",
             rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
@@ -117,7 +117,7 @@ def for_page(table: Table, stem: str, command: str) -> dict[str, Any]:
 def write_table(table: Table, name: str, commands: Sequence[str], folder: Path) -> str:
     """Write <name>-<table> as .md, .tex and .csv; its stem."""
     stem = f"{name}-{table.name}"
-    blocks = [as_markdown(table), as_text(described(table))]
+    blocks = [as_markdown(table), as_text(full_caption(table))]
     blocks += [*(as_text(note) for note in notes_of(table)), *(f"    {line}" for line in commands)]
     # a name may have a dot in it (dirichlet0.3), which with_suffix would cut
     (folder / f"{stem}.md").write_text("\n\n".join(blocks) + "\n", encoding="utf-8")

@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, plural
 from benchmark.report.statistics import intervals
 from benchmark.storage.run_folder import RunFolder, run_folders
 from benchmark.storage.schema import ENDED, Round, RunRecord
 from benchmark.storage.summary import accuracies, headline_rounds, summary_of
 from benchmark.storage.verify import problems, read_checked, remarks
 
-COSTS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1.0)}
+COST_UNITS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1.0)}
 """Column of a curve -> its unit, and how many base units that is."""
 
-MANY_RUNS = 40
+PARALLEL_FROM_RUNS = 40
 """From so many runs on it pays to read them with several processes."""
-LONGEST = 100
+NAME_CHARACTERS = 100
 """Characters of a comparison's name."""
 
 
@@ -165,7 +165,7 @@ class Comparison:
         runs = self.of(label)
         table = pd.concat([run.curve for run in runs]).dropna(subset="accuracy")
         by_round = table.groupby("round")
-        means = by_round[[*COSTS, "accuracy"]].mean()
+        means = by_round[[*COST_UNITS, "accuracy"]].mean()
         scores = by_round["accuracy"].agg(list)
         low, high = intervals(np.array(scores.to_list())) if len(scores) else (np.empty(0), np.empty(0))
         return means.assign(low=low, high=high).reset_index()
@@ -191,12 +191,12 @@ class Comparison:
         """Which data, which moment and which rounds an accuracy is of, in words."""
         rules = sorted({run.summary["headline"] for run in self.done})
         of_rounds = " or ".join(rules) or "no run is done"
-        seeds = f"n = {len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
-        return f"each on its own test data, after local training and before aggregation, {of_rounds}, {seeds}"
+        seeds = plural(len(self.seeds), "seed")
+        return f"each on its own test data, after local training and before aggregation, {of_rounds}, n = {seeds}"
 
 
 def read_experiment(
-    results: Path, experiment: str, targets: Mapping[str, float], few: int = MANY_RUNS
+    results: Path, experiment: str, targets: Mapping[str, float], few: int = PARALLEL_FROM_RUNS
 ) -> list[Comparison]:
     """The comparisons of one experiment; targets are accuracies by data set, '' for all others.
 
@@ -272,7 +272,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 def clean_name(words: str) -> str:
     """Words as a part of a file's name, a link and a heading: of letters, digits and . = + - _ alone."""
     words = re.sub(r"(?<=\d):(?=\d)", "_", words)  # 0.3:0.5 is two numbers
-    return re.sub(r"\.{2,}", ".", re.sub(r"[^\w.=+-]", "", words, flags=re.ASCII))[:LONGEST]
+    return re.sub(r"\.{2,}", ".", re.sub(r"[^\w.=+-]", "", words, flags=re.ASCII))[:NAME_CHARACTERS]
 
 
 def names_of(settings: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -18,15 +18,15 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 ASSETS = files("benchmark.report") / "assets"
-FILE = re.compile(r"(tables|figures)/[\w.~+=,@:()%-]+(/[\w.~+=,@:()%-]+)*", re.ASCII)
+REPORT_FILE = re.compile(r"(tables|figures)/[\w.~+=,@:()%-]+(/[\w.~+=,@:()%-]+)*", re.ASCII)
 """A file of the report, as a link to it."""
 PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+={0,2}")
 """A picture inside the page."""
-OPEN = 3
+OPEN_COMPARISONS = 3
 """How many comparisons are unfolded at first: all charts of a hundred would be slow to scroll past."""
-DRAWN = ("target", "partition")
+CHART_KEYS = ("target", "partition")
 """What page.js needs of a comparison, besides its series."""
-UNITS = {"bytes": 1e6, "flops": 1e12}
+AXIS_UNITS = {"bytes": 1e6, "flops": 1e12}
 """Cost of a series -> how many of it are one on the axis: MB, TFLOP."""
 
 
@@ -46,7 +46,7 @@ def render(document: Mapping[str, Any]) -> str:
         anchor_of=dict(zip((comparison["id"] for comparison in document["comparisons"]), anchors, strict=True)),
         marks=_marks(document["leaderboard"]),
         commands=_commands(document["comparisons"]),
-        open_comparisons=OPEN,
+        open_comparisons=OPEN_COMPARISONS,
         drawn=htmlsafe_json_dumps(_drawn(document["comparisons"]), separators=(",", ":"), allow_nan=False),
     )
 
@@ -74,7 +74,7 @@ def _refuse_foreign_links(document: Mapping[str, Any]) -> None:
 
 
 def _is_file(link: str) -> bool:
-    return FILE.fullmatch(link) is not None and ".." not in link and "%2e" not in link.lower()
+    return REPORT_FILE.fullmatch(link) is not None and ".." not in link and "%2e" not in link.lower()
 
 
 def _refuse_unless(safe: bool, link: str) -> None:
@@ -129,14 +129,15 @@ def _sort_value(cell: Mapping[str, Any], numeric: bool) -> float | str | None:
 
 def _drawn(comparisons: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {name: _rounded(comparison[name]) for name in DRAWN} | {"series": [_series(s) for s in comparison["series"]]}
+        {name: _rounded(comparison[name]) for name in CHART_KEYS}
+        | {"series": [_series(s) for s in comparison["series"]]}
         for comparison in comparisons
     ]
 
 
 def _series(series: Mapping[str, Any]) -> dict[str, Any]:
     """A series in the units of its axes."""
-    scaled = {name: [None if n is None else n / unit for n in series[name]] for name, unit in UNITS.items()}
+    scaled = {name: [None if n is None else n / unit for n in series[name]] for name, unit in AXIS_UNITS.items()}
     return {name: _rounded(value) for name, value in {**series, **scaled}.items()}
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-DIGITS = 12
+SIGNIFICANT_DIGITS = 12
 """Significant digits to which scores are compared: 0.3 and 0.1 + 0.2 tie, and no score is known any better."""
-FEW = 13
+EXACT_PAIRS = 13
 """Most pairs of which all signings, 2 to the power of their number, are looked at."""
 
 
@@ -96,15 +96,15 @@ def signed_rank(a: ArrayLike, b: ArrayLike) -> Signed | None:
     """Wilcoxon's signed-rank test of the differences a - b; None for fewer than two pairs.
 
     The ranks of pairs that do not differ are split evenly between the two sides (zero_method 'zsplit', as in Demšar
-    2006), so p grows with their number and is 1 where no pair differs. p is exact for up to FEW pairs, and for up to
-    50 that all differ, no two by the same amount; else it is that of the normal distribution.
+    2006), so p grows with their number and is 1 where no pair differs. p is exact for up to EXACT_PAIRS
+    pairs, and for up to 50 that all differ, no two by the same amount; else it is that of the normal distribution.
     """
     differences = _differences(a, b)
     if len(differences) < 2:
         return None
-    if len(differences) <= FEW:  # scipy's wilcoxon does the same where there are ties, one signing at a time
+    if len(differences) <= EXACT_PAIRS:  # scipy's wilcoxon does the same where there are ties, one signing at a time
         signed = np.sign(differences) * stats.rankdata(np.abs(differences))
-        p = stats.permutation_test([signed], np.sum, permutation_type="samples", n_resamples=2**FEW).pvalue
+        p = stats.permutation_test([signed], np.sum, permutation_type="samples", n_resamples=2**EXACT_PAIRS).pvalue
     else:
         p = stats.wilcoxon(differences, zero_method="zsplit").pvalue
     return Signed(len(differences), float(np.median(differences)), float((differences > 0).mean()), float(p))
@@ -207,9 +207,9 @@ def _differences(a: ArrayLike, b: ArrayLike) -> np.ndarray:
 
 
 def _decimals(values: np.ndarray) -> int:
-    """Decimals that leave the largest value DIGITS significant digits."""
+    """Decimals that leave the largest value SIGNIFICANT_DIGITS significant digits."""
     largest = np.abs(values).max(initial=0)
-    return DIGITS - math.ceil(math.log10(largest)) if largest > 0 else 0
+    return SIGNIFICANT_DIGITS - math.ceil(math.log10(largest)) if largest > 0 else 0
 
 
 def _tasks(scores: Iterable[ArrayLike]) -> list[np.ndarray]:

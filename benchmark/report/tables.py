@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmark.report.cells import NOTHING, Cell, Column, Table, mean_cell, spread_cell
 from benchmark.report.differences import LEVEL, OVER_CLIENTS, OVER_SEEDS, marks_of
-from benchmark.report.frame import COSTS, Comparison, StoredRun
+from benchmark.report.frame import COST_UNITS, Comparison, StoredRun
 from benchmark.report.notes import noted_table
 from benchmark.report.statistics import pareto
 
@@ -26,7 +26,7 @@ def main_table(comparison: Comparison, reference: str) -> Table:
                 mean_cell(comparison.values(label, "accuracy_worst_decile"), "{:.2f}"),
                 *(
                     mean_cell([run.total(cost) / scale for run in comparison.of(label)])
-                    for cost, (_, scale) in COSTS.items()
+                    for cost, (_, scale) in COST_UNITS.items()
                 ),
                 mean_cell([peak / 2**20 for peak in comparison.values(label, "peak_memory_bytes")], "{:.0f}"),
             ]
@@ -93,7 +93,7 @@ def cost_table(comparison: Comparison) -> Table:
     title = "Fronts" if target is None else "Cost of the target"
     columns = [Column("Method")]
     if target is not None:
-        units = ["Rounds", *(unit for unit, _ in COSTS.values())]
+        units = ["Rounds", *(unit for unit, _ in COST_UNITS.values())]
         columns += [Column(f"{unit} to {target:g} %", "low") for unit in units]
     columns += [Column("On the front of bytes"), Column("On the front of FLOPs")]
     reach = f"Cost up to the first evaluated round at {target:g} %, mean over seeds. " if target is not None else ""
@@ -106,7 +106,7 @@ def cost_table(comparison: Comparison) -> Table:
 
 def budget_table(comparison: Comparison, budgets: Mapping[str, Sequence[float]]) -> Table | None:
     """One row per method: accuracy within budgets of bytes and FLOPs (in base units); None where there is none."""
-    asked = [(cost, budget) for cost in budgets for budget in (budgets[cost] or _decades(comparison, cost))]
+    asked = [(cost, budget) for cost in budgets for budget in (budgets[cost] or _decade_budgets(comparison, cost))]
     if not asked:
         return None
     rows = []
@@ -119,7 +119,7 @@ def budget_table(comparison: Comparison, budgets: Mapping[str, Sequence[float]])
             cells.append(spread_cell(found) if len(found) == len(runs) else short)
         rows.append(cells)
     columns = [Column("Method")]
-    columns += [Column(f"{budget / COSTS[cost][1]:g} {COSTS[cost][0]}", "high") for cost, budget in asked]
+    columns += [Column(f"{budget / COST_UNITS[cost][1]:g} {COST_UNITS[cost][0]}", "high") for cost, budget in asked]
     text = (
         "Accuracy in percent in the last evaluated round within a budget of all clients together, after local training "
         f"and before aggregation, n = {len(comparison.seeds)}; {_spread_rule(comparison)}."
@@ -148,14 +148,14 @@ def _spread_rule(comparison: Comparison) -> str:
 
 def _cost_to(target: float, runs: Sequence[StoredRun]) -> list[Cell]:
     """Mean cost of the target over seeds; where a seed has not reached it, how many have."""
-    scales = {"round": 1.0, **{cost: scale for cost, (_, scale) in COSTS.items()}}
+    scales = {"round": 1.0, **{cost: scale for cost, (_, scale) in COST_UNITS.items()}}
     reached = [row for run in runs if (row := run.cost_to(target)) is not None]
     if runs and len(reached) < len(runs):
         return [Cell(f"reached by {len(reached)} of {len(runs)}" if reached else "not reached")] * len(scales)
     return [mean_cell([row[cost] / scale for row in reached]) for cost, scale in scales.items()]
 
 
-def _decades(comparison: Comparison, cost: str) -> list[float]:
+def _decade_budgets(comparison: Comparison, cost: str) -> list[float]:
     """Powers of ten between the least and the most that a method's last round costs, three at most."""
     totals = [total for run in comparison.done if (total := run.total(cost)) > 0]
     if not totals:

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmark.errors import RequestError, unknown
 from benchmark.report.across import ranking_table, write_across
 from benchmark.report.differences import difference_table
-from benchmark.report.document import Part, document, intro
+from benchmark.report.document import Part, intro, page_document
 from benchmark.report.drawing import Style
 from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
@@ -25,14 +25,14 @@ NEW = ".new-"
 """How the name of a folder begins that is not whole yet."""
 STANDALONE = "standalone"
 """The reference, unless another is asked for: what federation has to beat."""
-SEVERAL = 3
+PARALLEL_FROM_COMPARISONS = 3
 """Comparisons from which on it pays to draw with several processes."""
-MANY = 30
+ALL_FIGURES_UP_TO_COMPARISONS = 30
 """Comparisons beyond which each has one figure, unless all are asked for."""
 
 
 @dataclass(frozen=True)
-class Options:
+class ReportOptions:
     """How results are reported.
 
     targets: accuracy in percent whose cost is given, by data set, '' for all others
@@ -49,7 +49,7 @@ class Options:
     command: str = ""
 
 
-def write_report(results: Path, reports: Path, experiments: Sequence[str], options: Options) -> list[Path]:
+def write_report(results: Path, reports: Path, experiments: Sequence[str], options: ReportOptions) -> list[Path]:
     """Write reports/<experiment>/ anew for these experiments, or for all; the pages.
 
     Raises RequestError where there are no results, or damaged ones; then nothing is written.
@@ -58,7 +58,7 @@ def write_report(results: Path, reports: Path, experiments: Sequence[str], optio
     if not found:
         raise RequestError(f"there are no results in {results}; `run` makes some")
     read = {name: read_experiment(results, name, options.targets) for name in found}
-    _check(options, [comparison for comparisons in read.values() for comparison in comparisons])
+    _check_options(options, [comparison for comparisons in read.values() for comparison in comparisons])
     pages = []
     for name, comparisons in read.items():
         with storing(reports / name):
@@ -68,7 +68,7 @@ def write_report(results: Path, reports: Path, experiments: Sequence[str], optio
     return pages
 
 
-def _check(options: Options, comparisons: Sequence[Comparison]) -> None:
+def _check_options(options: ReportOptions, comparisons: Sequence[Comparison]) -> None:
     """Raises RequestError for a method or a data set that is asked for by name and that nobody has."""
     if options.reference is not None and options.reference not in (labels := set(colour_order(comparisons))):
         raise unknown("method", options.reference, labels)
@@ -78,15 +78,17 @@ def _check(options: Options, comparisons: Sequence[Comparison]) -> None:
             raise unknown("data set", name, datasets)
 
 
-def _write(folder: Path, name: str, comparisons: Sequence[Comparison], options: Options) -> Path:
+def _write(folder: Path, name: str, comparisons: Sequence[Comparison], options: ReportOptions) -> Path:
     style = Style(colour_order(comparisons))
     with _exchanged(folder) as new:
-        kinds = list(PLOTS) if options.all_figures or len(comparisons) <= MANY else list(PLOTS)[:1]
+        every_kind = options.all_figures or len(comparisons) <= ALL_FIGURES_UP_TO_COMPARISONS
+        kinds = list(PLOTS) if every_kind else list(PLOTS)[:1]
         work = partial(_files, options=options, kinds=kinds, style=style, folder=new)
-        parts = dict(zip([c.name for c in comparisons], on_all_cores(work, comparisons, few=SEVERAL), strict=True))
+        written = on_all_cores(work, comparisons, few=PARALLEL_FROM_COMPARISONS)
+        parts = dict(zip([comparison.name for comparison in comparisons], written, strict=True))
         again = options.command or f"python -m benchmark report --experiment {name}"
         across = _across(again, comparisons, style, new)
-        page = render(document(name, comparisons, parts, across, new / "figures", style, again))
+        page = render(page_document(name, comparisons, parts, across, new / "figures", style, again))
     text = _markdown(name, comparisons, parts, across)
     write_whole(folder / "report.md", lambda file: file.write(text.encode()))
     write_whole(folder / "index.html", lambda file: file.write(page.encode()))
@@ -107,7 +109,7 @@ def _exchanged(folder: Path) -> Iterator[Path]:
             (Path(new) / part).replace(folder / part)
 
 
-def _files(comparison: Comparison, options: Options, kinds: Sequence[str], style: Style, folder: Path) -> Part:
+def _files(comparison: Comparison, options: ReportOptions, kinds: Sequence[str], style: Style, folder: Path) -> Part:
     """The tables and figures of one comparison, written."""
     made = [*commands(comparison), *([options.command] if options.command else [])]
     reference = options.reference or STANDALONE

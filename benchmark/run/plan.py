@@ -14,7 +14,7 @@ from benchmark.config import MethodSpec, RunSpec, federation_config
 from benchmark.errors import RequestError
 from benchmark.measure.environment import find_device
 from benchmark.method import Method
-from benchmark.models.line_up import Options
+from benchmark.models.line_up import LineUpOptions
 from benchmark.partition import Division, Partition, draw
 from benchmark.plugins import registry
 from benchmark.problem import Dataset, Problem, Run
@@ -159,7 +159,7 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
 def _instead(method: Method, problem: Problem) -> str:
     """What to ask for where a method can't use the line-up of a problem."""
     line_up = problem.line_up
-    adapted = line_up.adapted(Options("linear", line_up.small.width))
+    adapted = line_up.adapted(LineUpOptions("linear", line_up.small.width))
     if line_up.adapter == "none" and not unsupported(method, replace(problem, line_up=adapted).task()):
         return f"+adapter=linear after its name gives all the width {adapted.small.width}"
     return "choose another line-up, see `list models`"

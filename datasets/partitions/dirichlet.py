@@ -8,10 +8,10 @@ here the smallest clients are filled up from the largest instead.
 import numpy as np
 
 from benchmark.api import cut, fill_up
-from benchmark.fields import Rate
+from benchmark.fields import Positive
 
 
-def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Rate) -> list[np.ndarray]:
+def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Positive) -> list[np.ndarray]:
     """Indices per client."""
     shares: list[list[int]] = [[] for _ in range(clients)]
     for label in rng.permutation(int(labels.max()) + 1):

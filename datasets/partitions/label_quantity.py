@@ -10,10 +10,10 @@ that get too few samples are filled up from the largest.
 import numpy as np
 
 from benchmark.api import cut, dirichlet_shares, fill_up
-from benchmark.fields import Rate
+from benchmark.fields import Positive
 
 
-def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Rate, q: Rate) -> list[np.ndarray]:
+def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Positive, q: Positive) -> list[np.ndarray]:
     """Indices per client."""
     sizes = dirichlet_shares(np.full(clients, 1 / clients), q, rng)
     shares: list[list[int]] = [[] for _ in range(clients)]

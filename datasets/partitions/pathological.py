@@ -11,7 +11,7 @@ from math import ceil
 import numpy as np
 
 from benchmark.api import RequestError
-from benchmark.fields import Count
+from benchmark.fields import PositiveInt
 
 
 def default(num_classes: int) -> str:
@@ -20,7 +20,7 @@ def default(num_classes: int) -> str:
 
 
 def partition(
-    labels: np.ndarray, clients: int, rng: np.random.Generator, classes_per_client: Count
+    labels: np.ndarray, clients: int, rng: np.random.Generator, classes_per_client: PositiveInt
 ) -> list[np.ndarray]:
     """Indices per client."""
     num_classes = int(labels.max()) + 1

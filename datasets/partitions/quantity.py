@@ -7,10 +7,10 @@ get too few samples to train and test on are filled up from the largest.
 import numpy as np
 
 from benchmark.api import cut, dirichlet_shares, fill_up
-from benchmark.fields import Rate
+from benchmark.fields import Positive
 
 
-def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Rate) -> list[np.ndarray]:
+def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Positive) -> list[np.ndarray]:
     """Indices per client."""
     sizes = dirichlet_shares(np.full(clients, 1 / clients), a, rng)
     return fill_up([part.tolist() for part in cut(rng.permutation(len(labels)), sizes)], rng)

@@ -330,7 +330,7 @@ def test_one_s_own_data_set_from_an_installed_package(tmp_path, monkeypatch):
 
 
 def test_a_path_to_a_source_that_is_here_is_that_data_set(tmp_path):
-    path = registry.names("datasets.sources")["digits"]
+    path = registry.catalogue("datasets.sources")["digits"]
     assert (
         registry.dataset(str(path), tmp_path)[0] == registry.dataset("datasets.sources.digits", tmp_path)[0] == "digits"
     )

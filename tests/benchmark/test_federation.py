@@ -25,7 +25,7 @@ def test_only_participants_send_and_train_but_all_are_evaluated(make_task, feder
 
 def test_all_methods_meet_the_same_participants_and_those_of_one_phase_the_same_steps(make_task, federate, alike):
     participants, steps = set(), set()
-    for name in registry.names("methods"):
+    for name in registry.catalogue("methods"):
         method, task = registry.method(name)[0], make_task((6, 7, 9, 5), line_up=alike)
         _, records = federate(method, task, participation=0.5, rounds=3)
         participants.add(tuple(tuple(r["participants"]) for r in records))
@@ -41,7 +41,7 @@ def test_evaluation_is_due_every_so_often_and_at_the_end(make_task, federate):
 
 
 def test_evaluation_changes_nothing(make_task, federate, same, alike):
-    for name in registry.names("methods"):
+    for name in registry.catalogue("methods"):
         often, _ = federate(registry.method(name)[0], make_task(line_up=alike), rounds=2)
         once, _ = federate(registry.method(name)[0], make_task(line_up=alike), rounds=2, eval_every=2)
         assert same(often.states, once.states)

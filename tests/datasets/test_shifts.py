@@ -17,7 +17,7 @@ def shift(name):
     return registry.partition(f"iid+{name}", 3).shifts[0]
 
 
-@pytest.mark.parametrize("name", registry.names("datasets.shifts"))
+@pytest.mark.parametrize("name", registry.catalogue("datasets.shifts"))
 def test_every_shift_keeps_the_shape_and_the_first_client_s_images(name):
     before = IMAGES.copy()
     for client in range(13):

@@ -15,7 +15,7 @@ def brief(name):
     return registry.method("+".join([name, *(f"{field}={FEW}" for field in fields)]))[0]
 
 
-@pytest.mark.parametrize("name", sorted(registry.names("methods")))
+@pytest.mark.parametrize("name", sorted(registry.catalogue("methods")))
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_every_method(check, name):
     check.run(brief(name))

@@ -6,7 +6,7 @@ from statistics import median
 from benchmark.plugins import registry
 
 RUN = 6
-FILES = {name: path.read_text().splitlines() for name, path in registry.names("methods").items()}
+FILES = {name: path.read_text().splitlines() for name, path in registry.catalogue("methods").items()}
 
 
 def test_no_file_is_long():

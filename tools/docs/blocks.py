@@ -4,20 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.compatibility import unsupported
+from benchmark.errors import plural
 from benchmark.plugins import registry
 from benchmark.report.cells import NOTHING, mean_cell, spread_cell
 from benchmark.report.frame import Comparison
-from tools.docs.costs import CLIENTS, DATASETS, REFERENCE, TRAIN, Catalogue, Costs, Sizes, line_up_class, task
-from tools.docs.source import docstring, hyperparameters
+from tools.docs.costs import CLIENTS, DATASETS, REFERENCE, TRAIN, Catalogue, Costs, MessageBytes, line_up_class, task
+from tools.docs.source import hyperparameters, module_docstring
 
-LINE_UPS = ("cnn5", "cnn1", "vision4", "vision4-native")
+PAGE_LINE_UPS = ("cnn5", "cnn1", "vision4", "vision4-native")
 TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 EXPERIMENTS = ("catalogue", "reference")
 """Folders of results that pages tell of, where they are there."""
 VARIES = "varies"
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """A Markdown table whose first columns are aligned left, the others right."""
     rules = [":--" if i < left else "--:" for i in range(len(heads))]
     return "\n".join("| " + " | ".join(row) + " |" for row in (heads, rules, *rows))
@@ -25,7 +26,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) ->
 
 def algorithm(file: Path) -> str:
     """The docstring of a method's file, as it stands."""
-    return f"```text\n{docstring(file)}\n```"
+    return f"```text\n{module_docstring(file)}\n```"
 
 
 def fields(file: Path) -> str:
@@ -34,7 +35,7 @@ def fields(file: Path) -> str:
     if not found:
         return "None: there is nothing to set beside the federation's own options."
     rows = [[f"`{h.name}`", h.allowed, f"`{h.default}`", h.comment.replace("|", "\\|") or NOTHING] for h in found]
-    return table(["name", "range", "default", "what it is"], rows, left=4)
+    return markdown_table(["name", "range", "default", "what it is"], rows, left=4)
 
 
 def costs(name: str, catalogue: Catalogue) -> str:
@@ -43,7 +44,7 @@ def costs(name: str, catalogue: Catalogue) -> str:
     heads = [TITLES[dataset] for dataset in DATASETS]
     each = [found[dataset] for dataset in DATASETS]
     sent = _messages(each)
-    bytes_ = table(["bytes per participant", "when", *heads], sent, left=2) if sent else "Nothing travels."
+    bytes_ = markdown_table(["bytes per participant", "when", *heads], sent, left=2) if sent else "Nothing travels."
     references = [catalogue[REFERENCE][line_up][dataset] for dataset in DATASETS]
     ratios = [f"{c.client_flops / r.client_flops:.2f} ×" for c, r in zip(each, references, strict=True)]
     own = [_mflop(r.client_flops // (CLIENTS * TRAIN)) for r in references]
@@ -51,7 +52,7 @@ def costs(name: str, catalogue: Catalogue) -> str:
     rows.append(["this method's clients, beside Standalone's", *ratios])
     rows.append(["server, per round of ten participants, in MFLOP", *(_mflop(c.server_flops) for c in each)])
     setting = f"Ten clients on `{line_up}`, {TRAIN:,} samples each, of 2 (CIFAR-10) or 10 (CIFAR-100) classes"
-    return f"{setting}; one local epoch.\n\n{bytes_}\n\n{table(['FLOPs', *heads], rows)}"
+    return f"{setting}; one local epoch.\n\n{bytes_}\n\n{markdown_table(['FLOPs', *heads], rows)}"
 
 
 def _messages(each: Sequence[Costs]) -> list[list[str]]:
@@ -82,15 +83,14 @@ def _mflop(flops: int | None) -> str:
     return f"{flops / 1e6:,.{0 if flops >= 1e8 else 1}f}" if flops else "0"
 
 
-def line_ups(name: str) -> str:
+def usable_line_ups(name: str) -> str:
     """Which networks the method can work with, and why not the others."""
     method, _ = registry.method(name)
-    reasons = {line_up: unsupported(method, task(registry.line_up(line_up))) for line_up in LINE_UPS}
+    reasons = {line_up: unsupported(method, task(registry.line_up(line_up))) for line_up in PAGE_LINE_UPS}
     usable = ", ".join(f"`{line_up}`" for line_up, reason in reasons.items() if not reason)
     refused = [f"- not `{line_up}`: {reason}" for line_up, reason in reasons.items() if reason]
-    return "\n".join(
-        [f"Clients' networks: {line_up_class(method)}. Usable: {usable}.", *[""][: len(refused)], *refused]
-    )
+    summary = f"Clients' networks: {line_up_class(method)}. Usable: {usable}."
+    return "\n".join([summary, "", *refused] if refused else [summary])
 
 
 def results(name: str, stored: Mapping[str, Sequence[Comparison]]) -> str:
@@ -102,8 +102,10 @@ def results(name: str, stored: Mapping[str, Sequence[Comparison]]) -> str:
             if labels:
                 rows = [_result(comparison, label) for label in labels]
                 heads = ["method", "accuracy %", "minus Standalone", "sent MB", "TFLOP"]
-                seeds = f"n = {len(comparison.seeds)} seed{'s' * (len(comparison.seeds) != 1)}"
-                parts.append(f"`results/{experiment}`: {comparison.title}, {seeds}.\n\n{table(heads, rows)}")
+                seeds = plural(len(comparison.seeds), "seed")
+                parts.append(
+                    f"`results/{experiment}`: {comparison.title}, n = {seeds}.\n\n{markdown_table(heads, rows)}"
+                )
     places = " or ".join(f"`results/{experiment}`" for experiment in EXPERIMENTS)
     return "\n\n".join(parts) or f"There are no results of this method in {places}."
 
@@ -126,7 +128,7 @@ def exchange(glances: Mapping[str, Mapping[str, str]]) -> str:
     heads = ["method", "kind", "shares", "leaves the client", "server"]
     keys = ("Kind", "Shares", "Leaves the client", "Server")
     rows = [[f"[{name}]({name}.md)", *(words.get(key, NOTHING) for key in keys)] for name, words in glances.items()]
-    return table(heads, rows, left=len(heads))
+    return markdown_table(heads, rows, left=len(heads))
 
 
 def costs_of_all(catalogue: Catalogue) -> str:
@@ -149,7 +151,7 @@ def costs_of_all(catalogue: Catalogue) -> str:
                 " / ".join(dict.fromkeys(map(_mflop, server))),
             ]
         )
-    return table(heads, rows, left=3)
+    return markdown_table(heads, rows, left=3)
 
 
 def _both(costs: Costs) -> str:
@@ -157,6 +159,6 @@ def _both(costs: Costs) -> str:
     return " + ".join(map(_sum, (costs.up, costs.down)))
 
 
-def _sum(sizes: Sizes) -> str:
+def _sum(sizes: MessageBytes) -> str:
     known = [size for size in sizes.values() if size is not None]
     return f"{sum(known):,}" if len(known) == len(sizes) else VARIES

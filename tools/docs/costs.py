@@ -28,11 +28,11 @@ PICTURES = 20
 """Different ones among them."""
 DATASETS = {"cifar10": (10, 2), "cifar100": (100, 10)}
 """Name -> number of classes, and how many of them a client has: the pathological partition of the field."""
-LINE_UPS = ("cnn5", "cnn1")
+MEASURED_LINE_UPS = ("cnn5", "cnn1")
 """A method is measured on the first that it can use, the reference on all."""
 REFERENCE = "standalone"
 
-Sizes = dict[str, int | None]
+MessageBytes = dict[str, int | None]
 """Name of a message -> bytes; None where they vary with what was learned."""
 
 
@@ -44,10 +44,10 @@ class Costs:
     client_flops: of all ten clients in a round; server_flops: in a round, None where they vary with the messages
     """
 
-    first_up: Sizes
-    first_down: Sizes
-    up: Sizes
-    down: Sizes
+    first_up: MessageBytes
+    first_down: MessageBytes
+    up: MessageBytes
+    down: MessageBytes
     client_flops: int
     server_flops: int | None
 
@@ -78,7 +78,7 @@ def task(line_up: LineUp, num_classes: int = 10, classes_per_client: int = 2) ->
 def measured(name: str) -> dict[str, dict[str, Costs]]:
     """Line-up -> data set -> costs of a method in its defaults."""
     method, _ = registry.method(name)
-    usable = [line_up for line_up in LINE_UPS if not unsupported(method, task(registry.line_up(line_up)))]
+    usable = [line_up for line_up in MEASURED_LINE_UPS if not unsupported(method, task(registry.line_up(line_up)))]
     chosen = usable if name == REFERENCE else usable[:1]
     return {
         line_up: {dataset: _costs(name, task(registry.line_up(line_up), *shape)) for dataset, shape in DATASETS.items()}
@@ -128,7 +128,7 @@ def _varying(record: Round) -> set[str]:
     return {name for name in sent[0] if len({sizes[name] for sizes in sent}) > 1}
 
 
-def _sizes(record: Mapping[str, Any], direction: str, varying: set[str]) -> Sizes:
+def _sizes(record: Mapping[str, Any], direction: str, varying: set[str]) -> MessageBytes:
     """Name -> bytes of a participant; all are alike."""
     return {name: None if name in varying else size for name, size in record["clients"][0][direction].items()}
 

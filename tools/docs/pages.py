@@ -16,14 +16,14 @@ from benchmark.report.frame import read_experiment
 from benchmark.storage.files import write_whole
 from tools.docs import blocks, costs
 
-BLOCK = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
+GENERATED_BLOCK = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
 GLANCE = re.compile(r"^- \*\*(?P<key>[\w ]+):\*\* (?P<words>(?:.+\n)(?:  .+\n)*)", re.MULTILINE)
-UNWRITTEN = re.compile(r"<!-- write: (.*?) -->")
+ASKS = re.compile(r"<!-- write: (.*?) -->")
 """What a page from the template still asks for."""
 FOLDER = Path("docs", "methods")
 CATALOGUE = "README"
-COSTS = "costs.json"
-SHORT_RUNS = 1000
+COSTS_FILE = "costs.json"
+DOCS_PARALLEL_FROM_RUNS = 1000
 """What is committed has few rounds a run; starting processes takes longer than reading it."""
 
 TEMPLATE = """# {title}
@@ -102,13 +102,13 @@ def checkout() -> Path:
     return root
 
 
-def document(root: Path, tell: Callable[[str], object], keep_costs: bool = False) -> list[Change]:
+def page_changes(root: Path, tell: Callable[[str], object], keep_costs: bool = False) -> list[Change]:
     """What has to change under docs/methods. Raises RequestError where stored results are damaged.
 
     tell: is called with the name of each method before it is measured; keep_costs: take those that are stored
     """
-    stored = costs.load(root / FOLDER / COSTS)
-    names = sorted(registry.names("methods"))
+    stored = costs.load(root / FOLDER / COSTS_FILE)
+    names = sorted(registry.catalogue("methods"))
     if keep_costs and (lacking := [name for name in names if name not in stored]):
         raise RequestError(f"the costs of {', '.join(lacking)} were never measured; measure them, without --keep-costs")
     known = stored if keep_costs else costs.catalogue(names, tell)
@@ -119,20 +119,20 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
     """What has to change under docs/methods when methods cost this, and that is stored as what they cost."""
     folder = root / FOLDER
     compared = {
-        name: read_experiment(root / "results", name, {}, few=SHORT_RUNS)
+        name: read_experiment(root / "results", name, {}, few=DOCS_PARALLEL_FROM_RUNS)
         for name in blocks.EXPERIMENTS
         if (root / "results" / name).is_dir()
     }
-    found = [] if stored == known else [Change(folder / COSTS, "other costs were measured", costs.written(known))]
+    found = [] if stored == known else [Change(folder / COSTS_FILE, "other costs were measured", costs.written(known))]
     glances: dict[str, Mapping[str, str]] = {}
-    for name, file in registry.names("methods").items():
+    for name, file in registry.catalogue("methods").items():
         page = folder / f"{name}.md"
         text = page.read_text(encoding="utf-8") if page.exists() else TEMPLATE.format(title=name)
         generated = {
             "algorithm": blocks.algorithm(file),
             "fields": blocks.fields(file),
             "costs": blocks.costs(name, known),
-            "line-ups": blocks.line_ups(name),
+            "line-ups": blocks.usable_line_ups(name),
             "results": blocks.results(name, compared),
         }
         found += _changes(page, text, generated)
@@ -144,7 +144,7 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
     return found + [Change(folder / f"{name}.md", "there is no method of that name") for name in sorted(strays)]
 
 
-def write(change: Change) -> None:
+def write_change(change: Change) -> None:
     """Make a change that can be made. Raises StorageError."""
     text = (change.text or "").encode()
     write_whole(change.file, lambda opened: opened.write(text))
@@ -161,12 +161,12 @@ def filled(text: str, generated: Mapping[str, str]) -> str:
     def block(match: re.Match) -> str:
         return f"<!-- generated: {match['name']} -->\n{generated[match['name']]}\n<!-- end -->"
 
-    return BLOCK.sub(block, text)
+    return GENERATED_BLOCK.sub(block, text)
 
 
 def _changes(page: Path, text: str, generated: Mapping[str, str]) -> list[Change]:
     """A page's changes: one that can be made, and one that can't for all that it does not say yet."""
-    present = [match["name"] for match in BLOCK.finditer(text)]
+    present = [match["name"] for match in GENERATED_BLOCK.finditer(text)]
     if sorted(present) != sorted(generated):
         return [
             Change(page, f"has the generated parts {', '.join(present) or 'none'}; it needs {', '.join(generated)}")
@@ -174,5 +174,5 @@ def _changes(page: Path, text: str, generated: Mapping[str, str]) -> list[Change
     new = filled(text, generated)
     current = page.exists() and new == page.read_text(encoding="utf-8")
     outdated = [] if current else [Change(page, "is out of date" if page.exists() else "is not there", new)]
-    asked = UNWRITTEN.findall(BLOCK.sub("", text))
+    asked = ASKS.findall(GENERATED_BLOCK.sub("", text))
     return outdated + ([Change(page, f"does not yet say: {'; '.join(asked)}")] if asked else [])

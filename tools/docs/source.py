@@ -5,7 +5,7 @@ import io
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from benchmark import fields
 from benchmark.plugins.registry import method_fields
@@ -25,7 +25,7 @@ class Hyperparameter:
     comment: str
 
 
-def docstring(file: Path) -> str:
+def module_docstring(file: Path) -> str:
     """The module's docstring."""
     return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
 
@@ -67,7 +67,7 @@ def _allowed(annotation: ast.expr) -> str:
             return "none"
         case ast.Name(name) if name in BUILT_IN:
             return BUILT_IN[name]
-        case ast.Name(name) if get_origin(getattr(fields, name, None)) is not None or hasattr(fields, name):
+        case ast.Name(name) if get_origin(getattr(fields, name, None)) is Annotated:
             return _of_field(getattr(fields, name))
     return f"`{ast.unparse(annotation)}`"
 

@@ -12,8 +12,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from benchmark.errors import RequestError
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+from benchmark.fields import NonNegative, Positive
 
 
 class Timing(BaseModel):
@@ -24,7 +23,7 @@ class Timing(BaseModel):
 
     group: str
     normalised: Positive
-    spread: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    spread: NonNegative = 0.0
 
 
 class Baseline(BaseModel):
@@ -40,7 +39,7 @@ class Normalised(BaseModel):
     normalised: Positive
 
 
-class Benchmark(BaseModel):
+class TimedBenchmark(BaseModel):
     """One benchmark of a run."""
 
     name: str
@@ -48,10 +47,10 @@ class Benchmark(BaseModel):
     extra_info: Normalised
 
 
-class Run(BaseModel):
+class TimingRun(BaseModel):
     """What pytest-benchmark writes, as far as it is read."""
 
-    benchmarks: Annotated[list[Benchmark], Field(min_length=1)]
+    benchmarks: Annotated[list[TimedBenchmark], Field(min_length=1)]
 
     @property
     def timings(self) -> dict[str, Timing]:
@@ -59,7 +58,7 @@ class Run(BaseModel):
         return {b.name: Timing(group=b.group, normalised=b.extra_info.normalised) for b in self.benchmarks}
 
 
-FILE: TypeAdapter[Baseline | Run] = TypeAdapter(Baseline | Run)
+TIMINGS_FILE: TypeAdapter[Baseline | TimingRun] = TypeAdapter(Baseline | TimingRun)
 
 
 class TimingCheck(NamedTuple):
@@ -78,14 +77,14 @@ class TimingCheck(NamedTuple):
     verdict: str
 
 
-def compare(baseline: Path, current: Path, limit: float, subset: bool = False) -> list[TimingCheck]:
+def compare_timings(baseline: Path, current: Path, limit: float, subset: bool = False) -> list[TimingCheck]:
     """Every benchmark of either file, in the baseline's order, then what is new.
 
     limit: the share of normalised time that may come on top of the baseline and its spread; subset: benchmarks that
     have no current timing are left out. Raises RequestError where a file has no timings, or the two have none in
     common.
     """
-    before, now = read(baseline), read(current)
+    before, now = read_timings(baseline), read_timings(current)
     if not before.keys() & now.keys():
         raise RequestError(f"{baseline} and {current} have no timing in common; name two files of `make perf`")
     known = [name for name in before if name in now or not subset]
@@ -94,18 +93,18 @@ def compare(baseline: Path, current: Path, limit: float, subset: bool = False) -
         for name, timing in now.items()
         if name not in before
     ]
-    return [_check(name, before[name], now.get(name), limit) for name in known] + new
+    return [_timing_check(name, before[name], now.get(name), limit) for name in known] + new
 
 
-def read(path: Path) -> Mapping[str, Timing]:
+def read_timings(path: Path) -> Mapping[str, Timing]:
     """Benchmark -> its timing, from a baseline or from a run. Raises RequestError."""
     try:
-        return FILE.validate_json(path.read_bytes()).timings
+        return TIMINGS_FILE.validate_json(path.read_bytes()).timings
     except (OSError, ValidationError) as error:
         raise RequestError(f"{path} has no timings, or damaged ones; `make perf` makes a file that has") from error
 
 
-def _check(name: str, before: Timing, now: Timing | None, limit: float) -> TimingCheck:
+def _timing_check(name: str, before: Timing, now: Timing | None, limit: float) -> TimingCheck:
     if now is None:
         return TimingCheck(before.group, name, before.normalised, None, None, None, "missing")
     change, allowed = now.normalised / before.normalised - 1, limit + before.spread

@@ -76,14 +76,16 @@ def test_all_kinds_at_once(here, capsys):
 
 
 def test_a_name_of_the_catalogue_is_what_it_names(here):
-    kinds = {name: targets.targets_of(name, here)[0].kind for name in ("fedmoe+gate=static", "vision4", "mnist")}
+    kinds = {name: targets.resolve_targets(name, here)[0].kind for name in ("fedmoe+gate=static", "vision4", "mnist")}
     assert kinds == {"fedmoe+gate=static": "method", "vision4": "line-up", "mnist": "data set"}
-    path = registry.names("methods")["fedmoe"]
-    assert targets.targets_of(str(path), here)[0].name == "fedmoe"
+    path = registry.catalogue("methods")["fedmoe"]
+    assert targets.resolve_targets(str(path), here)[0].name == "fedmoe"
 
 
 def test_one_line_up_of_several_and_its_options(here):
-    named = {text: [t.name for t in targets.targets_of(text, here)] for text in ("my/nets.py:two", "cnn5+adapter=pool")}
+    named = {
+        text: [t.name for t in targets.resolve_targets(text, here)] for text in ("my/nets.py:two", "cnn5+adapter=pool")
+    }
     assert named == {"my/nets.py:two": ["two"], "cnn5+adapter=pool": ["cnn5+adapter=pool"]}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmark.conformance.datasets import CHECKS, Named
-from benchmark.conformance.suite import examine
+from benchmark.conformance.suite import run_checks
 from benchmark.data import Arrays
 
 
@@ -47,7 +47,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("check, words, others", BROKEN.values(), ids=BROKEN)
 def test_a_broken_data_set_fails_the_check_for_it(check, words, others, tmp_path):
-    results = examine(CHECKS, named(tmp_path, arrays(**others)))
+    results = run_checks(CHECKS, named(tmp_path, arrays(**others)))
     broken = {r.check.name: r.problem for r in results if r.verdict == "broken"}
     assert list(broken) == [check]
     assert words in broken[check]
@@ -59,5 +59,5 @@ def test_every_check_has_a_data_set_that_fails_it():
 
 @pytest.mark.parametrize("classes, side", [(2, 16), (3, 8), (30, 16)])
 def test_a_sound_data_set_passes(classes, side, tmp_path):
-    results = examine(CHECKS, named(tmp_path, arrays(samples=90, classes=classes, side=side)))
+    results = run_checks(CHECKS, named(tmp_path, arrays(samples=90, classes=classes, side=side)))
     assert [(r.check.name, r.problem) for r in results if r.verdict != "holds"] == []

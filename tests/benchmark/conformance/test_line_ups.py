@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmark.conformance.line_ups import CHECKS
-from benchmark.conformance.suite import examine
+from benchmark.conformance.suite import run_checks
 from benchmark.models.line_up import Architecture, LineUp
 from benchmark.plugins import registry
 
@@ -103,7 +103,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("check, words, broken", BROKEN.values(), ids=BROKEN)
 def test_a_broken_line_up_fails_the_check_for_it(check, words, broken):
-    found = {r.check.name: r.problem for r in examine(CHECKS, broken) if r.verdict == "broken"}
+    found = {r.check.name: r.problem for r in run_checks(CHECKS, broken) if r.verdict == "broken"}
     assert list(found) == [check]
     assert words in found[check]
 
@@ -114,12 +114,12 @@ def test_every_check_has_a_line_up_that_fails_it():
 
 @pytest.mark.parametrize("name", ["cnn5", "cnn1", "resnet3", "vision4-native", "cnn1+adapter=linear+width=32"])
 def test_line_ups_of_the_catalogue_pass(name):
-    assert [(r.check.name, r.problem) for r in examine(CHECKS, registry.line_up(name)) if r.verdict != "holds"] == []
+    assert [(r.check.name, r.problem) for r in run_checks(CHECKS, registry.line_up(name)) if r.verdict != "holds"] == []
 
 
 def test_what_is_drawn_elsewhere_stays_as_it_was():
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    examine(CHECKS, line_up(SOUND))
+    run_checks(CHECKS, line_up(SOUND))
     assert torch.equal(torch.rand(1), expected)

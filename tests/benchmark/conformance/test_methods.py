@@ -7,7 +7,7 @@ import pytest
 from benchmark.compatibility import unsupported
 from benchmark.conformance import training
 from benchmark.conformance.methods import CHECKS
-from benchmark.conformance.suite import Broken, Check, examine
+from benchmark.conformance.suite import Broken, Check, run_checks
 from benchmark.conformance.toy import ALIKE, HEADS, MIXED, SHAPE, federate, make_task, toy_task
 from benchmark.plugins import registry
 
@@ -47,7 +47,7 @@ class Mine(Method):
         return super().parts(model, task) | {"expert": task.small_model(model.width).extractor}
 
     def unsupported(self, task):
-        return task.no_common_width
+        return task.width_mismatch
 
     def represent(self, client, x):
         return client.extractor(x) + client.expert(x)
@@ -100,7 +100,7 @@ BROKEN = {  # what is wrong with it: (the check that finds it, in its words, (th
     "a reason without words": (
         "any-line-up",
         "on heads: unsupported gives ' '",
-        ("return task.no_common_width", 'return " " if task.no_common_header else None'),
+        ("return task.width_mismatch", 'return " " if task.header_mismatch else None'),
     ),
     "batches of three at least": (
         "odd-clients",
@@ -208,12 +208,12 @@ def method(tmp_path):
 
 
 def test_a_sound_method_passes(method):
-    assert [(r.check.name, r.problem) for r in examine(CHECKS, method()) if r.verdict != "holds"] == []
+    assert [(r.check.name, r.problem) for r in run_checks(CHECKS, method()) if r.verdict != "holds"] == []
 
 
 @pytest.mark.parametrize("check, words, changes", [(c, w, p) for c, w, *p in BROKEN.values()], ids=BROKEN)
 def test_a_broken_method_fails_the_check_for_it(method, check, words, changes):
-    broken = {r.check.name: r.problem for r in examine(CHECKS, method(*changes)) if r.verdict == "broken"}
+    broken = {r.check.name: r.problem for r in run_checks(CHECKS, method(*changes)) if r.verdict == "broken"}
     assert list(broken) == [check]
     (problem,) = broken.values()
     assert re.search(words, problem), problem
@@ -225,7 +225,7 @@ def test_every_check_has_a_method_that_fails_it():
 
 
 def test_a_method_that_does_not_run_is_told_so_once(method):
-    results = examine(CHECKS, method((LOSS, "return client.nothing")))
+    results = run_checks(CHECKS, method((LOSS, "return client.nothing")))
     assert [r.check.name for r in results if r.verdict == "broken"] == ["any-line-up"]
     unseen = [r for r in results if r.verdict == "not examined"]
     assert len(unseen) == len(CHECKS) - 3
@@ -238,16 +238,16 @@ def test_a_method_for_one_architecture_is_examined_where_clients_have_one(method
     )
     assert unsupported(one, make_task()) is not None
     assert toy_task(one).line_up is ALIKE
-    assert {r.verdict for r in examine(CHECKS, one)} == {"holds"}
+    assert {r.verdict for r in run_checks(CHECKS, one)} == {"holds"}
 
 
 def test_a_method_for_no_toy_says_why(method):
     with pytest.raises(Broken, match="mixed: too small; alike: too small"):
-        toy_task(method(("return task.no_common_width", 'return "too small"')))
+        toy_task(method(("return task.width_mismatch", 'return "too small"')))
 
 
 def test_what_a_method_prints_is_no_output(capsys):
-    examine([Check("loud", "", lambda _: print("here"))], None)
+    run_checks([Check("loud", "", lambda _: print("here"))], None)
     assert capsys.readouterr() == ("", "here\n")
 
 

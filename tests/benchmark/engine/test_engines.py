@@ -22,7 +22,7 @@ from methods.standalone import Standalone
 
 SHORT = {"fedgen": "fedgen+server_steps=2", "fedtgp": "fedtgp+server_epochs=2"}
 """The many steps of a server take time and make much of the last digit."""
-METHODS = [SHORT.get(name, name) for name in registry.names("methods")]
+METHODS = [SHORT.get(name, name) for name in registry.catalogue("methods")]
 CAN_T_BE_STACKED = {"fedgen": "called random operation", "fedl2g": "Tensor.requires_grad_()"}
 SETTINGS = {"momentum": 0.9, "weight_decay": 0.01, "local_epochs": 2, "participation": 0.7}
 

@@ -82,7 +82,7 @@ def test_what_is_beyond_the_limit_is_not_kept():
     assert part.calls == 4
 
 
-@pytest.mark.parametrize("name", registry.names("methods"))
+@pytest.mark.parametrize("name", registry.catalogue("methods"))
 def test_scores_are_those_of_an_evaluation_that_remembers_nothing(name):
     method, _ = registry.method(name)
     task = toy_task(method, (6, 6, 6, 6))

@@ -79,7 +79,7 @@ def test_worked_out_by_hand(make_task, alike):
     assert found["seconds"] > found["client_seconds"]
 
 
-@pytest.mark.parametrize("name", registry.names("methods"))
+@pytest.mark.parametrize("name", registry.catalogue("methods"))
 def test_what_every_method_costs_is_known_before(name):
     """With batches that have a remainder, clients that miss rounds and do not have as many classes."""
     method, _ = registry.method(name + SHORTER.get(name, ""))

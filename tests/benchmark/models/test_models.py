@@ -45,7 +45,7 @@ def test_pooling_before_relu_is_the_same_function():
 def by_name() -> dict[str, tuple[LineUp, Architecture]]:
     """Each network of the catalogue once, with a line-up that has it."""
     found = {}
-    for line_up in map(registry.line_up, registry.LINE_UPS):
+    for line_up in map(registry.line_up, registry.LINE_UP_MODULES):
         for architecture in (*line_up.networks, line_up.small):
             found.setdefault(f"{architecture.name}-{architecture.width}", (line_up, architecture))
     return found
@@ -60,7 +60,7 @@ def test_every_network_gives_representations_of_the_width_it_says(line_up, archi
         assert out.shape == (2, architecture.width)
 
 
-@pytest.mark.parametrize("name", registry.LINE_UPS)
+@pytest.mark.parametrize("name", registry.LINE_UP_MODULES)
 def test_every_small_network_can_have_any_width(name):
     line_up = registry.line_up(name)
     shape = (1, line_up.min_size, line_up.min_size)

@@ -24,8 +24,8 @@ class Mine(Method):
 
 
 def test_what_there_is():
-    assert set(registry.names("methods")) >= {"fedmoe", "fedproto", "fml", "lg-fedavg", "standalone"}
-    assert set(registry.names("datasets.sources")) >= {
+    assert set(registry.catalogue("methods")) >= {"fedmoe", "fedproto", "fml", "lg-fedavg", "standalone"}
+    assert set(registry.catalogue("datasets.sources")) >= {
         "digits",
         "mnist",
         "fashion-mnist",
@@ -35,10 +35,10 @@ def test_what_there_is():
         "emnist",
         "qmnist",
     }
-    assert set(registry.names("datasets.partitions")) >= {"pathological", "dirichlet", "quantity", "natural", "iid"}
-    assert set(registry.names("datasets.shifts")) >= {"rotated", "recoloured"}
+    assert set(registry.catalogue("datasets.partitions")) >= {"pathological", "dirichlet", "quantity", "natural", "iid"}
+    assert set(registry.catalogue("datasets.shifts")) >= {"rotated", "recoloured"}
     for package in ("methods", "datasets.sources", "datasets.partitions", "datasets.shifts"):
-        assert all(entry["description"] for entry in registry.described(package))
+        assert all(entry["description"] for entry in registry.described_catalogue(package))
 
 
 def test_a_variant_has_its_hyperparameters_and_a_label():
@@ -48,7 +48,7 @@ def test_a_variant_has_its_hyperparameters_and_a_label():
     assert spec.hyperparameters == dataclasses.asdict(method)
 
 
-@pytest.mark.parametrize("name", registry.names("methods"))
+@pytest.mark.parametrize("name", registry.catalogue("methods"))
 def test_defaults_are_the_same_without_importing(name):
     assert registry.method_defaults(name) == registry.method(name)[1].hyperparameters
 
@@ -149,7 +149,7 @@ def test_a_file_may_postpone_its_annotations(tmp_path):
 
 
 def test_a_path_to_a_method_that_is_here_is_that_method():
-    assert registry.method(str(registry.names("methods")["fedmoe"]))[1] == registry.method("fedmoe")[1]
+    assert registry.method(str(registry.catalogue("methods")["fedmoe"]))[1] == registry.method("fedmoe")[1]
 
 
 def test_a_file_can_t_take_the_name_of_another_method(tmp_path):
@@ -172,7 +172,7 @@ def test_a_partition_s_name_tells_all_of_its_parameter():
     assert registry.partition("natural", 10).name == "natural"  # owners are no parameter to write
 
 
-@pytest.mark.parametrize("name", registry.names("benchmark.plugins.presets", ".toml"))
+@pytest.mark.parametrize("name", registry.catalogue("benchmark.plugins.presets", ".toml"))
 def test_presets_hold_options_that_exist(name):
     from benchmark.cli.arguments import AXES, FEDERATION
     from benchmark.config import federation_config

@@ -6,7 +6,7 @@ import pytest
 
 from benchmark.cli import commands
 from benchmark.errors import RequestError
-from benchmark.report.compare import Limits, compare
+from benchmark.report.compare import Limits, compare_results
 
 GOOD = [(5, 6), (8, 8), (9, 9)]  # 90 % at last
 
@@ -31,11 +31,11 @@ def current(base, store, changes=None, **kinds):
 
 
 def regressed(base, now, **limits):
-    return [(c.method, c.what) for c in compare(base, now, Limits(**limits)) if c.verdict == "regressed"]
+    return [(c.method, c.what) for c in compare_results(base, now, Limits(**limits)) if c.verdict == "regressed"]
 
 
 def test_the_same_is_no_regression(base, store):
-    checks = compare(base, current(base, store), Limits())
+    checks = compare_results(base, current(base, store), Limits())
     assert {check.verdict for check in checks} == {"ok"}
     assert [(c.method, c.what) for c in checks] == [
         (method, what)
@@ -48,7 +48,7 @@ def test_a_drop_of_accuracy_that_all_seeds_share(base, store):
     now = current(base, store, correct=[(5, 6), (8, 8), (7, 9)])  # 80 for each: no noise
     assert regressed(base, now) == [("fedmoe", "accuracy")]
     assert regressed(base, now, accuracy=10) == []
-    (check,) = [c for c in compare(now, base, Limits()) if c.verdict == "better"]
+    (check,) = [c for c in compare_results(now, base, Limits()) if c.verdict == "better"]
     assert (check.what, check.change) == ("accuracy", pytest.approx(10))
 
 
@@ -56,9 +56,11 @@ def test_a_drop_that_chance_explains_is_none(base, store):
     """Clients lose 30, 0, 0, 0, 0, 0: mean -5, s = 12.25, half-width of the interval 2.5706 x 5 = 12.85, at most 10."""
     now = current(base, store, {0: {"correct": [(5, 6), (8, 8), (6, 9)]}})
     assert regressed(base, now) == []
-    (check,) = [c for c in compare(base, now, Limits()) if (c.method, c.what) == ("fedmoe", "accuracy")]
+    (check,) = [c for c in compare_results(base, now, Limits()) if (c.method, c.what) == ("fedmoe", "accuracy")]
     assert (check.change, check.limit) == (pytest.approx(-5), pytest.approx(10))
-    (check,) = [c for c in compare(base, now, Limits(accuracy=2)) if (c.method, c.what) == ("fedmoe", "accuracy")]
+    (check,) = [
+        c for c in compare_results(base, now, Limits(accuracy=2)) if (c.method, c.what) == ("fedmoe", "accuracy")
+    ]
     assert check.limit == pytest.approx(12.85, abs=0.01)
 
 
@@ -76,13 +78,13 @@ def test_one_seed_that_sends_more_is_enough(base, store):
 def test_a_baseline_in_which_nothing_is_done_is_none(tmp_path, store):
     store(tmp_path / "a", "m", GOOD, status="failed", reason="no luck")
     with pytest.raises(RequestError, match=r"no run .* that could be compared is done"):
-        compare(tmp_path / "a", tmp_path / "a", Limits())
+        compare_results(tmp_path / "a", tmp_path / "a", Limits())
 
 
 def test_settings_of_one_data_set_are_told_apart(tmp_path, store):
     for lr in (0.1, 0.2):
         store(tmp_path, "m", GOOD, lr=lr)
-    assert {c.comparison for c in compare(tmp_path, tmp_path, Limits())} == {"digits-lr=0.1", "digits-lr=0.2"}
+    assert {c.comparison for c in compare_results(tmp_path, tmp_path, Limits())} == {"digits-lr=0.1", "digits-lr=0.2"}
 
 
 def test_one_seed_is_judged_by_its_clients(tmp_path, store):
@@ -105,7 +107,7 @@ def test_more_bytes_and_flops(base, store, change, what, limit):
     now = current(base, store, **change)
     assert ("fedmoe", what) in regressed(base, now)
     assert regressed(base, now, **limit) == []
-    assert "better" in {check.verdict for check in compare(now, base, Limits())}
+    assert "better" in {check.verdict for check in compare_results(now, base, Limits())}
 
 
 def rewrite(folder, change):
@@ -124,13 +126,13 @@ def test_time_counts_in_units_of_the_machine(base, store):
     assert regressed(base, now) == [("fedmoe", "time"), ("standalone", "time")]
     assert regressed(base, now, time=1.0) == []
     rewrite(now, lambda run: run["environment"].pop("matrix_product_flops_per_second"))
-    assert "time" not in {check.what for check in compare(base, now, Limits())}
+    assert "time" not in {check.what for check in compare_results(base, now, Limits())}
 
 
 def test_a_run_that_now_fails(base, store):
     now = current(base, store, {1: {"status": "failed", "reason": "out of memory"}})
     assert regressed(base, now) == [("fedmoe", "status")]
-    (check,) = [c for c in compare(base, now, Limits()) if c.verdict == "regressed"]
+    (check,) = [c for c in compare_results(base, now, Limits()) if c.verdict == "regressed"]
     assert check.current == "seed 1: failed"
     assert regressed(now, base) == []  # what failed before can't get worse
 
@@ -141,17 +143,17 @@ def test_a_run_that_is_missing(base, store):
         if '"seed": 2' in path.read_text():
             path.unlink()
     assert regressed(base, now) == [("fedmoe", "status")]
-    assert {check.verdict for check in compare(base, now, Limits(), subset=True)} == {"ok"}
+    assert {check.verdict for check in compare_results(base, now, Limits(), subset=True)} == {"ok"}
 
 
 def test_other_hyper_parameters_are_still_the_method(base, store, tmp_path):
     """A default that changed is what one wants to see the effect of."""
     now = current(base, store)
-    before = {c.method for c in compare(base, now, Limits())}
+    before = {c.method for c in compare_results(base, now, Limits())}
     assert before == {"fedmoe", "standalone"}
     store(tmp_path / "other", "fedmoe", GOOD, lr=0.5)
     with pytest.raises(RequestError, match="have no run in common"):
-        compare(base, tmp_path / "other", Limits())
+        compare_results(base, tmp_path / "other", Limits())
 
 
 def test_the_command(base, store, capsys, tmp_path):
@@ -191,5 +193,5 @@ def test_a_request_that_can_not_be(words, tmp_path, monkeypatch, capsys):
 def test_two_experiments_in_one_folder_are_told_apart(base, store):
     store(base, "fedmoe", GOOD, experiment="again")
     with pytest.raises(RequestError, match="twice; name the folder of one experiment"):
-        compare(base, base, Limits())
-    assert {c.verdict for c in compare(base / "exp", base / "exp", Limits())} == {"ok"}
+        compare_results(base, base, Limits())
+    assert {c.verdict for c in compare_results(base / "exp", base / "exp", Limits())} == {"ok"}

@@ -24,7 +24,7 @@ from benchmark.report.formats import as_latex, as_markdown, commands, write_tabl
 from benchmark.report.frame import names_of, read_experiment
 from benchmark.report.notes import footnotes
 from benchmark.report.tables import accuracy_table, budget_table, cost_table, main_table
-from benchmark.report.write import Options, write_report
+from benchmark.report.write import ReportOptions, write_report
 from benchmark.storage.run_folder import RunFolder
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -255,7 +255,7 @@ def test_ranks_over_comparisons_by_hand(tmp_path, store):
 
 
 def test_a_report_has_tables_figures_and_pages(seeds, tmp_path):
-    (page,) = write_report(seeds, tmp_path / "reports", ["exp"], Options())
+    (page,) = write_report(seeds, tmp_path / "reports", ["exp"], ReportOptions())
     folder = tmp_path / "reports" / "exp"
     assert page == folder / "index.html"
     assert sorted(p.name for p in folder.iterdir()) == ["figures", "index.html", "report.md", "tables"]
@@ -286,7 +286,7 @@ def test_tables_are_as_they_were(seeds, store, tmp_path):
 
 
 def test_numbers_for_programs(results, without_figures, tmp_path):
-    write_report(results, tmp_path / "reports", [], Options())
+    write_report(results, tmp_path / "reports", [], ReportOptions())
     tables = tmp_path / "reports" / "exp" / "tables"
     assert pd.read_csv(tables / "digits-runs.csv")["accuracy_mean"].tolist() == [85, 60]
     assert pd.read_csv(tables / "digits-main.csv")["Accuracy [%]"].tolist() == [85, 60]
@@ -295,7 +295,7 @@ def test_numbers_for_programs(results, without_figures, tmp_path):
 def test_a_report_is_the_same_twice(seeds, tmp_path, monkeypatch):
     monkeypatch.setattr(write, "PLOTS", ["rounds", "partition"])
     for name in ("one", "two"):
-        write_report(seeds, tmp_path / name, [], Options())
+        write_report(seeds, tmp_path / name, [], ReportOptions())
     one, two = tmp_path / "one", tmp_path / "two"
     files = sorted(p.relative_to(one) for p in one.rglob("*") if p.is_file())
     assert len(files) > 18
@@ -305,24 +305,24 @@ def test_a_report_is_the_same_twice(seeds, tmp_path, monkeypatch):
 
 def test_a_report_of_failures_alone_has_a_table(without_figures, tmp_path, store):
     store(tmp_path, "a", [], rounds=[], status="failed", reason="no luck")
-    write_report(tmp_path, tmp_path / "reports", [], Options())
+    write_report(tmp_path, tmp_path / "reports", [], ReportOptions())
     assert "a, seed 0: failed (no luck)" in (tmp_path / "reports" / "exp" / "report.md").read_text()
 
 
 def test_without_results_there_is_no_report(tmp_path):
     with pytest.raises(RequestError, match="there are no results"):
-        write_report(tmp_path, tmp_path / "reports", [], Options())
+        write_report(tmp_path, tmp_path / "reports", [], ReportOptions())
     assert not (tmp_path / "reports").exists()
 
 
 def test_a_damaged_result_is_named_and_the_old_report_stays(results, without_figures, tmp_path):
     reports = tmp_path / "reports"
-    write_report(results, reports, [], Options())
+    write_report(results, reports, [], ReportOptions())
     before = {p: p.read_bytes() for p in reports.rglob("*") if p.is_file()}
     (damaged,) = results.glob("exp/digits/a/*/rounds.jsonl")
     damaged.write_text(damaged.read_text()[:-10])
     with pytest.raises(RequestError, match=r"rounds.jsonl is damaged"):
-        write_report(results, reports, [], Options())
+        write_report(results, reports, [], ReportOptions())
     assert {p: p.read_bytes() for p in reports.rglob("*") if p.is_file()} == before
 
 
@@ -336,7 +336,7 @@ def test_whatever_stands_in_a_result_is_only_text(results, without_figures, stor
     folder.write(
         run | {"command": ["python", HOSTILE], "environment": run["environment"] | {"cpu": HOSTILE, HOSTILE: 1}}
     )
-    write_report(results, tmp_path / "reports", [], Options())
+    write_report(results, tmp_path / "reports", [], ReportOptions())
     report = tmp_path / "reports" / "exp"
     html = (report / "index.html").read_text()
     assert html.count("<script") == 2  # the page's own, and its data
@@ -353,7 +353,7 @@ def test_a_setting_can_name_no_file_elsewhere(without_figures, tmp_path, store, 
     """Files are named after settings where several differ."""
     store(tmp_path / "results", "a", [(5, 5)], partition=name)
     store(tmp_path / "results", "a", [(5, 5)])
-    write_report(tmp_path / "results", tmp_path / "reports", [], Options())
+    write_report(tmp_path / "results", tmp_path / "reports", [], ReportOptions())
     assert {p.name for p in tmp_path.iterdir()} == {"results", "reports"}
     assert all(len(p.name) < 140 for p in tmp_path.rglob("*"))
 
@@ -462,7 +462,7 @@ def test_the_page_opens_in_a_browser_without_a_complaint(seeds, store, tmp_path)
     if browser is None:
         pytest.skip("there is no chromium here")
     store(seeds, "c", [(0, 0)] * 3, status="failed", reason=HOSTILE)
-    (page,) = write_report(seeds, tmp_path / "reports", [], Options())
+    (page,) = write_report(seeds, tmp_path / "reports", [], ReportOptions())
     words = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     words += ["--enable-logging=stderr", "--virtual-time-budget=4000", "--dump-dom", page.as_uri()]
     got = subprocess.run([browser, *words], capture_output=True, text=True, timeout=120)
@@ -491,7 +491,7 @@ def test_many_comparisons_are_drawn_by_processes_that_do_not_hang(tmp_path, stor
         folder.append(line | {"inspection": {"shared expert": [{"0": 0.5}, {"1": 0.25}]}})
         folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")} | {"inspected": True})
     monkeypatch.setattr(write, "PLOTS", ["embedding"])  # the kinds that are asked for
-    write_report(tmp_path / "results", tmp_path / "reports", [], Options())
+    write_report(tmp_path / "results", tmp_path / "reports", [], ReportOptions())
     names = {p.name for p in (tmp_path / "reports" / "exp" / "figures").iterdir()}
     assert {f"digits-partition=pathological{c}-embedding.png" for c in (2, 3, 4)} <= names
     assert "across-pathological-digits.pdf" in names
@@ -499,9 +499,9 @@ def test_many_comparisons_are_drawn_by_processes_that_do_not_hang(tmp_path, stor
 
 def test_a_reference_or_a_target_that_nobody_has(results, tmp_path):
     with pytest.raises(RequestError, match=r"unknown method 'standalon'; did you mean 'standalone'\?"):
-        write_report(results, tmp_path / "reports", [], Options(reference="standalon"))
+        write_report(results, tmp_path / "reports", [], ReportOptions(reference="standalon"))
     with pytest.raises(RequestError, match=r"unknown data set 'digit'; did you mean 'digits'\?"):
-        write_report(results, tmp_path / "reports", [], Options(targets={"digit": 50}))
+        write_report(results, tmp_path / "reports", [], ReportOptions(targets={"digit": 50}))
     assert not (tmp_path / "reports").exists()
 
 

@@ -8,7 +8,7 @@ import torch
 
 from benchmark.channel import Channel, Rows
 from benchmark.plugins import registry
-from benchmark.report.write import Options, write_report
+from benchmark.report.write import ReportOptions, write_report
 from benchmark.storage.checkpoint import Checkpoint
 from datasets.partitions import dirichlet, pathological
 
@@ -101,7 +101,7 @@ def test_report(normalised, kernels, store, tmp_path):
         for seed in range(2):
             store(tmp_path / "results", label, [(5 + t % 3, 6, 7, 8) for t in range(20)], seed=seed)
     normalised(
-        lambda: write_report(tmp_path / "results", tmp_path / "reports", ["exp"], Options()),
+        lambda: write_report(tmp_path / "results", tmp_path / "reports", ["exp"], ReportOptions()),
         kernels.interpreter,
         rounds=3,
         repeats=10,

@@ -7,10 +7,10 @@ import pytest
 from benchmark.cli.commands import main
 from benchmark.plugins import registry
 from tools.docs import blocks, costs, pages
-from tools.docs.source import Hyperparameter, docstring, hyperparameters
+from tools.docs.source import Hyperparameter, hyperparameters, module_docstring
 
 ROOT = Path(__file__).parents[3]
-STORED = costs.load(ROOT / pages.FOLDER / pages.COSTS)
+STORED = costs.load(ROOT / pages.FOLDER / pages.COSTS_FILE)
 
 METHOD = '''"""Mine: it does nothing.
 
@@ -20,16 +20,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmark.api import Method
-from benchmark.fields import Count, Fraction, Rate
+from benchmark.fields import Positive, PositiveInt, UnitInterval
 
 
 @dataclass(frozen=True)
 class Mine(Method):
     """Nothing."""
 
-    rate: Rate = 0.1  # eta | of the thing
-    share: Fraction = 0.5
-    passes: Count | None = None  # none: as many as usual
+    rate: Positive = 0.1  # eta | of the thing
+    share: UnitInterval = 0.5
+    passes: PositiveInt | None = None  # none: as many as usual
     kind: Literal["plain", "samples"] = "plain"  # of what
     on: bool = True
 
@@ -43,11 +43,11 @@ class Mine(Method):
 def mine(tmp_path, monkeypatch):
     """A checkout of two methods, FedAvg without a page."""
     files = {name: ROOT / "methods" / f"{name}.py" for name in ("fedavg", "standalone")}
-    monkeypatch.setattr(registry, "names", lambda package: files)
+    monkeypatch.setattr(registry, "catalogue", lambda package: files)
     (tmp_path / pages.FOLDER).mkdir(parents=True)
     for change in changes(tmp_path):
         if change.file.stem == "standalone" and change.text:
-            pages.write(pages.Change(change.file, "", pages.UNWRITTEN.sub("by hand", change.text)))
+            pages.write_change(pages.Change(change.file, "", pages.ASKS.sub("by hand", change.text)))
     return tmp_path
 
 
@@ -58,7 +58,7 @@ def changes(root):
 
 def test_what_is_committed_is_current():
     """Costs as they are stored; the next test measures one method's again, the command those of all."""
-    assert sorted(STORED) == sorted(registry.names("methods"))
+    assert sorted(STORED) == sorted(registry.catalogue("methods"))
     assert [f"{change.file.name} {change.reason}" for change in pages.changes(ROOT, STORED, STORED)] == []
 
 
@@ -114,7 +114,7 @@ def test_only_what_compresses_varies():
 def test_a_method_is_read_without_importing_it(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(METHOD + "\nraise RuntimeError\n")
-    assert docstring(file) == "Mine: it does nothing.\n\nA box."
+    assert module_docstring(file) == "Mine: it does nothing.\n\nA box."
     assert hyperparameters(file) == [
         Hyperparameter("rate", "number > 0", "0.1", "eta | of the thing"),
         Hyperparameter("share", "number ≥ 0, ≤ 1", "0.5", ""),
@@ -151,15 +151,15 @@ def test_a_method_without_a_page_gets_one_that_asks(mine):
 def test_what_is_written_by_hand_stays_and_what_is_generated_is_made_anew(mine):
     for change in changes(mine):
         if change.text is not None:
-            pages.write(change)
+            pages.write_change(change)
     page = mine / pages.FOLDER / "fedavg.md"
-    whole = pages.UNWRITTEN.sub("by hand", page.read_text())
+    whole = pages.ASKS.sub("by hand", page.read_text())
     page.write_text(whole.replace("one network for all, the mean", "another docstring, the mean"))
     first, catalogue = changes(mine)
     assert (first.reason, first.text) == ("is out of date", whole)
     assert "| [fedavg](fedavg.md) | by hand | by hand | by hand | by hand |" in catalogue.text
     for change in (first, catalogue):
-        pages.write(change)
+        pages.write_change(change)
     assert changes(mine) == []
 
 
@@ -190,9 +190,9 @@ def test_the_words_at_a_glance_may_run_over_lines():
 
 def test_check_says_one_line_for_each_page_and_writes_nothing(mine, monkeypatch, capsys):
     monkeypatch.setattr(pages, "checkout", lambda: mine)
-    pages.write(
+    pages.write_change(
         pages.Change(
-            mine / pages.FOLDER / pages.COSTS,
+            mine / pages.FOLDER / pages.COSTS_FILE,
             "",
             costs.written({name: STORED[name] for name in ("fedavg", "standalone")}),
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli import commands
-from tools.perf.timings import compare
+from tools.perf.timings import compare_timings
 
 STORED = Path(__file__).parents[2] / "perf" / "baseline.json"
 
@@ -42,24 +42,24 @@ def verdicts(checks):
 def test_the_limit_and_the_spread_may_come_on_top(step, verdict, base, tmp_path):
     """20 % and 10 %: up to 2.6, down to 1.4."""
     now = write_run(tmp_path / "now.json", {"step": step, "round": 5.0})
-    assert verdicts(compare(base, now, 0.2)) == {"step": verdict, "round": "ok"}
+    assert verdicts(compare_timings(base, now, 0.2)) == {"step": verdict, "round": "ok"}
 
 
 def test_change_is_a_share_of_the_baseline(base, tmp_path):
-    check, _ = compare(base, write_run(tmp_path / "now.json", {"step": 3.0, "round": 5.0}), 0.2)
+    check, _ = compare_timings(base, write_run(tmp_path / "now.json", {"step": 3.0, "round": 5.0}), 0.2)
     assert (check.change, check.limit) == (pytest.approx(0.5), pytest.approx(0.3))
 
 
 def test_one_that_is_missing_is_a_finding_and_a_new_one_is_told(base, tmp_path):
     now = write_run(tmp_path / "now.json", {"step": 2.0, "evaluation": 1.0})
-    assert verdicts(compare(base, now, 0.2)) == {"step": "ok", "round": "missing", "evaluation": "new"}
-    assert verdicts(compare(base, now, 0.2, subset=True)) == {"step": "ok", "evaluation": "new"}
+    assert verdicts(compare_timings(base, now, 0.2)) == {"step": "ok", "round": "missing", "evaluation": "new"}
+    assert verdicts(compare_timings(base, now, 0.2, subset=True)) == {"step": "ok", "evaluation": "new"}
 
 
 def test_two_runs_are_compared_without_a_spread(tmp_path):
     before, now = (write_run(tmp_path / name, {"step": value}) for name, value in (("a.json", 1.0), ("b.json", 1.25)))
-    assert verdicts(compare(before, now, 0.2)) == {"step": "regressed"}
-    assert verdicts(compare(now, before, 0.1)) == {"step": "better"}
+    assert verdicts(compare_timings(before, now, 0.2)) == {"step": "regressed"}
+    assert verdicts(compare_timings(now, before, 0.1)) == {"step": "better"}
 
 
 def test_the_command(base, tmp_path, capsys):
@@ -114,4 +114,4 @@ def test_a_file_and_a_folder_are_no_pair(base, tmp_path, capsys):
 
 
 def test_the_stored_baseline_can_be_compared_with():
-    assert set(verdicts(compare(STORED, STORED, 0.0)).values()) == {"ok"}
+    assert set(verdicts(compare_timings(STORED, STORED, 0.0)).values()) == {"ok"}
