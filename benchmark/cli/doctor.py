@@ -1,5 +1,8 @@
 """What this machine has for the benchmark, and what is missing."""
 
+import re
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 from benchmark.errors import RequestError
@@ -7,16 +10,15 @@ from benchmark.measure.environment import environment, find_device, version
 from benchmark.plugins import registry
 from benchmark.storage.files import check_writable
 
-NEEDED = (
-    *("torch", "torchvision", "numpy", "pandas", "matplotlib", "seaborn", "scikit-learn"),
-    *("pillow", "click", "pydantic", "rich", "jinja2", "tabulate"),
-)
+DISTRIBUTION = "mhpfl-benchmark"
+FOR_MACHINE = {"torch", "torchvision"}
+"""Packages without which the machine can't be looked at."""
 
 
 def diagnose(data: Path) -> list[tuple[str, bool, str]]:
     """(name, whether it is as it should be, what was found), one per thing that matters."""
-    findings = [(name, version(name) is not None, version(name) or "not installed") for name in NEEDED]
-    if all(good for _, good, _ in findings[:2]):
+    findings = [(name, version(name) is not None, version(name) or "not installed") for name in needed_packages()]
+    if all(good for name, good, _ in findings if name in FOR_MACHINE):
         findings += _machine()
     kept = [name for name in registry.catalogue("datasets.sources") if (data / f"{name}.npz").exists()]
     rest = [name for name in registry.catalogue("datasets.sources") if name not in kept]
@@ -26,6 +28,16 @@ def diagnose(data: Path) -> list[tuple[str, bool, str]]:
         return [*findings, ("data", True, found)]
     except RequestError as error:
         return [*findings, ("data", False, str(error))]
+
+
+def needed_packages() -> list[str]:
+    """Return the names of the packages that the benchmark requires at run time, without those of extras."""
+    try:
+        required = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:  # a checkout that is not installed
+        pyproject = Path(__file__).parents[2] / "pyproject.toml"
+        required = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["dependencies"]
+    return [re.split(r"[^\w.-]", text)[0] for text in required if "extra ==" not in text]
 
 
 def _machine() -> list[tuple[str, bool, str]]:
