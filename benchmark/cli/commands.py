@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib import import_module
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from benchmark.problem import Run
     from benchmark.report.compare import ResultCheck
     from benchmark.run.plan import Request
+    from benchmark.run.runner import Outcome
     from tools.perf.timings import TimingCheck
 
 PYTHON = ("python", "-m", "benchmark")
@@ -80,7 +82,7 @@ def _grid() -> list[click.Parameter]:
 
 
 class Grid(click.Command):
-    """A command that has, behind its first option, those of the grid; they are made when somebody asks for them."""
+    """A command with the options of the grid behind its first one; they are made only when they are needed."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """All options."""
@@ -98,7 +100,7 @@ def _folder(name: str, text: str) -> Callable:
 
 
 class Commands(click.Group):
-    """A group that answers a command that nobody has with the nearest one."""
+    """A group that answers an unknown command with the nearest one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -118,7 +120,7 @@ def cli() -> None:
     python -m benchmark run                                        the demo, one or two minutes
     python -m benchmark run --methods fedmoe,fml --datasets cifar10,cifar100
     python -m benchmark report                                     tables and figures anew
-    python -m benchmark check my/method.py                         does one's own method do what all must?
+    python -m benchmark check my/method.py                         does your method do what every method must?
     """
 
 
@@ -161,74 +163,70 @@ def cli() -> None:
 def run(
     argv: tuple[str, ...],
     preset: str | None,
-    device: str,
-    engine: str,
-    jobs: int | None,
-    threads: int | None,
-    executor: str,
-    ray_address: str | None,
-    shard: str | None,
-    data: Path,
-    results: Path,
-    reports: Path,
     experiment: str | None,
-    force: bool,
-    inspect: bool,
-    forecast: bool,
-    checkpoint_every: float,
+    shard: str | None,
+    reports: Path,
     no_report: bool,
     dry_run: bool,
     as_json: bool,
-    **given: str | None,
+    **options: Any,
 ) -> int:
     """Run every method on every data set, and write the report. Without arguments: the demo."""
-    from benchmark.cli.arguments import request_of, shard_of
-    from benchmark.cli.tables import outcomes_document, rows, show_outcomes
+    from benchmark.cli.arguments import AXES, FEDERATION, request_of, shard_of
     from benchmark.run.plan import plan
     from benchmark.run.progress_display import display
 
-    if ray_address is not None and executor != "ray":
+    if options["ray_address"] is not None and options["executor"] != "ray":
         raise RequestError("--ray-address is of use with --executor ray only; add that, or leave it out")
-    execute_all = _executor(executor, jobs)
+    execute_all = _executor(options["executor"], options["jobs"])
+    given = {name: options.pop(name) for name in (*AXES, *FEDERATION)}
     if preset is None and given["datasets"] is None:
         preset = "demo"
-    how = {"data": data, "results": results, "device": device, "engine": engine, "jobs": jobs, "threads": threads}
-    how |= {"shard": shard_of(shard), "force": force, "inspect": inspect, "forecast": forecast}
-    how |= {"checkpoint_every": checkpoint_every}
-    how |= {"executor": executor, "ray_address": ray_address}
-    request = request_of(preset, given, experiment, argv, **how)
+    request = request_of(preset, given, experiment, argv, shard=shard_of(shard), **options)  # fields of Request
     if not no_report and not dry_run:
         check_writable(reports / request.experiment)
     runs = plan(request)
     if dry_run:
-        return _tell(runs, request, as_json)
+        return _predict(runs, request, as_json)
     with display(quiet=as_json) as shown:
         outcomes = execute_all(runs, request, shown)
+    _show(outcomes, request, as_json)
+    failed = any(outcome.status != "done" for outcome in outcomes)
+    written = no_report or _report(request, reports, as_json)
+    return 1 if failed or not written else 0
+
+
+def _show(outcomes: Sequence["Outcome"], request: "Request", as_json: bool) -> None:
+    """Print the outcomes of a grid, and on standard error those that are not done."""
+    from benchmark.cli.tables import outcomes_document, rows, show_outcomes
+
     if as_json:
         click.echo(json.dumps(outcomes_document(request.experiment, outcomes), indent=1))
     elif outcomes:
         show_outcomes(rows(outcomes))
     else:
-        click.echo(f"the grid has no run for shard {shard}")
-    failed = [o for o in outcomes if o.status != "done"]
-    for o in failed:
-        click.echo(f"{o.status}: {o.spec.method.label} on {o.spec.dataset}: {o.reason}", err=True)
-    if no_report:
-        return 1 if failed else 0
+        click.echo(f"the grid has no run for shard {'/'.join(map(str, request.shard))}")
+    for o in outcomes:
+        if o.status != "done":
+            click.echo(f"{o.status}: {o.spec.method.label} on {o.spec.dataset}: {o.reason}", err=True)
+
+
+def _report(request: "Request", reports: Path, as_json: bool) -> bool:
+    """Write the report of a grid; return whether that was possible."""
     from benchmark.report.write import ReportOptions, write_report
 
     try:
-        (page,) = write_report(results, reports, [request.experiment], ReportOptions())
+        (page,) = write_report(request.results, reports, [request.experiment], ReportOptions())
     except RequestError as error:
         click.echo(f"no report: {error}", err=True)
-        return 1
+        return False
     if not as_json:
         click.echo(f"report: {page}")
-    return 1 if failed else 0
+    return True
 
 
 def _executor(name: str, jobs: int | None) -> Callable:
-    """What executes a grid. Raises RequestError."""
+    """The function that executes a grid. Raises RequestError."""
     if name == "ray":
         try:
             from benchmark.run.executor import ray_pool
@@ -245,8 +243,8 @@ def _executor(name: str, jobs: int | None) -> Callable:
     return local_pool.execute_in_processes
 
 
-def _tell(runs: Sequence["Run"], request: "Request", as_json: bool) -> int:
-    """Say what runs would cost; the exit code."""
+def _predict(runs: Sequence["Run"], request: "Request", as_json: bool) -> int:
+    """Print what runs would cost; the exit code."""
     from benchmark.cli.tables import dry_document, dry_rows, dry_total, show_outcomes
     from benchmark.run.dry_run import planned, totals
 
@@ -315,6 +313,14 @@ def verify(results: Path, experiment: str | None, as_json: bool) -> int:
     return 1 if findings else 0
 
 
+def _tool(name: str) -> Any:
+    """A module of tools/, which only a checkout has. Raises RequestError elsewhere."""
+    try:
+        return import_module(f"tools.{name}")
+    except ModuleNotFoundError as error:
+        raise RequestError("this is for the repository's upkeep; run it in the root of a checkout") from error
+
+
 def _limit(name: str, default: float, text: str) -> Callable:
     kind = FiniteRange(min=0)
     return click.option(f"--{name}", type=kind, default=default, show_default=True, metavar="X", help=text)
@@ -339,14 +345,13 @@ def compare(
     subset: bool,
     as_json: bool,
 ) -> int:
-    """Say whether CURRENT is worse than BASELINE; exit code 1 where it is.
+    """Report whether CURRENT is worse than BASELINE; exit code 1 if it is.
 
-    Both are folders of results, or of one experiment in them. Or both are files of timings as `make perf` writes them:
-    then --time and --subset alone count.
+    Both are folders of results, or of one experiment in them. In a checkout both may be files of timings as `make perf`
+    writes them: then --time and --subset alone count.
     """
     from benchmark.cli import tables
     from benchmark.report.compare import Limits, compare_results
-    from tools.perf import timings
 
     if baseline.is_dir() != current.is_dir():
         raise RequestError(f"of {baseline} and {current} one is a folder; give two folders of results, or two files")
@@ -355,7 +360,7 @@ def compare(
         limits = Limits(accuracy, bytes / 100, flops / 100, time / 100)
         checks, show = compare_results(baseline, current, limits, subset), tables.show_checks
     else:
-        checks, show = timings.compare_timings(baseline, current, time / 100, subset), tables.show_timings
+        checks, show = _tool("perf.timings").compare_timings(baseline, current, time / 100, subset), tables.show_timings
     regressed = [check for check in checks if check.verdict in ("regressed", "missing")]
     if as_json:
         found = [[check._asdict() for check in group] for group in (regressed, checks)]
@@ -380,7 +385,7 @@ def check(targets: tuple[str, ...], data: Path, as_json: bool) -> int:
     from benchmark.cli.tables import show_results
     from benchmark.conformance.targets import checks_document, resolve_targets
 
-    with contextlib.redirect_stdout(sys.stderr):  # what somebody's module prints
+    with contextlib.redirect_stdout(sys.stderr):  # what a user's module prints
         found = [target for text in targets for target in resolve_targets(text, data)]
     examined = []
     for target in found:
@@ -400,7 +405,7 @@ def check(targets: tuple[str, ...], data: Path, as_json: bool) -> int:
 @click.argument("what", type=click.Choice(["methods", "datasets", "models", "partitions", "presets"]))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def list_(what: str, as_json: bool) -> None:
-    """Say what there is."""
+    """List the available methods, data sets, line-ups, partitions or presets."""
     from benchmark.cli.listing import listing
 
     entries = listing(what)
@@ -417,7 +422,7 @@ def list_(what: str, as_json: bool) -> None:
 @cli.command()
 @_folder("data", "Where data sets are kept as <name>.npz.")
 def doctor(data: Path) -> int:
-    """Say what this machine has, and what is missing."""
+    """Report what this machine has, and what is missing."""
     from benchmark.cli.doctor import diagnose
 
     findings = diagnose(data)
@@ -431,9 +436,8 @@ def doctor(data: Path) -> int:
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit code 1 where a page is out of date.")
 @click.option("--keep-costs", is_flag=True, help="Take the costs as they are stored instead of measuring them.")
 def document(only_check: bool, keep_costs: bool) -> int:
-    """Write what is generated in docs/methods of a checkout; measuring the costs takes about two minutes."""
-    from tools.docs import pages
-
+    """Write the generated parts of docs/methods in a checkout; measuring the costs takes about two minutes."""
+    pages = _tool("docs.pages")
     root = pages.checkout()
     left = []
     for change in pages.page_changes(root, lambda name: click.echo(f"measuring {name}", err=True), keep_costs):
