@@ -11,12 +11,8 @@ import torch
 
 from benchmark.channel import Rows
 from benchmark.config import FederationConfig, MethodSpec, RunSpec
-from benchmark.conformance.toy import ALIKE, MIXED, federate, make_task, same
-from benchmark.federation import Federation
-from benchmark.models.line_up import LineUp
 from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.summary import summarise
-from benchmark.task import Task
 
 torch.set_num_threads(1)  # toy networks are faster on one, above all on a busy machine
 
@@ -24,31 +20,6 @@ torch.set_num_threads(1)  # toy networks are faster on one, above all on a busy 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests first, so that none is left alone at the end when several processes share them."""
     items.sort(key=lambda item: item.path.name != "test_ray.py")
-
-
-@pytest.fixture(name="make_task")
-def _make_task() -> Callable[..., Task]:
-    return make_task
-
-
-@pytest.fixture(name="federate")
-def _federate() -> Callable[..., tuple[Federation, list[dict]]]:
-    return federate
-
-
-@pytest.fixture(name="same")
-def _same() -> Callable[[object, object], bool]:
-    return same
-
-
-@pytest.fixture(name="alike")
-def _alike() -> LineUp:
-    return ALIKE
-
-
-@pytest.fixture(name="mixed")
-def _mixed() -> LineUp:
-    return MIXED
 
 
 def rows(values: Sequence[Sequence[float]], present: Sequence[bool]) -> Rows:

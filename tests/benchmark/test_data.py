@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmark.conformance.toy import make_task
 from benchmark.data import Arrays, Source, checked, load_dataset, read_image_folder, read_npz
 from benchmark.errors import RequestError
 from benchmark.plugins import registry
@@ -156,12 +157,12 @@ def test_statistics_are_those_of_the_training_images():
     np.testing.assert_allclose(std, GOOD["x_train"].reshape(-1, 3).std(0))
 
 
-def test_a_constant_channel_is_left_at_zero(make_task):
+def test_a_constant_channel_is_left_at_zero():
     arrays = checked("set", **(GOOD | {"x_train": GOOD["x_train"] * 0 + 9}))
     assert arrays.statistics[1].tolist() == [1, 1, 1]
 
 
-def test_a_batch_is_normalised(make_task):
+def test_a_batch_is_normalised():
     task = make_task()
     indices = task.clients[0].train[:3]
     x, y = task.batch(indices)

@@ -7,6 +7,7 @@ import torch
 
 from benchmark.api import Progress, RoundNumber
 from benchmark.config import FederationConfig
+from benchmark.conformance.toy import ALIKE, federate, make_task, same
 from benchmark.engine.eager import EagerEngine
 from benchmark.federation import Federation
 from benchmark.method import Method, Phase
@@ -14,7 +15,7 @@ from benchmark.plugins import registry
 from benchmark.storage.checkpoint import Checkpoint
 
 
-def test_only_participants_send_and_train_but_all_are_evaluated(make_task, federate):
+def test_only_participants_send_and_train_but_all_are_evaluated():
     federation, records = federate(registry.method("fedmoe")[0], make_task((6,) * 10), participation=0.3, rounds=2)
     for record in records:
         assert len(record["participants"]) == len(record["clients"]) == 3
@@ -23,10 +24,10 @@ def test_only_participants_send_and_train_but_all_are_evaluated(make_task, feder
     assert set(federation.states) == set(records[0]["participants"]) | set(records[1]["participants"])
 
 
-def test_all_methods_meet_the_same_participants_and_those_of_one_phase_the_same_steps(make_task, federate, alike):
+def test_all_methods_meet_the_same_participants_and_those_of_one_phase_the_same_steps():
     participants, steps = set(), set()
     for name in registry.catalogue("methods"):
-        method, task = registry.method(name)[0], make_task((6, 7, 9, 5), line_up=alike)
+        method, task = registry.method(name)[0], make_task((6, 7, 9, 5), line_up=ALIKE)
         _, records = federate(method, task, participation=0.5, rounds=3)
         participants.add(tuple(tuple(r["participants"]) for r in records))
         if len(method.phases()) == 1:
@@ -34,21 +35,21 @@ def test_all_methods_meet_the_same_participants_and_those_of_one_phase_the_same_
     assert len(participants) == len(steps) == 1
 
 
-def test_evaluation_is_due_every_so_often_and_at_the_end(make_task, federate):
+def test_evaluation_is_due_every_so_often_and_at_the_end():
     _, records = federate(registry.method("standalone")[0], make_task(), rounds=5, eval_every=2)
     assert ["post_local" in r for r in records] == [False, True, False, True, True]
     assert [r["eval_seconds"] > 0 for r in records] == [False, True, False, True, True]
 
 
-def test_evaluation_changes_nothing(make_task, federate, same, alike):
+def test_evaluation_changes_nothing():
     for name in registry.catalogue("methods"):
-        often, _ = federate(registry.method(name)[0], make_task(line_up=alike), rounds=2)
-        once, _ = federate(registry.method(name)[0], make_task(line_up=alike), rounds=2, eval_every=2)
+        often, _ = federate(registry.method(name)[0], make_task(line_up=ALIKE), rounds=2)
+        once, _ = federate(registry.method(name)[0], make_task(line_up=ALIKE), rounds=2, eval_every=2)
         assert same(often.states, once.states)
         assert same(often.server, once.server)
 
 
-def test_a_client_that_never_took_part_holds_the_servers_first_message(make_task, federate, same):
+def test_a_client_that_never_took_part_holds_the_servers_first_message():
     task = make_task((6,) * 6)
     method = registry.method("fedmoe")[0]
     federation, _ = federate(method, task, participation=0.1, rounds=1)
@@ -57,7 +58,7 @@ def test_a_client_that_never_took_part_holds_the_servers_first_message(make_task
     assert not same(federation.server["expert"], dict(method.server_init(task)["expert"]))
 
 
-def test_correct_counts_are_those_of_the_predictions(make_task, federate):
+def test_correct_counts_are_those_of_the_predictions():
     task = make_task()
     federation, records = federate(registry.method("standalone")[0], task)
     for k, data in enumerate(task.clients):
@@ -68,7 +69,7 @@ def test_correct_counts_are_those_of_the_predictions(make_task, federate):
         assert records[-1]["post_local"]["correct"][k] == right
 
 
-def test_what_a_method_draws_on_the_server_is_seeded(make_task, federate, same):
+def test_what_a_method_draws_on_the_server_is_seeded():
     """Under one seed the same, whatever torch's own generator is at; and counting draws nothing."""
 
     @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def test_what_a_method_draws_on_the_server_is_seeded(make_task, federate, same):
     assert same(*servers)
 
 
-def test_clients_that_have_not_changed_are_not_evaluated_again(make_task, federate, monkeypatch):
+def test_clients_that_have_not_changed_are_not_evaluated_again(monkeypatch):
     """Four clients, one in each round: all are evaluated at first, later who took part; and all after a download."""
     counted = []
     original = EagerEngine.evaluate
@@ -131,7 +132,7 @@ class Diary(Method):
         return server
 
 
-def test_every_hook_is_told_which_round_it_is(make_task):
+def test_every_hook_is_told_which_round_it_is():
     """A round's hooks have its number, from 1 on, of how many; the download after it is the next round's."""
     method = Diary([])
     config = FederationConfig(clients=2, rounds=2, batch_size=4)
@@ -173,9 +174,9 @@ class Anchored(Method):
         return (Phase(samples=((0.0, 0.5),)), Phase(steps=1))
 
 
-def test_weights_held_as_a_value_survive_rounds(make_task, federate, same, alike):
+def test_weights_held_as_a_value_survive_rounds():
     """The anchor is what the server sent at the beginning of the round, in which the header has moved."""
-    federation, _ = federate(Anchored(), make_task(line_up=alike), rounds=1)
+    federation, _ = federate(Anchored(), make_task(line_up=ALIKE), rounds=1)
     sent = federation.server
     federation.round(2)
     for k, state in federation.states.items():
@@ -184,10 +185,10 @@ def test_weights_held_as_a_value_survive_rounds(make_task, federate, same, alike
         assert "anchor" not in federation.client(k).parts
 
 
-def test_weights_held_as_a_value_survive_checkpoints(make_task, federate, same, alike, tmp_path):
+def test_weights_held_as_a_value_survive_checkpoints(tmp_path):
     """One of three takes part, so two go on from what they held rounds ago."""
-    whole, records = federate(Anchored(), make_task(line_up=alike), rounds=4, participation=0.4)
-    first, again = (Federation(Anchored(), make_task(line_up=alike), whole.config, whole.device) for _ in range(2))
+    whole, records = federate(Anchored(), make_task(line_up=ALIKE), rounds=4, participation=0.4)
+    first, again = (Federation(Anchored(), make_task(line_up=ALIKE), whole.config, whole.device) for _ in range(2))
     checkpoint = Checkpoint(tmp_path)
     for t in (1, 2, 3):
         checkpoint.save(first.round(t)["round"], first.server, first.states, None)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Rows
+from benchmark.conformance.toy import federate, make_task, same
 from methods.fd import FD
 from methods.standalone import Standalone
 
@@ -42,7 +43,7 @@ def test_the_second_term_pulls_as_the_papers_cross_entropy_does(halves, logits):
     torch.testing.assert_close(gradient, torch.tensor([[-0.25, 0.25]]))
 
 
-def test_a_class_that_nobody_else_has_adds_nothing(same, halves):
+def test_a_class_that_nobody_else_has_adds_nothing(halves):
     """Not even a pull towards the sample's own logits, HtFLlib's fallback: loss and gradient are cross-entropy's."""
     z = torch.tensor([[3.0, -1.0]], requires_grad=True)
     loss, plain = FD().loss(client(halves), Batch(z, torch.tensor([1]))), F.cross_entropy(z, torch.tensor([1]))
@@ -73,7 +74,7 @@ def test_targets_are_probabilities_so_the_loss_is_never_negative(rows):
 
 
 @pytest.fixture
-def server(make_task, rows):
+def server(rows):
     """The server's state after a round of three clients and three classes; class 0 is everybody's, class 2 nobody's."""
     tables = {
         0: rows([[0.5, 0.25, 0.25], [0.25, 0.75, 0.0], [0.0] * 3], [True, True, False]),
@@ -109,7 +110,7 @@ def test_what_a_client_has_sent_stays_until_it_sends_again(server, rows):
     assert told(server, 1).present.tolist() == [True, True, False]
 
 
-def test_with_weight_zero_it_is_standalone(make_task, federate, same, private):
+def test_with_weight_zero_it_is_standalone(private):
     task = make_task()
     distilled, _ = federate(FD(distillation_weight=0), task, rounds=3)
     alone, _ = federate(Standalone(), task, rounds=3)
@@ -121,7 +122,7 @@ def test_with_weight_zero_it_is_standalone(make_task, federate, same, private):
     [((7,), None, 0), ((7, 5, 9), [(0,), (1,), (2,)], 3 * 2 * (3 * 4 + 4))],
     ids=["one client", "disjoint classes"],
 )
-def test_without_a_common_class_it_is_standalone(make_task, federate, same, sizes, labels, down, private):
+def test_without_a_common_class_it_is_standalone(sizes, labels, down, private):
     """Nothing comes back of what a client has sent itself; with a plain mean over all it would learn from itself.
 
     With disjoint classes three clients get two rows each, of three numbers and an index, for classes they don't have.
@@ -134,14 +135,14 @@ def test_without_a_common_class_it_is_standalone(make_task, federate, same, size
     assert all(r["bytes_up"] for r in records)
 
 
-def test_with_common_classes_it_is_not(make_task, federate, same, private):
+def test_with_common_classes_it_is_not(private):
     task = make_task()
     distilled, _ = federate(FD(), task)
     alone, _ = federate(Standalone(), task)
     assert not same(private(distilled.states), alone.states)
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, step):
+def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, step):
     """Two rounds of three clients in plain PyTorch, not to the bit: the means are summed in another order.
 
     Outputs are of the trained network in evaluation mode; HtFLlib collects them while the network moves.

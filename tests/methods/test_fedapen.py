@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Phase
+from benchmark.conformance.toy import federate, make_task
 from methods.fedapen import FedAPEN
 from methods.fml import FML
 from methods.standalone import Standalone
@@ -114,7 +115,7 @@ class Rated(FML):
         (0.0, Rated(alpha=1 / 2, beta=2 / 3, private_lr=0.2, meme_lr=0.3)),  # CE + KL for P, 2 CE + KL for M
     ],
 )
-def test_with_lambda_at_an_end_it_is_fml(make_task, federate, mix, mutual):
+def test_with_lambda_at_an_end_it_is_fml(mix, mutual):
     """The mixture is one of the networks then, which meets its labels a second time. Rounding differs: sums of terms
     here, multiples of weighted ones there.
     """
@@ -140,7 +141,7 @@ class Twins(FedAPEN):
         return super().parts(model, task) | {"shared": shared}
 
 
-def test_with_a_twin_it_is_standalone_at_one_and_a_half_times_the_rate(make_task, federate):
+def test_with_a_twin_it_is_standalone_at_one_and_a_half_times_the_rate():
     """Two that agree teach each other nothing, and half of the mixture's gradient is each one's. Not to the bit,
     because the gradient of a KL of equal outputs is the rounding of their softmax.
     """
@@ -154,7 +155,7 @@ def test_with_a_twin_it_is_standalone_at_one_and_a_half_times_the_rate(make_task
                 torch.testing.assert_close(state[part][name], w, rtol=1e-4, atol=1e-5)
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, weighted_mean, state_of):
+def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, weighted_mean, state_of):
     """Two rounds of three clients in plain PyTorch, with the two losses on their own, each for its own network.
 
     Not to the bit: here two backward passes stand where the method has one.

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import torch
 
+from benchmark.conformance.toy import federate, make_task, same
 from methods.fedapen import FedAPEN
 
 
-def test_however_fast_lambda_is_learned_it_stays_a_share(make_task, federate):
+def test_however_fast_lambda_is_learned_it_stays_a_share():
     federation, _ = federate(FedAPEN(mix_lr=1e6), make_task())
     assert {state["mix"]["weight"].item() for state in federation.states.values()} <= {0.0, 1.0}
 
@@ -33,7 +34,7 @@ def networks(state):
     return {part: state[part] for part in ("extractor", "header", "shared")}
 
 
-def test_lambda_is_learned_on_the_adaptability_set_alone(make_task, federate, same):
+def test_lambda_is_learned_on_the_adaptability_set_alone():
     """Other labels on the rest leave it as it is, in a first round; other labels on the set do not."""
     task, method = make_task((20, 20, 20)), FedAPEN(adaptability=0.25, mix_lr=0.1)
     plain, rest, own = (
@@ -46,7 +47,7 @@ def test_lambda_is_learned_on_the_adaptability_set_alone(make_task, federate, sa
         assert not same(plain.states[k]["mix"], own.states[k]["mix"])
 
 
-def test_the_networks_never_see_the_adaptability_set(make_task, federate, same):
+def test_the_networks_never_see_the_adaptability_set():
     """With a lambda that stands still, other labels on the set change nothing."""
     task, method = make_task((20, 20, 20)), FedAPEN(adaptability=0.25, mix_lr=1e-30)
     plain, other = (federate(method, t, rounds=2)[0] for t in (task, other_labels(task, slice(5))))
@@ -54,7 +55,7 @@ def test_the_networks_never_see_the_adaptability_set(make_task, federate, same):
     assert plain.states[0]["mix"]["weight"].item() == 0.5
 
 
-def test_weight_decay_is_for_the_networks(make_task, federate, same):
+def test_weight_decay_is_for_the_networks():
     """It would pull lambda towards 0, the shared network's side."""
     plain, decayed = (federate(FedAPEN(), make_task(), rounds=1, weight_decay=decay)[0] for decay in (0.0, 0.5))
     for k in range(3):
@@ -62,7 +63,7 @@ def test_weight_decay_is_for_the_networks(make_task, federate, same):
         assert not same(plain.states[k]["header"], decayed.states[k]["header"])
 
 
-def test_lambda_stays_at_home_and_goes_on(make_task, federate, same):
+def test_lambda_stays_at_home_and_goes_on():
     federation, records = federate(FedAPEN(), make_task(), rounds=1)
     assert set(records[0]["clients"][0]["bytes_up"]) == set(federation.server) == {"shared"}
     before = [federation.states[k]["mix"]["weight"].item() for k in range(3)]
@@ -71,7 +72,7 @@ def test_lambda_stays_at_home_and_goes_on(make_task, federate, same):
     assert all(b != 0.5 and b != a and abs(a - b) < 0.1 for b, a in zip(before, after, strict=True))
 
 
-def test_after_a_download_the_mixture_is_with_the_new_shared_network(make_task, federate):
+def test_after_a_download_the_mixture_is_with_the_new_shared_network():
     task = make_task()
     federation, records = federate(FedAPEN(), task)
     for k, data in enumerate(task.clients):

@@ -7,16 +7,15 @@ from torch import nn
 
 from benchmark.api import Inbox
 from benchmark.compatibility import unsupported
+from benchmark.conformance.toy import ALIKE, federate, make_task, same
 from benchmark.method import initial_parts
 from methods.fedavg import FedAvg
 from methods.standalone import Standalone
 
 
-def test_equals_the_algorithm_box_written_by_hand(
-    make_task, federate, alike, same, passes, step, weighted_mean, state_of
-):
+def test_equals_the_algorithm_box_written_by_hand(passes, step, weighted_mean, state_of):
     """Two rounds of three clients in plain PyTorch. Sizes 4, 4, 8 make the weights of the running mean exact."""
-    task = make_task((4, 4, 8), line_up=alike)
+    task = make_task((4, 4, 8), line_up=ALIKE)
     federation, _ = federate(FedAvg(), task, rounds=2)
     parts = initial_parts(FedAvg(), task, None)
     net = nn.Sequential(parts["extractor"], parts["header"])
@@ -45,7 +44,7 @@ def test_the_mean_is_weighted_with_the_participants_samples():
     assert {part: weights["w"].tolist() for part, weights in new.items()} == {"extractor": [5.0], "header": [5.0]}
 
 
-def test_of_one_client_it_is_standalone_but_for_the_first_weights(make_task, federate, alike, same):
+def test_of_one_client_it_is_standalone_but_for_the_first_weights():
     """A mean of one changes nothing; only the weights before the first round are the server's, not the client's."""
 
     class FromTheServersWeights(Standalone):
@@ -55,16 +54,16 @@ def test_of_one_client_it_is_standalone_but_for_the_first_weights(make_task, fed
         def download(self, server, client):
             return server if client.progress.round == 1 else {}
 
-    task = make_task((9,), line_up=alike)
+    task = make_task((9,), line_up=ALIKE)
     averaged, records = federate(FedAvg(), task, rounds=3)
     alone, alone_records = federate(FromTheServersWeights(), task, rounds=3)
     assert same(averaged.states, alone.states)
     assert [r["post_local"] for r in records] == [r["post_local"] for r in alone_records]
 
 
-def test_after_the_download_all_have_the_mean(make_task, federate, alike, same):
+def test_after_the_download_all_have_the_mean():
     """Both numbers of the literature: post_local is of what clients trained, post_download of the mean itself."""
-    task = make_task(line_up=alike)
+    task = make_task(line_up=ALIKE)
     federation, _ = federate(FedAvg(), task, rounds=1)
     states = list(federation.states.values())
     assert not same(states[0], states[1])
@@ -73,6 +72,6 @@ def test_after_the_download_all_have_the_mean(make_task, federate, alike, same):
         assert same(federation.method.receive(state, message, task.infos[k]), federation.server)
 
 
-def test_refuses_several_architectures(make_task, alike):
+def test_refuses_several_architectures():
     assert unsupported(FedAvg(), make_task()) == "it shares the extractor, which differs between linear and convolution"
-    assert unsupported(FedAvg(), make_task(line_up=alike)) is None
+    assert unsupported(FedAvg(), make_task(line_up=ALIKE)) is None

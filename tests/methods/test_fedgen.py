@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox
+from benchmark.conformance.toy import federate, make_task, same
 from benchmark.method import initial_parts
 from benchmark.plugins import registry
 from benchmark.seeds import torch_seeded
@@ -86,7 +87,7 @@ def test_label_shares_are_of_all_the_participants_samples():
     assert FedGen(server_steps=1).aggregate(server, sent)["labels"].tolist() == pytest.approx([0.4, 0.6, 0.0])
 
 
-def test_all_classes_are_alike_in_the_beginning(make_task):
+def test_all_classes_are_alike_in_the_beginning():
     assert FedGen().server_init(make_task())["labels"].tolist() == pytest.approx([1 / 3] * 3)
 
 
@@ -143,7 +144,7 @@ def test_the_generator_is_told_the_label():
     assert generator(torch.tensor([0, 1])).tolist() == [[0.0], [6.0]]
 
 
-def test_with_weight_zero_it_is_lg_fedavg(make_task, federate, same, private):
+def test_with_weight_zero_it_is_lg_fedavg(private):
     """What it draws in training changes nothing, for these networks draw nothing, and batches have seeds of their own.
 
     Under augmentation, dropout or stochastic depth the two see other draws of the same seed.
@@ -157,7 +158,7 @@ def test_with_weight_zero_it_is_lg_fedavg(make_task, federate, same, private):
         assert [r[moment] for r in records] == [r[moment] for r in others]
 
 
-def test_generated_samples_train_the_header_and_reach_no_extractor(make_task, federate, same, private):
+def test_generated_samples_train_the_header_and_reach_no_extractor(private):
     """On one batch; over several steps the extractor feels the header that they have moved."""
     task = make_task((4, 4, 4))
     generated, _ = federate(FedGen(generated_weight=3.0, **BRIEF), task, rounds=1)
@@ -170,7 +171,7 @@ def test_generated_samples_train_the_header_and_reach_no_extractor(make_task, fe
     )
 
 
-def test_the_generator_stands_still_at_the_clients_and_moves_at_the_server(make_task, federate, same):
+def test_the_generator_stands_still_at_the_clients_and_moves_at_the_server():
     task = make_task()
     once, twice = (federate(FedGen(**BRIEF), task, rounds=t)[0] for t in (1, 2))
     start = once._first_server["generator"]
@@ -180,27 +181,25 @@ def test_the_generator_stands_still_at_the_clients_and_moves_at_the_server(make_
         assert all(not same(before[key], after[key]) for key in start)
 
 
-def test_with_a_tiny_rate_the_generator_stays_what_it_was(make_task, federate, same):
+def test_with_a_tiny_rate_the_generator_stays_what_it_was():
     """It goes on from its last weights, not from new ones."""
     federation, _ = federate(FedGen(server_lr=1e-30, **BRIEF), make_task())
     assert same(federation.server["generator"], federation._first_server["generator"])
 
 
-def test_what_travels_is_what_is_metered(make_task, federate):
+def test_what_travels_is_what_is_metered():
     """Headers 3 x 6 + 3, generator (3 + 32) x 8 + 8 + 8 x 6 + 6, three label shares or counts; four bytes each."""
     _, records = federate(FedGen(**BRIEF), make_task(), rounds=1)
     assert records[0]["clients"][1]["bytes_up"] == {"header": 4 * 21, "counts": 4 * 3}
     assert records[0]["clients"][1]["bytes_down"] == {"header": 4 * 21, "generator": 4 * 342, "labels": 4 * 3}
 
 
-def test_it_needs_one_header(make_task):
+def test_it_needs_one_header():
     reason = FedGen().unsupported(make_task((4,) * 4, line_up=registry.line_up("vision4-native")))
     assert "resnet18 512, mobilenet_v2 1280" in reason
 
 
-def test_equals_the_algorithm_box_written_by_hand(
-    make_task, federate, same, private, clients_of, passes, step, weighted_mean, state_of
-):
+def test_equals_the_algorithm_box_written_by_hand(private, clients_of, passes, step, weighted_mean, state_of):
     """Two rounds of three clients in plain PyTorch: no harness but the initial weights, order of samples and seeds.
 
     Sizes 4, 4, 8 make the weights of the running mean exact.

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from benchmark.api import Client, ClientInfo, Inbox
+from benchmark.conformance.toy import ALIKE, federate, make_task, same
 from benchmark.method import initial_parts
 from benchmark.plugins import registry
 from benchmark.seeds import torch_seeded
@@ -55,7 +56,7 @@ def test_uploads_the_mean_representations_of_its_own_classes(two_batches, upload
     assert message["representations"].values.tolist() == [[2.0, 4.0], [0.0, 0.0], [5.0, 5.0]]
 
 
-def test_the_global_header_moves_in_every_round(make_task, federate):
+def test_the_global_header_moves_in_every_round():
     """In the authors' code it never does: their server steps the last client's optimiser, which doesn't hold it."""
     task = make_task()
     after = [federate(FedGH(), task, rounds=t)[0].server["header"] for t in (1, 2)]
@@ -63,7 +64,7 @@ def test_the_global_header_moves_in_every_round(make_task, federate):
         assert all((old[key] != new[key]).all() for key in old)
 
 
-def test_a_pass_of_the_server_lowers_its_loss(make_task, federate, monkeypatch):
+def test_a_pass_of_the_server_lowers_its_loss(monkeypatch):
     losses, original = [], FedGH.aggregate
 
     def aggregate(self, server, inbox):
@@ -85,7 +86,7 @@ class Reset(LGFedAvg):
         return server
 
 
-def test_with_a_server_that_stands_still_every_round_starts_from_the_first_header(make_task, federate, same):
+def test_with_a_server_that_stands_still_every_round_starts_from_the_first_header():
     """That is what the authors' code does, whatever its rate."""
     task = make_task()
     still, _ = federate(FedGH(server_lr=1e-30), task, rounds=3)
@@ -97,7 +98,7 @@ def test_with_a_server_that_stands_still_every_round_starts_from_the_first_heade
     assert not same(moving.states, reset.states)
 
 
-def test_the_first_round_is_that_of_lg_fedavg(make_task, federate, same):
+def test_the_first_round_is_that_of_lg_fedavg():
     """Up to the server's part: both send the header in its initial weights and train the whole network."""
     task = make_task()
     (trained, (record,)), (averaged, (other,)) = (federate(m, task, rounds=1) for m in (FedGH(), LGFedAvg()))
@@ -106,7 +107,7 @@ def test_the_first_round_is_that_of_lg_fedavg(make_task, federate, same):
     assert not same(trained.server, averaged.server)
 
 
-def test_the_header_is_judged_as_trained_and_replaced_at_the_next_start(make_task, federate, same):
+def test_the_header_is_judged_as_trained_and_replaced_at_the_next_start():
     """HtFLlib judges clients with the server's header, right after it has replaced theirs; that is post_download."""
     task = make_task()
     federation, records = federate(FedGH(server_lr=5.0), task)
@@ -125,7 +126,7 @@ def test_the_header_is_judged_as_trained_and_replaced_at_the_next_start(make_tas
     assert records[-1]["post_download"]["correct"] == right["global"]
 
 
-def test_the_first_global_header_is_no_clients(make_task, federate, same):
+def test_the_first_global_header_is_no_clients():
     """HtFLlib takes client 0's."""
     task = make_task()
     federation, _ = federate(FedGH(), task, rounds=1)
@@ -133,11 +134,9 @@ def test_the_first_global_header_is_no_clients(make_task, federate, same):
         assert not same(FedGH().server_init(task)["header"], federation.engine.initial_state(k)["header"])
 
 
-def test_no_client_starts_from_what_another_has_learnt(
-    make_task, federate, alike, same, clients_of, passes, step, state_of
-):
+def test_no_client_starts_from_what_another_has_learnt(clients_of, passes, step, state_of):
     """In round 0 of the authors' heterogeneous script a client gets what its architecture's last client had trained."""
-    task = make_task(line_up=alike)
+    task = make_task(line_up=ALIKE)
     federation, _ = federate(FedGH(), task, rounds=1)
     parts = clients_of(federation)[2]
     parts["header"].load_state_dict(FedGH().server_init(task)["header"])
@@ -148,12 +147,12 @@ def test_no_client_starts_from_what_another_has_learnt(
     assert same(federation.states[2], state_of(parts))
 
 
-def test_it_needs_one_width(make_task):
+def test_it_needs_one_width():
     reason = FedGH().unsupported(make_task((4,) * 4, line_up=registry.line_up("vision4-native")))
     assert "resnet18 512, mobilenet_v2 1280" in reason
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, step, state_of):
+def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, step, state_of):
     """Two rounds of three clients in plain PyTorch: no harness but the initial weights, order of samples and seed.
 
     Not to the bit, for a class mean is summed in another order. Representations are of the trained network in

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Phase, Progress
+from benchmark.conformance.toy import ALIKE, federate, make_task, same
 from benchmark.functional import rank
 from methods.fedkd import FedKD
 from methods.standalone import Standalone
@@ -80,7 +81,7 @@ def test_a_client_predicts_with_the_teacher(pair, logits):
 # What it becomes.
 
 
-def test_without_compression_the_student_is_the_mean_of_the_students(make_task, federate):
+def test_without_compression_the_student_is_the_mean_of_the_students():
     """With all the energy in every message, as FedAvg would have it; up to rounding, for it is a sum of updates."""
     task = make_task((4, 4, 8))
     federation, _ = federate(FedKD(energy_start=1, energy_end=1), task, rounds=2)
@@ -108,11 +109,11 @@ class Twins(FedKD):
         return state | {"reference": state["student"]}
 
 
-def test_with_a_twin_for_a_student_it_is_standalone(make_task, federate, alike):
+def test_with_a_twin_for_a_student_it_is_standalone():
     """Two that agree teach each other nothing: every distillation term is 0. Not to the bit, because the gradient of
     a KL of equal outputs is the rounding of their softmax.
     """
-    task = make_task(line_up=alike)
+    task = make_task(line_up=ALIKE)
     taught, _ = federate(Twins(), task, rounds=2)
     alone, _ = federate(Standalone(), task, rounds=2)
     for k, state in taught.states.items():
@@ -122,7 +123,7 @@ def test_with_a_twin_for_a_student_it_is_standalone(make_task, federate, alike):
         torch.testing.assert_close(state["student"]["0.1.weight"], alone.states[k]["extractor"]["1.weight"])
 
 
-def test_distillation_changes_both(make_task, federate, same):
+def test_distillation_changes_both():
     task = make_task()
     taught, _ = federate(FedKD(), task, rounds=1)
     alone, _ = federate(Standalone(), task, rounds=1)
@@ -139,7 +140,7 @@ def low_rank(w: torch.Tensor, energy: float) -> torch.Tensor:
     return (u[:, :r] * sigma[:r] @ v[:r]) if smaller else w
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, weighted_mean, state_of):
+def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, weighted_mean, state_of):
     """Two rounds of three clients in plain PyTorch, with the two losses on their own, each for its own networks.
 
     Not to the bit: here two backward passes stand where the method has one.

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from benchmark.api import Client, ClientInfo, Inbox, Progress
+from benchmark.conformance.toy import federate, make_task, same
 from methods.fedkd import FedKD, moved
 
 
@@ -81,7 +82,7 @@ def test_the_mean_update_is_weighted_and_compressed_again():
     torch.testing.assert_close(after["student"]["weight"], expected)
 
 
-def test_students_of_server_and_clients_stay_equal_to_the_bit(make_task, federate, same):
+def test_students_of_server_and_clients_stay_equal_to_the_bit():
     """After three rounds of compressed updates, whatever the compression has lost."""
     federation, records = federate(FedKD(energy_start=0.5, energy_end=0.5), make_task(), rounds=3)
     assert [set(r["clients"][0]["bytes_down"]) for r in records] == [{"student"}, {"update"}, {"update"}]
@@ -94,7 +95,7 @@ def test_students_of_server_and_clients_stay_equal_to_the_bit(make_task, federat
         assert same(received["reference"], federation.server["student"])
 
 
-def test_who_missed_a_round_gets_the_whole_student(make_task, federate, same):
+def test_who_missed_a_round_gets_the_whole_student():
     """And by it has the server's, to the bit, where an update would have been one to another student."""
     federation, records = federate(FedKD(), make_task((6,) * 5), participation=0.4, rounds=6)
     turns = [set(record["participants"]) for record in records]

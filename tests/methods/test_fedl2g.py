@@ -11,6 +11,7 @@ from torch.autograd.functional import jvp
 from torch.func import functional_call
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Method, Phase, Rows
+from benchmark.conformance.toy import federate, make_task, same
 from methods.fedl2g import FedL2G
 from methods.standalone import Standalone
 
@@ -81,7 +82,7 @@ def test_the_server_takes_the_mean_gradient_of_the_senders():
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-def test_only_vectors_of_own_classes_travel_up(make_task, federate, same, weight_decay):
+def test_only_vectors_of_own_classes_travel_up(weight_decay):
     """A vector is 6 numbers and an index of 4 bytes each; weight decay is for networks, and moves no vector."""
     task = make_task((8, 8), labels=[(0, 1), (1, 2)], num_classes=5)
     method = FedL2G(quiz=0.25)
@@ -95,7 +96,7 @@ def test_only_vectors_of_own_classes_travel_up(make_task, federate, same, weight
     assert same(federation.server["guide"]["weight"][3:], federation.states[0]["received"]["weight"][3:])
 
 
-def test_quiz_samples_never_train_the_network(make_task, federate, same):
+def test_quiz_samples_never_train_the_network():
     """With other pictures in the quiz set the vectors go elsewhere; the networks hear of it from the server alone."""
     task = make_task((8, 8, 8))
     images = task.images.clone()
@@ -109,7 +110,7 @@ def test_quiz_samples_never_train_the_network(make_task, federate, same):
         assert not same(one.states[k]["guide"], other.states[k]["guide"])
 
 
-def test_without_the_guide_it_is_standalone_on_the_study_set(make_task, federate, same):
+def test_without_the_guide_it_is_standalone_on_the_study_set():
     class Unguided(FedL2G):
         def loss(self, client, batch):
             return Method.loss(self, client, batch)
@@ -143,7 +144,7 @@ def gradient(parts, study, quiz, eta: float) -> torch.Tensor:
     return 2 * eta / moved.numel() * torch.zeros_like(guide.weight).index_add(0, study.y, moved)
 
 
-def test_running_means_of_a_few_steps_do_no_harm(make_task, federate):
+def test_running_means_of_a_few_steps_do_no_harm():
     """The step ahead goes by the batch's; the client's own are those of its training alone, and stand still in it."""
     task, normalised = make_task((8,) * 3), 2
     federation, _ = federate(FedL2G(), task, rounds=1)
@@ -155,7 +156,7 @@ def test_running_means_of_a_few_steps_do_no_harm(make_task, federate):
     assert (held.extractor[2].running_mean == -1e30).all()
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, step, state_of, private):
+def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, step, state_of, private):
     """Two rounds of three clients in plain PyTorch. Close: the guiding step is the closed form, not double backward."""
     task = make_task((16, 12, 20))
     method = FedL2G(quiz=0.25, inner_lr=0.3, guide_lr=20.0)

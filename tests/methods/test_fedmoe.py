@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from benchmark.api import Client, ClientInfo, SwitchNorm2d
+from benchmark.conformance.toy import ALIKE, federate, make_task, same
 from methods.fedmoe import FedMoE, Gate
 from methods.fedper import FedPer
 from methods.standalone import Standalone
@@ -47,7 +48,7 @@ def test_mixture_by_hand(fixed):
     assert FedMoE().predict(client, torch.zeros(1, 1)).tolist() == [[7.0, 12.0]]
 
 
-def test_with_the_gate_on_the_private_expert_it_is_standalone(make_task, federate, same, private):
+def test_with_the_gate_on_the_private_expert_it_is_standalone(private):
     task = make_task()
     mixed, mixed_records = federate(FedMoE(gate="static", expert_weight=0), task, rounds=3)
     alone, alone_records = federate(Standalone(), task, rounds=3)
@@ -63,8 +64,8 @@ class FedPerOfTheSmallNetwork(FedPer):
         return super().parts(model, task) | {"extractor": task.small_model().extractor}
 
 
-def test_with_the_gate_on_the_shared_expert_and_one_architecture_it_is_fedper(make_task, federate, same, alike):
-    task = make_task(line_up=alike)
+def test_with_the_gate_on_the_shared_expert_and_one_architecture_it_is_fedper():
+    task = make_task(line_up=ALIKE)
     mixed, _ = federate(FedMoE(gate="static", expert_weight=1), task, rounds=3)
     fedper, _ = federate(FedPerOfTheSmallNetwork(), task, rounds=3)
     assert same(mixed.server["expert"], fedper.server["extractor"])
@@ -72,7 +73,7 @@ def test_with_the_gate_on_the_shared_expert_and_one_architecture_it_is_fedper(ma
         assert same({"extractor": state["expert"], "header": state["header"]}, fedper.states[k])
 
 
-def test_unfederated_sends_nothing_and_starts_from_the_same_experts(make_task, federate, same):
+def test_unfederated_sends_nothing_and_starts_from_the_same_experts():
     task = make_task()
     apart, records = federate(FedMoE(federate=False), task, rounds=1)
     together, _ = federate(FedMoE(), task, rounds=1)
@@ -84,14 +85,14 @@ def test_unfederated_sends_nothing_and_starts_from_the_same_experts(make_task, f
     )
 
 
-def test_static_gate_is_even_and_holds_no_weights(make_task, federate):
+def test_static_gate_is_even_and_holds_no_weights():
     federation, _ = federate(FedMoE(gate="static"), make_task(), rounds=1)
     assert federation.states[0]["gate"] == {}
     client = federation.engine.load(0, federation.states[0])
     assert client.gate(torch.zeros(3, 2, 5, 5)).tolist() == [[0.5, 0.5]] * 3
 
 
-def test_gate_has_a_rate_of_its_own(make_task, federate, same):
+def test_gate_has_a_rate_of_its_own():
     task = make_task()
     (slow, _), (fast, _) = (federate(FedMoE(gate_lr=rate), task, rounds=1) for rate in (1e-30, 1.0))
     start = slow.engine.initial_state(0)["gate"]
@@ -100,7 +101,7 @@ def test_gate_has_a_rate_of_its_own(make_task, federate, same):
         assert not same(fast.states[0]["gate"][key], start[key])
 
 
-def test_only_the_expert_travels(make_task, federate):
+def test_only_the_expert_travels():
     federation, records = federate(FedMoE(), make_task())
     assert set(federation.server) == {"expert"}
     assert set(records[0]["clients"][0]["bytes_up"]) == {"expert"}
@@ -115,9 +116,7 @@ def test_weight_of_the_static_gate_is_a_fraction(weight):
         registry.method(f"fedmoe+gate=static+expert_weight={weight}")
 
 
-def test_equals_the_algorithm_box_written_by_hand(
-    make_task, federate, same, clients_of, passes, step, weighted_mean, state_of
-):
+def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, step, weighted_mean, state_of):
     """Two rounds of three clients in plain PyTorch: no harness but the initial weights and the order of samples."""
     federation, _ = federate(FedMoE(gate_lr=0.03), make_task((4, 4, 8)), rounds=2)
     clients = clients_of(federation)

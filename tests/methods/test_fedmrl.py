@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Method, Phase
+from benchmark.conformance.toy import federate, make_task, same
 from benchmark.method import initial_parts
 from benchmark.models.line_up import Architecture, LineUp
 from benchmark.plugins import registry
@@ -58,7 +59,7 @@ def wide(input_shape, width):
 
 
 @pytest.mark.parametrize("asked, d1", [(4, 4), (6, 6), (100, 6)])
-def test_matryoshka_dimensions(make_task, asked, d1):
+def test_matryoshka_dimensions(asked, d1):
     """Private widths are 6 and 9. The small network and its header have d_1 numbers, the projector takes
     d_1 + d_k to d_k: d_1 is the same for all, and no wider than the narrowest.
     """
@@ -72,14 +73,14 @@ def test_matryoshka_dimensions(make_task, asked, d1):
         assert parts["projector"].bias.shape == (d,)
 
 
-def test_the_projector_has_the_parameters_of_the_literature(make_task):
+def test_the_projector_has_the_parameters_of_the_literature():
     """(100 + 500) 500 + 500 on the paper's networks, at d_1 = 100."""
     task = make_task((4,), line_up=registry.line_up("cnn5"), shape=(3, 32, 32))
     projector = initial_parts(FedMRL(), task, 0)["projector"]
     assert sum(p.numel() for p in projector.parameters()) == 300_500
 
 
-def test_each_loss_reaches_both_extractors(make_task):
+def test_each_loss_reaches_both_extractors():
     """Without the private header's, or without the small one's, they still learn."""
     task = make_task((4,))
     for silenced in ("header", "small_header"):
@@ -94,7 +95,7 @@ def test_each_loss_reaches_both_extractors(make_task):
 # Defects of public code.
 
 
-def test_the_trained_projector_is_kept(make_task, federate, same):
+def test_the_trained_projector_is_kept():
     """HtFLlib never stores it: every round and every test starts from the random one."""
     task = make_task()
     federation, records = federate(FedMRL(small_width=4), task, rounds=1)
@@ -117,7 +118,7 @@ def test_the_trained_projector_is_kept(make_task, federate, same):
     assert away > 0.5  # it went on from where it stood, one to the right
 
 
-def test_a_projector_survives_rounds_of_others(make_task, federate, same):
+def test_a_projector_survives_rounds_of_others():
     federation, records = federate(FedMRL(small_width=4), make_task((6,) * 6), participation=0.1, rounds=2)
     (first,), (second,) = (record["participants"] for record in records)
     assert first != second
@@ -125,7 +126,7 @@ def test_a_projector_survives_rounds_of_others(make_task, federate, same):
     assert same(again.states[first], federation.states[first])
 
 
-def test_the_average_averages(make_task, federate):
+def test_the_average_averages():
     """The authors' code keeps references to one network: what its server calls the mean is the last client's."""
     federation, _ = federate(FedMRL(small_width=4), make_task((4, 4, 8)), rounds=1)
     states = [federation.states[k] for k in range(3)]
@@ -138,7 +139,7 @@ def test_the_average_averages(make_task, federate):
             assert not torch.allclose(mean, (first + second + third) / 3)  # nor HtFLlib's plain mean
 
 
-def test_the_headline_is_with_the_locally_trained_small_network(make_task, federate):
+def test_the_headline_is_with_the_locally_trained_small_network():
     """HtFLlib judges a client with the server's new one; that is `post_download` here."""
     task = make_task()
     federation, records = federate(FedMRL(small_width=4), task)
@@ -148,7 +149,7 @@ def test_the_headline_is_with_the_locally_trained_small_network(make_task, feder
             assert federation.engine.evaluate(own, data.test, "test", ())["header"] == records[-1][moment]["correct"][k]
 
 
-def test_only_the_small_network_travels_with_its_header(make_task, federate):
+def test_only_the_small_network_travels_with_its_header():
     federation, records = federate(FedMRL(small_width=4), make_task())
     assert set(federation.server) == set(records[0]["clients"][0]["bytes_up"]) == set(SHARED)
 
@@ -178,7 +179,7 @@ class Wired(FedMRL):
         return (Phase(trains=("extractor", "header") if self.passes == "private" else SHARED),)
 
 
-def test_with_a_projector_that_passes_the_private_side_it_is_standalone(make_task, federate, same, private):
+def test_with_a_projector_that_passes_the_private_side_it_is_standalone(private):
     """To the bit: the other side is multiplied by 0, and a header of zeros sends nothing back."""
     task = make_task()
     wired, _ = federate(Wired(small_width=4), task, rounds=3)
@@ -199,7 +200,7 @@ class FedAvgOfTheSmall(Method):
         return client.small_header(client.small_extractor(x))
 
 
-def test_with_a_projector_that_passes_the_shared_side_it_is_fedavg_of_the_small_network(make_task, federate, same):
+def test_with_a_projector_that_passes_the_shared_side_it_is_fedavg_of_the_small_network():
     """To the bit, with d_1 = d."""
     task = make_task()
     wired, _ = federate(Wired(small_width=6, passes="shared"), task, rounds=3)
@@ -209,9 +210,7 @@ def test_with_a_projector_that_passes_the_shared_side_it_is_fedavg_of_the_small_
         assert same({part: state[part] for part in SHARED}, averaged.states[k])
 
 
-def test_equals_the_algorithm_box_written_by_hand(
-    make_task, federate, same, clients_of, passes, step, weighted_mean, state_of
-):
+def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, step, weighted_mean, state_of):
     """Two rounds of three clients in plain PyTorch: no harness but the initial weights and the order of samples."""
     d1 = 4
     federation, _ = federate(FedMRL(small_width=d1), make_task((4, 4, 8)), rounds=2)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from benchmark.api import Batch, Inbox
+from benchmark.conformance.toy import federate, make_task, same
 from methods.fedproto import FedProto
 from methods.standalone import Standalone
 
@@ -64,20 +65,20 @@ def test_nearest_prototype_ignores_classes_without_one(even_client, known):
     assert scores[:, 2].tolist() == [-torch.inf, -torch.inf]
 
 
-def test_before_any_prototype_is_known_nothing_is_right(make_task, federate):
+def test_before_any_prototype_is_known_nothing_is_right():
     _, records = federate(FedProto(), make_task())
     assert records[0]["predictors"]["prototype"]["post_local"]["correct"] == [0, 0, 0]
     assert sum(records[0]["predictors"]["prototype"]["post_download"]["correct"]) > 0
 
 
-def test_with_weight_zero_it_is_standalone(make_task, federate, same, private):
+def test_with_weight_zero_it_is_standalone(private):
     task = make_task()
     tied, _ = federate(FedProto(prototype_weight=0), task, rounds=3)
     alone, _ = federate(Standalone(), task, rounds=3)
     assert same(private(tied.states), alone.states)
 
 
-def test_prototypes_are_of_the_trained_network_in_evaluation_mode(make_task, federate):
+def test_prototypes_are_of_the_trained_network_in_evaluation_mode():
     task = make_task((6,) * 3)
     federation, _ = federate(FedProto(), task, rounds=1)
     means = []

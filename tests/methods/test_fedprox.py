@@ -8,6 +8,7 @@ from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo
 from benchmark.compatibility import unsupported
+from benchmark.conformance.toy import ALIKE, federate, make_task, same
 from benchmark.method import initial_parts
 from methods.fedavg import FedAvg
 from methods.fedprox import FedProx
@@ -44,8 +45,8 @@ def test_gradient_by_hand():
     assert held.header.weight.grad.flatten().tolist() == pytest.approx([0, -0.6])
 
 
-def test_the_anchor_is_what_came_and_stays_while_training(make_task, federate, alike, same):
-    task = make_task(line_up=alike)
+def test_the_anchor_is_what_came_and_stays_while_training():
+    task = make_task(line_up=ALIKE)
     federation, _ = federate(FedProx(mu=1.0), task, rounds=1)
     first = FedProx().server_init(task)
     for state in federation.states.values():
@@ -54,15 +55,15 @@ def test_the_anchor_is_what_came_and_stays_while_training(make_task, federate, a
             assert not same(state[part], state[f"{part}_anchor"])
 
 
-def test_the_anchor_does_not_travel(make_task, federate, alike):
-    _, records = federate(FedProx(), make_task(line_up=alike), rounds=1)
-    _, averaged = federate(FedAvg(), make_task(line_up=alike), rounds=1)
+def test_the_anchor_does_not_travel():
+    _, records = federate(FedProx(), make_task(line_up=ALIKE), rounds=1)
+    _, averaged = federate(FedAvg(), make_task(line_up=ALIKE), rounds=1)
     for way in ("bytes_up", "bytes_down"):
         assert [c[way] for c in records[0]["clients"]] == [c[way] for c in averaged[0]["clients"]]
 
 
-def test_with_mu_zero_it_is_fedavg(make_task, federate, alike, same, private):
-    task = make_task(line_up=alike)
+def test_with_mu_zero_it_is_fedavg(private):
+    task = make_task(line_up=ALIKE)
     held, records = federate(FedProx(mu=0), task, rounds=3, participation=0.7)
     free, free_records = federate(FedAvg(), task, rounds=3, participation=0.7)
     assert same(held.server, free.server)
@@ -70,8 +71,8 @@ def test_with_mu_zero_it_is_fedavg(make_task, federate, alike, same, private):
     assert [r["post_local"] for r in records] == [r["post_local"] for r in free_records]
 
 
-def test_a_large_mu_holds_clients_back(make_task, federate, alike):
-    task = make_task(line_up=alike)
+def test_a_large_mu_holds_clients_back():
+    task = make_task(line_up=ALIKE)
 
     def away(mu):
         federation, _ = federate(FedProx(mu=mu), task, rounds=1)
@@ -86,12 +87,12 @@ def test_a_large_mu_holds_clients_back(make_task, federate, alike):
     assert away(8) < away(2) < away(0)
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, alike, passes):
+def test_equals_the_algorithm_box_written_by_hand(passes):
     """Two rounds of three clients in plain PyTorch, the gradient of the proximal term added as a formula.
 
     Close and not equal to the bit: automatic differentiation multiplies in another order.
     """
-    task = make_task((4, 4, 8), line_up=alike)
+    task = make_task((4, 4, 8), line_up=ALIKE)
     federation, _ = federate(FedProx(mu=0.5), task, rounds=2)
     parts = initial_parts(FedProx(), task, None)
     net = nn.Sequential(parts["extractor"], parts["header"])
@@ -114,7 +115,7 @@ def test_equals_the_algorithm_box_written_by_hand(make_task, federate, alike, pa
         torch.testing.assert_close(tensor, expected)
 
 
-def test_refuses_several_architectures(make_task, alike):
+def test_refuses_several_architectures():
     reason = unsupported(FedProx(), make_task())
     assert reason == "it shares the extractor, which differs between linear and convolution"
-    assert unsupported(FedProx(), make_task(line_up=alike)) is None
+    assert unsupported(FedProx(), make_task(line_up=ALIKE)) is None

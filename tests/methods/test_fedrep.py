@@ -8,17 +8,16 @@ import torch
 from torch import nn
 
 from benchmark.compatibility import unsupported
+from benchmark.conformance.toy import ALIKE, federate, make_task, same
 from benchmark.method import Phase, initial_parts
 from methods.fedper import FedPer
 from methods.fedrep import FedRep
 
 
 @pytest.mark.parametrize("header_epochs, extractor_epochs", [(None, None), (3, 1)])
-def test_equals_the_algorithm_box_written_by_hand(
-    make_task, federate, alike, same, header_epochs, extractor_epochs, passes, step, weighted_mean
-):
+def test_equals_the_algorithm_box_written_by_hand(header_epochs, extractor_epochs, passes, step, weighted_mean):
     """Two rounds of three clients in plain PyTorch, two local epochs; a client's passes go on from part to part."""
-    task = make_task((4, 4, 8), line_up=alike)
+    task = make_task((4, 4, 8), line_up=ALIKE)
     method = FedRep(header_epochs=header_epochs, extractor_epochs=extractor_epochs)
     federation, _ = federate(method, task, rounds=2, local_epochs=2)
     extractor = initial_parts(method, task, None)["extractor"]
@@ -40,9 +39,9 @@ def test_equals_the_algorithm_box_written_by_hand(
         assert same(federation.states[k], {"extractor": dict(sent[k]), "header": dict(header.state_dict())})
 
 
-def test_the_header_learns_on_the_extractor_that_came(make_task, federate, alike, same):
+def test_the_header_learns_on_the_extractor_that_came():
     """A round's header does not depend on how the extractor is trained: it was trained first."""
-    task = make_task(line_up=alike)
+    task = make_task(line_up=ALIKE)
     (short, _), (long, _) = (federate(FedRep(extractor_epochs=n), task, rounds=1) for n in (1, 5))
     for k in range(3):
         assert same(short.states[k]["header"], long.states[k]["header"])
@@ -50,19 +49,19 @@ def test_the_header_learns_on_the_extractor_that_came(make_task, federate, alike
 
 
 @pytest.mark.parametrize("header, extractor, steps", [(None, None, 8), (1, None, 6), (10, 1, 22), (None, 3, 10)])
-def test_epochs_of_each_part(make_task, federate, alike, header, extractor, steps):
+def test_epochs_of_each_part(header, extractor, steps):
     """8 samples in batches of 4 are two steps a pass; two local epochs unless a part has a number of its own."""
     method = FedRep(header_epochs=header, extractor_epochs=extractor)
-    _, records = federate(method, make_task((8,), line_up=alike), rounds=1, local_epochs=2)
+    _, records = federate(method, make_task((8,), line_up=ALIKE), rounds=1, local_epochs=2)
     assert [c["steps"] for c in records[0]["clients"]] == [steps]
 
 
-def test_training_both_together_it_is_fedper(make_task, federate, alike, same):
+def test_training_both_together_it_is_fedper():
     class Together(FedRep):
         def phases(self):
             return (Phase(),)
 
-    task = make_task(line_up=alike)
+    task = make_task(line_up=ALIKE)
     together, records = federate(Together(), task, rounds=3, participation=0.7)
     fedper, fedper_records = federate(FedPer(), task, rounds=3, participation=0.7)
     assert same(together.server, fedper.server)
@@ -70,7 +69,7 @@ def test_training_both_together_it_is_fedper(make_task, federate, alike, same):
     assert [r["post_download"] for r in records] == [r["post_download"] for r in fedper_records]
 
 
-def test_refuses_several_architectures(make_task, alike):
+def test_refuses_several_architectures():
     reason = unsupported(FedRep(), make_task())
     assert reason == "it shares the extractor, which differs between linear and convolution"
-    assert unsupported(FedRep(), make_task(line_up=alike)) is None
+    assert unsupported(FedRep(), make_task(line_up=ALIKE)) is None

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from benchmark.api import Client, ClientInfo, Inbox, Progress
+from benchmark.conformance.toy import federate, make_task, same
 from methods.fedssa import FedSSA, table
 from methods.lg_fedavg import LGFedAvg
 from methods.standalone import Standalone
@@ -78,7 +79,7 @@ def test_a_client_gets_known_rows_of_classes_that_it_has_sent(rows):
     assert FedSSA().download(server, info(1, k=1))["rows"].present.tolist() == [False, False, False]
 
 
-def test_travels_as_rows_of_own_classes(make_task, federate):
+def test_travels_as_rows_of_own_classes():
     """A row is 6 weights, a bias and an index of 4 bytes each; in the first round none is known."""
     task = make_task((8, 8, 8), labels=[(0, 1), (1, 2), (2,)])
     _, records = federate(FedSSA(), task)
@@ -88,7 +89,7 @@ def test_travels_as_rows_of_own_classes(make_task, federate):
     assert [c["bytes_down"] for c in records[1]["clients"]] == [{"rows": size} for size in sizes]
 
 
-def test_with_disjoint_classes_and_mu_zero_it_is_standalone(make_task, federate, same):
+def test_with_disjoint_classes_and_mu_zero_it_is_standalone():
     """Each row has one owner, who gets it back."""
     task = make_task((8, 8, 8), labels=[(0, 1), (2,), (3, 4)], num_classes=5)
     fused, records = federate(FedSSA(mu=0), task, rounds=3)
@@ -110,7 +111,7 @@ class PlainLGFedAvg(LGFedAvg):
         return {"header": {key: sum(header[key] for header in sent) / len(sent) for key in sent[0]}}
 
 
-def test_with_all_classes_everywhere_and_mu_zero_it_is_lg_fedavg(make_task, federate, same):
+def test_with_all_classes_everywhere_and_mu_zero_it_is_lg_fedavg():
     """From the second round on; in the first FedSSA has no row to send. To the bit as two numbers have one sum."""
     task = make_task((12, 15))
     assert all(len(set(task.labels[data.train].tolist())) == 3 for data in task.clients)
@@ -122,7 +123,7 @@ def test_with_all_classes_everywhere_and_mu_zero_it_is_lg_fedavg(make_task, fede
     assert [r["post_download"] for r in records] == [r["post_download"] for r in shared_records]
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, step, state_of, private):
+def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, step, state_of, private):
     """Four rounds of three clients in plain PyTorch, row by row. Close: the harness adds rows in another order.
 
     Clients of one architecture hold networks of their own here; in the official script for several architectures the

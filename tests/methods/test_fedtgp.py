@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Inbox, Rows
+from benchmark.conformance.toy import federate, make_task, same
 from benchmark.plugins import registry
 from methods import fedtgp
 from methods.fedproto import FedProto
@@ -114,7 +115,7 @@ def test_uploads_class_means_of_its_own_classes(rows, even_client, two_batches, 
     assert message["prototypes"].values.tolist() == [[2.0, 4.0], [0.0, 0.0], [5.0, 5.0]]
 
 
-def test_prototypes_are_of_the_trained_network_in_evaluation_mode(make_task, federate, monkeypatch):
+def test_prototypes_are_of_the_trained_network_in_evaluation_mode(monkeypatch):
     seen, original = [], FedTGP.aggregate
     monkeypatch.setattr(FedTGP, "aggregate", lambda self, s, inbox: seen.append(inbox) or original(self, s, inbox))
     task = make_task((6,) * 3)
@@ -129,14 +130,14 @@ def test_prototypes_are_of_the_trained_network_in_evaluation_mode(make_task, fed
             torch.testing.assert_close(table.values[j], r[y == j].mean(0))
 
 
-def test_with_weight_zero_it_is_standalone(make_task, federate, same, private):
+def test_with_weight_zero_it_is_standalone(private):
     task = make_task()
     tied, _ = federate(FedTGP(prototype_weight=0, server_epochs=2), task, rounds=3)
     alone, _ = federate(Standalone(), task, rounds=3)
     assert same(private(tied.states), alone.states)
 
 
-def test_the_first_round_is_that_of_fedproto(make_task, federate, same, private):
+def test_the_first_round_is_that_of_fedproto(private):
     """Nobody is told the untrained prototypes."""
     task = make_task()
     trained, (record, later) = federate(BRIEF, task)
@@ -149,7 +150,7 @@ def test_the_first_round_is_that_of_fedproto(make_task, federate, same, private)
     assert not same(trained.server["prototypes"], averaged.server["prototypes"])
 
 
-def test_the_header_predicts_from_the_first_round_on(make_task, federate):
+def test_the_header_predicts_from_the_first_round_on():
     """HtFLlib predicts with prototypes alone, and nothing is right before there are any."""
     _, records = federate(BRIEF, make_task())
     assert list(FedTGP().predictors()) == ["header", "prototype"]
@@ -158,7 +159,7 @@ def test_the_header_predicts_from_the_first_round_on(make_task, federate):
     assert sum(records[0]["predictors"]["prototype"]["post_download"]["correct"]) > 0
 
 
-def test_every_class_has_a_prototype_whoever_took_part(make_task, federate):
+def test_every_class_has_a_prototype_whoever_took_part():
     """HtFLlib's FedProto forgets the classes that no participant of the round has, and can't predict them."""
     task = make_task(labels=[(0,), (1,), (2,)])
     federation, records = federate(BRIEF, task, participation=0.1, rounds=3)
@@ -169,7 +170,7 @@ def test_every_class_has_a_prototype_whoever_took_part(make_task, federate):
     assert torch.isfinite(prototypes.values).all()
 
 
-def test_the_trainer_goes_on_from_round_to_round(make_task, federate, same):
+def test_the_trainer_goes_on_from_round_to_round():
     """One that stands still gives the prototypes of its initial weights for ever; one that trains moves throughout."""
     task = make_task()
     still, _ = federate(FedTGP(server_lr=1e-30, server_epochs=2), task, rounds=3)
@@ -182,12 +183,12 @@ def test_the_trainer_goes_on_from_round_to_round(make_task, federate, same):
     assert all(not same(start[key], once[key]) and not same(once[key], twice[key]) for key in start)
 
 
-def test_it_needs_one_width(make_task):
+def test_it_needs_one_width():
     reason = FedTGP().unsupported(make_task((4,) * 4, line_up=registry.line_up("vision4-native")))
     assert "resnet18 512, mobilenet_v2 1280" in reason
 
 
-def test_equals_the_algorithm_box_written_by_hand(make_task, federate, clients_of, passes, step, state_of, private):
+def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, step, state_of, private):
     """Two rounds of three clients in plain PyTorch, with Eq. 10 of the paper row by row.
 
     Not to the bit: sums and distances are computed in another order. All prototypes fit into one batch, so the order

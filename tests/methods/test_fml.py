@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Method
+from benchmark.conformance.toy import federate, make_task, same
 from methods.fml import FML
 from methods.standalone import Standalone
 
@@ -36,7 +37,7 @@ class FedAvgOfTheMeme(Method):
         return client.meme(x)
 
 
-def test_without_distillation_it_is_standalone_beside_fedavg_of_the_meme(make_task, federate, same, private):
+def test_without_distillation_it_is_standalone_beside_fedavg_of_the_meme(private):
     task = make_task()
     mutual, _ = federate(FML(alpha=1, beta=1), task, rounds=3)
     alone, _ = federate(Standalone(), task, rounds=3)
@@ -47,7 +48,7 @@ def test_without_distillation_it_is_standalone_beside_fedavg_of_the_meme(make_ta
         assert same(state["meme"], averaged.states[k]["meme"])
 
 
-def test_distillation_changes_both(make_task, federate, same):
+def test_distillation_changes_both():
     task = make_task()
     a, _ = federate(FML(alpha=1, beta=1), task, rounds=1)
     b, _ = federate(FML(alpha=0.5, beta=0.5), task, rounds=1)

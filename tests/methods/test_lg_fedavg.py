@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from benchmark.conformance.toy import ALIKE, federate, make_task, same
 from methods.fedavg import FedAvg
 from methods.lg_fedavg import LGFedAvg
 
@@ -12,9 +13,9 @@ class EverythingShared(LGFedAvg):
         return ("extractor", "header")
 
 
-def test_with_everything_shared_it_is_fedavg(make_task, federate, alike, same):
+def test_with_everything_shared_it_is_fedavg():
     """Which is McMahan et al.'s Algorithm 1, see test_fedavg.py."""
-    task = make_task(line_up=alike)
+    task = make_task(line_up=ALIKE)
     shared, records = federate(EverythingShared(), task, rounds=3)
     averaged, averaged_records = federate(FedAvg(), task, rounds=3)
     assert same(shared.server, averaged.server)
@@ -22,7 +23,7 @@ def test_with_everything_shared_it_is_fedavg(make_task, federate, alike, same):
     assert [r["post_download"] for r in records] == [r["post_download"] for r in averaged_records]
 
 
-def test_extractors_stay_private(make_task, federate, same):
+def test_extractors_stay_private():
     task = make_task()
     federation, _ = federate(LGFedAvg(), task)
     assert set(federation.server) == {"header"}

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo
+from benchmark.conformance.toy import federate, make_task, same
 from methods.pfedafm import PFedAFM
 from methods.standalone import Standalone
 
@@ -55,7 +56,7 @@ def test_alpha_is_put_back_into_the_unit_interval(client):
     assert held.mix["weight"].tolist() == [0.0, 1.0]
 
 
-def test_alpha_begins_at_one_and_stays_in_the_unit_interval(make_task, federate):
+def test_alpha_begins_at_one_and_stays_in_the_unit_interval():
     """With a rate so large that some weights come to both ends."""
     federation, _ = federate(PFedAFM(mix_lr=10.0), make_task(), rounds=1)
     after = torch.cat([state["mix"]["weight"] for state in federation.states.values()])
@@ -65,7 +66,7 @@ def test_alpha_begins_at_one_and_stays_in_the_unit_interval(make_task, federate)
         assert federation.engine.initial_state(k)["mix"]["weight"].tolist() == [1.0] * 6
 
 
-def test_alpha_is_each_clients_own(make_task, federate, same):
+def test_alpha_is_each_clients_own():
     """Official code keeps one Parameter for all, so that each client has what the last one made of it.
 
     Here a client's alpha depends on no other's: without an exchange it is what it would be in a federation of one.
@@ -83,7 +84,7 @@ def test_alpha_is_each_clients_own(make_task, federate, same):
     assert same(together.states[0], alone.states[0])
 
 
-def test_alpha_stays_with_a_client_that_does_not_take_part(make_task, federate, same):
+def test_alpha_stays_with_a_client_that_does_not_take_part():
     task = make_task()
     federation, _ = federate(PFedAFM(mix_lr=1.0), task, rounds=6, participation=0.4)
     latest = {k: t for t in range(1, 7) for k in federation.schedule.participants(t)}
@@ -93,7 +94,7 @@ def test_alpha_stays_with_a_client_that_does_not_take_part(make_task, federate, 
     assert same(before.states[k], federation.states[k])
 
 
-def test_the_mean_is_a_mean(make_task, federate):
+def test_the_mean_is_a_mean():
     """Official code averages references to one network, which gives the last client's."""
     federation, _ = federate(PFedAFM(), make_task((4, 4, 8)), rounds=1)
     for key, tensor in federation.server["expert"].items():
@@ -102,7 +103,7 @@ def test_the_mean_is_a_mean(make_task, federate):
         torch.testing.assert_close(tensor, first / 4 + second / 4 + third / 2)
 
 
-def test_each_phase_trains_its_own_parts(make_task, federate, same):
+def test_each_phase_trains_its_own_parts():
     class FirstPhase(PFedAFM):
         def phases(self):
             return super().phases()[:1]
@@ -120,7 +121,7 @@ def test_each_phase_trains_its_own_parts(make_task, federate, same):
             assert same(between[part], after[part])
 
 
-def test_with_alpha_at_one_it_is_standalone(make_task, federate, same):
+def test_with_alpha_at_one_it_is_standalone():
     """Steps too small to move a one leave F + 0 G; the small extractor has a phase of its own."""
     task = make_task()
     mixed, records = federate(PFedAFM(mix_lr=1e-30), task, rounds=3)
@@ -130,16 +131,14 @@ def test_with_alpha_at_one_it_is_standalone(make_task, federate, same):
     assert [r["post_local"] for r in records] == [r["post_local"] for r in alone_records]
 
 
-def test_the_expert_alone_travels(make_task, federate):
+def test_the_expert_alone_travels():
     """The extractor of the small network: 50 x 6 + 6 numbers. The official dict has its unused header, too."""
     _, records = federate(PFedAFM(), make_task())
     for sent in records[1]["clients"]:
         assert sent["bytes_up"] == sent["bytes_down"] == {"expert": 4 * 306}
 
 
-def test_equals_the_algorithm_box_written_by_hand(
-    make_task, federate, same, clients_of, passes, step, weighted_mean, state_of
-):
+def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, step, weighted_mean, state_of):
     """Two rounds of three clients in plain PyTorch, alpha with a rate of its own."""
     federation, _ = federate(PFedAFM(mix_lr=2.0), make_task((4, 4, 8)), rounds=2)
     clients = clients_of(federation)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo
+from benchmark.conformance.toy import federate, make_task, same
 from benchmark.method import initial_parts
 from methods.pfedes import PFedES
 from methods.standalone import Standalone
@@ -16,7 +17,7 @@ def proxy(task) -> nn.Module:
     return initial_parts(PFedES(), task, 0)["proxy"]
 
 
-def test_the_proxy_is_the_papers(make_task):
+def test_the_proxy_is_the_papers():
     """3 x 3 convolutions 3 -> 8 -> 3: 216 + 8 + 216 + 3 parameters, 3544 bytes both ways; images keep their size."""
     net = proxy(make_task(shape=(3, 7, 5)))
     assert sum(p.numel() for p in net.parameters()) == 443
@@ -24,7 +25,7 @@ def test_the_proxy_is_the_papers(make_task):
     assert net(torch.randn(2, 3, 7, 5)).shape == (2, 3, 7, 5)
 
 
-def test_the_proxy_travels_alone(make_task, federate):
+def test_the_proxy_travels_alone():
     _, records = federate(PFedES(), make_task(shape=(3, 5, 5)))
     for client in records[1]["clients"]:
         assert client["bytes_up"] == client["bytes_down"] == {"proxy": 4 * 443}
@@ -48,7 +49,7 @@ def test_losses_by_hand():
     assert PFedES().predict(client, batch.x).softmax(1)[0].tolist() == pytest.approx([0.25, 0.75])  # of the image
 
 
-def test_with_mu_zero_it_is_standalone(make_task, federate, same, private):
+def test_with_mu_zero_it_is_standalone(private):
     """But for running means: they see both versions of the images, so the third client is compared by its weights."""
     task = make_task()
     altered, _ = federate(PFedES(mu=0), task, rounds=3)
@@ -62,9 +63,7 @@ def test_with_mu_zero_it_is_standalone(make_task, federate, same, private):
     assert mine["extractor"]["2.num_batches_tracked"] == 2 * theirs["extractor"]["2.num_batches_tracked"]
 
 
-def test_the_proxy_moves_in_the_second_phase_alone_and_the_private_network_in_the_first(
-    make_task, federate, same, private
-):
+def test_the_proxy_moves_in_the_second_phase_alone_and_the_private_network_in_the_first(private):
     class FirstPhase(PFedES):
         def phases(self):
             return super().phases()[:1]
@@ -81,7 +80,7 @@ def test_the_proxy_moves_in_the_second_phase_alone_and_the_private_network_in_th
         assert not same(both.states[k]["proxy"], dict(start["proxy"]))
 
 
-def test_the_mean_is_weighted_with_samples(make_task, federate):
+def test_the_mean_is_weighted_with_samples():
     """Of 4, 4 and 8 samples: a quarter, a quarter, a half; not the last client's, as where references are kept."""
     federation, _ = federate(PFedES(), make_task((4, 4, 8)), rounds=1)
     for key, tensor in federation.server["proxy"].items():
@@ -90,15 +89,13 @@ def test_the_mean_is_weighted_with_samples(make_task, federate):
         assert not torch.equal(tensor, third)
 
 
-def test_the_proxy_may_have_passes_of_its_own(make_task, federate, same):
+def test_the_proxy_may_have_passes_of_its_own():
     task = make_task((8,))
     (_, one), (_, three) = (federate(PFedES(proxy_epochs=n), task, rounds=1) for n in (None, 3))
     assert (one[0]["clients"][0]["steps"], three[0]["clients"][0]["steps"]) == (2 + 2, 2 + 6)
 
 
-def test_equals_the_algorithm_box_written_by_hand(
-    make_task, federate, same, clients_of, passes, step, weighted_mean, state_of
-):
+def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, step, weighted_mean, state_of):
     """Two rounds of three clients in plain PyTorch; what stands still is in evaluation mode."""
     task = make_task((4, 4, 8))
     federation, _ = federate(PFedES(mu=0.3), task, rounds=2)

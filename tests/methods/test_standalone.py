@@ -5,10 +5,11 @@ from itertools import chain, islice
 import torch
 from torch import nn
 
+from benchmark.conformance.toy import federate, make_task, same
 from methods.standalone import Standalone
 
 
-def test_equals_a_loop_written_by_hand(make_task, federate, same, clients_of, passes, step, state_of):
+def test_equals_a_loop_written_by_hand(clients_of, passes, step, state_of):
     federation, _ = federate(Standalone(), make_task(), rounds=3, local_epochs=2, momentum=0.9, weight_decay=0.01)
     for k, parts in enumerate(clients_of(federation)):
         net = nn.Sequential(parts["extractor"], parts["header"])
@@ -19,7 +20,7 @@ def test_equals_a_loop_written_by_hand(make_task, federate, same, clients_of, pa
         assert same(state_of(parts), federation.states[k])
 
 
-def test_nothing_travels(make_task, federate):
+def test_nothing_travels():
     _, records = federate(Standalone(), make_task())
     assert [(r["bytes_up"], r["bytes_down"]) for r in records] == [(0, 0), (0, 0)]
     assert records[0]["post_local"] == records[0]["post_download"]

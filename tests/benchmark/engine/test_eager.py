@@ -8,6 +8,7 @@ from torch import nn
 
 from benchmark.api import Method, Phase
 from benchmark.channel import copied
+from benchmark.conformance.toy import ALIKE, MIXED, federate, make_task, same
 from benchmark.errors import Diverged
 from benchmark.federation import Federation
 from benchmark.measure.clock import Stopwatch
@@ -20,14 +21,14 @@ from methods.standalone import Standalone
 CPU = torch.device("cpu")
 
 
-def test_a_state_is_read_back_by_copy(make_task, federate, same):
+def test_a_state_is_read_back_by_copy():
     federation, _ = federate(Standalone(), make_task(), rounds=1)
     kept = {name: tensor.clone() for name, tensor in federation.states[0]["header"].items()}
     federation.engine.load(0, federation.engine.initial_state(0))
     assert same(kept, federation.states[0]["header"])
 
 
-def test_the_local_network_starts_the_same_under_every_method(make_task, federate, same):
+def test_the_local_network_starts_the_same_under_every_method():
     task = make_task()
     alone, _ = federate(Standalone(), task, rounds=1)
     for method in (FedMoE(), FML()):
@@ -37,12 +38,12 @@ def test_the_local_network_starts_the_same_under_every_method(make_task, federat
             assert same(mine, {part: theirs[part] for part in mine})
 
 
-def test_clients_of_one_architecture_start_differently(make_task, federate, alike, same):
-    federation, _ = federate(Standalone(), make_task(line_up=alike), rounds=1)
+def test_clients_of_one_architecture_start_differently():
+    federation, _ = federate(Standalone(), make_task(line_up=ALIKE), rounds=1)
     assert not same(federation.engine.initial_state(0), federation.engine.initial_state(1))
 
 
-def test_momentum_does_not_leak_from_client_to_client(make_task, federate, same):
+def test_momentum_does_not_leak_from_client_to_client():
     """A client trains the same whether or not another took its turn before it."""
     task = make_task()
     together, _ = federate(Standalone(), task, rounds=1, momentum=0.9)
@@ -52,12 +53,12 @@ def test_momentum_does_not_leak_from_client_to_client(make_task, federate, same)
     assert same(apart.engine.state(client), together.states[2])
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(make_task, federate):
+def test_a_loss_that_is_not_finite_ends_the_run():
     with pytest.raises(Diverged, match="training loss of client 0 is"):
         federate(Standalone(), make_task(), rounds=5, lr=1e30)
 
 
-def test_weight_decay_momentum_and_epochs_reach_the_optimiser(make_task, federate, same):
+def test_weight_decay_momentum_and_epochs_reach_the_optimiser():
     task = make_task()
     plain, _ = federate(Standalone(), task, rounds=1)
     for option in (
@@ -76,7 +77,7 @@ def test_weight_decay_momentum_and_epochs_reach_the_optimiser(make_task, federat
         assert not same(plain.states, other.states), option
 
 
-def test_what_stands_still_in_a_phase_is_in_evaluation_mode_and_has_no_gradient(make_task, federate, alike):
+def test_what_stands_still_in_a_phase_is_in_evaluation_mode_and_has_no_gradient():
     seen = []
 
     class Watched(FedRep):
@@ -85,20 +86,20 @@ def test_what_stands_still_in_a_phase_is_in_evaluation_mode_and_has_no_gradient(
             seen.append([(layer.training, layer.weight.requires_grad) for layer in layers])
             return super().loss(client, batch)
 
-    federate(Watched(), make_task((4, 4), line_up=alike), rounds=1)
+    federate(Watched(), make_task((4, 4), line_up=ALIKE), rounds=1)
     moves, stands = (True, True), (False, False)
     turns = [phase for before, phase in pairwise([None, *seen]) if phase != before]
     assert turns == [[stands, moves], [moves, stands]] * 2
 
 
-def test_running_means_stand_still_with_their_part(make_task, federate, mixed, same):
+def test_running_means_stand_still_with_their_part():
     """Batch normalisation in a still extractor leaves its running means alone."""
 
     class HeaderAlone(FedRep):
         def phases(self):
             return super().phases()[:1]
 
-    normalised = LineUp("normalised", "", (mixed.architectures[2],), mixed.architectures[2], min_size=4)
+    normalised = LineUp("normalised", "", (MIXED.architectures[2],), MIXED.architectures[2], min_size=4)
     task = make_task((4, 4), line_up=normalised)
     still, _ = federate(HeaderAlone(), task, rounds=1)
     trained, _ = federate(FedRep(), task, rounds=1)
@@ -124,7 +125,7 @@ class Logged(Method):
 
 
 @pytest.fixture
-def steps_of(make_task, federate):
+def steps_of():
     """phases -> the samples of each step of a client with n samples, by their place among them; and what it took."""
 
     def steps(*phases, n, **config):
@@ -203,7 +204,7 @@ class Clamped(Method):
         client.scale["weight"].clamp_(0, 0.05)
 
 
-def test_weights_are_put_back_after_every_step(make_task, federate, same):
+def test_weights_are_put_back_after_every_step():
     """From 0 by 0.1 to 0.1, back to 0.05, from there to 0.15, back, ...; the first step is counted and thrown away."""
     method, task = Clamped([]), make_task((8,))
     federation, _ = federate(method, task, rounds=1, local_epochs=2)
@@ -213,7 +214,7 @@ def test_weights_are_put_back_after_every_step(make_task, federate, same):
     assert same({part: federation.states[0][part] for part in ("extractor", "header")}, alone.states[0])
 
 
-def test_weights_that_a_client_holds_as_a_value_are_no_part(make_task, federate, same):
+def test_weights_that_a_client_holds_as_a_value_are_no_part():
     """They are seen in hooks under their name, are not trained, and are read back as they were."""
     federation, _ = federate(Standalone(), make_task(), rounds=1)
     anchor = {"weight": torch.randn(3, 6), "bias": torch.randn(3)}

@@ -8,7 +8,7 @@ import torch
 from benchmark.api import Method
 from benchmark.cli.commands import main
 from benchmark.config import FederationConfig
-from benchmark.conformance.toy import CPU, tensors, toy_task
+from benchmark.conformance.toy import ALIKE, CPU, make_task, tensors, toy_task
 from benchmark.engine.anonymous_client import AnonymousClientInfo, Unsuited
 from benchmark.engine.eager import EagerEngine
 from benchmark.engine.graphs import STEPS_BEFORE_RECORDING, GraphEngine
@@ -98,13 +98,13 @@ def test_every_method_by_every_engine(name, engine, monkeypatch):
     assert reason is None or reason in other.engine.fell_back
 
 
-def test_plain_training_moves_by_more_than_that(make_task):
+def test_plain_training_moves_by_more_than_that():
     """So the comparison above can fail."""
     (a, _), (b, _) = (run(EagerEngine, Standalone(), make_task(), lr=lr) for lr in (0.1, 0.1 + 1e-8))
     assert distance(a, b) > 1e-10
 
 
-def test_clients_are_stacked_as_long_as_their_batches_are_alike(make_task, alike, monkeypatch):
+def test_clients_are_stacked_as_long_as_their_batches_are_alike(monkeypatch):
     """Batches of 4, 4 and 1 more; of 4 and 2; of 4, 4 and 1 more: three together, then two and one, in stacks."""
     stacks = []
     train = StackedEngine._train_stack
@@ -114,14 +114,14 @@ def test_clients_are_stacked_as_long_as_their_batches_are_alike(make_task, alike
         train(self, stack, phase, names, steps)
 
     monkeypatch.setattr(StackedEngine, "_train_stack", watched)
-    task = make_task((9, 6, 9), line_up=alike)
+    task = make_task((9, 6, 9), line_up=ALIKE)
     (plain, _), (other, _) = (run(engine, Standalone(), task, rounds=1) for engine in (EagerEngine, StackedEngine))
     assert distance(plain, other) < 1e-10
     assert stacks == [(3, [1, 1, 1]), (2, [1, 1]), (1, [1])]
 
 
-def test_seconds_of_a_stack_are_divided_by_steps(make_task, alike):
-    _, (record,) = run(StackedEngine, Standalone(), make_task((8, 4), line_up=alike), rounds=1)
+def test_seconds_of_a_stack_are_divided_by_steps():
+    _, (record,) = run(StackedEngine, Standalone(), make_task((8, 4), line_up=ALIKE), rounds=1)
     long, short = (turn["seconds"]["training"] for turn in record["clients"])
     assert long == pytest.approx(2 * short)
 
@@ -135,9 +135,9 @@ class Nosy(Method):
 
 
 @pytest.mark.parametrize("engine", [StackedEngine, Replayed])
-def test_a_loss_that_looks_at_who_the_client_is_is_trained_plainly(make_task, alike, engine, monkeypatch):
+def test_a_loss_that_looks_at_who_the_client_is_is_trained_plainly(engine, monkeypatch):
     monkeypatch.setattr("benchmark.engine.graphs.STEPS_BEFORE_RECORDING", 1)
-    task = make_task((8, 4), line_up=alike)
+    task = make_task((8, 4), line_up=ALIKE)
     (plain, _), (other, _) = (run(which, Nosy(), task) for which in (EagerEngine, engine))
     assert distance(plain, other) == 0
     assert other.engine.fell_back.endswith("a step of the method looks at the client's num_samples")
@@ -148,13 +148,13 @@ def test_anybody_can_t_be_asked():
         print(AnonymousClientInfo().id)
 
 
-def test_augmentation_is_not_stacked(make_task):
+def test_augmentation_is_not_stacked():
     task = make_task((8, 4), shape=(2, 12, 12))
     federation, _ = run(StackedEngine, Standalone(), task, rounds=1, augmentation="lab")
     assert federation.engine.fell_back == "no stack: augmentation draws at random"
 
 
-def test_a_shape_is_recorded_once_it_has_come_often(make_task, alike):
+def test_a_shape_is_recorded_once_it_has_come_often():
     """In a round batches of 4 come twice and one of 2 once: recorded in the fifth round and in the ninth."""
     made = []
 
@@ -167,11 +167,11 @@ def test_a_shape_is_recorded_once_it_has_come_often(make_task, alike):
             made.append(self.round)
             return super().record(step)
 
-    run(Counted, Standalone(), make_task((10,), line_up=alike), rounds=9)
+    run(Counted, Standalone(), make_task((10,), line_up=ALIKE), rounds=9)
     assert made == [STEPS_BEFORE_RECORDING // 2 + 1, STEPS_BEFORE_RECORDING + 1]
 
 
-def test_values_of_another_shape_are_recorded_anew(make_task, alike, monkeypatch):
+def test_values_of_another_shape_are_recorded_anew(monkeypatch):
     """What a method holds may change from round to round; a recording reads what it was made for."""
     monkeypatch.setattr("benchmark.engine.graphs.STEPS_BEFORE_RECORDING", 1)
 
@@ -179,13 +179,13 @@ def test_values_of_another_shape_are_recorded_anew(make_task, alike, monkeypatch
         def receive(self, state, message, client):
             return state | message | {"history": torch.zeros(client.progress.round)}
 
-    federation, _ = run(Replayed, Growing(), make_task((10,), line_up=alike))
-    plain, _ = run(EagerEngine, Growing(), make_task((10,), line_up=alike))
+    federation, _ = run(Replayed, Growing(), make_task((10,), line_up=ALIKE))
+    plain, _ = run(EagerEngine, Growing(), make_task((10,), line_up=ALIKE))
     assert len(federation.engine._standing) == 2
     assert distance(plain, federation) == 0
 
 
-def test_what_can_t_be_recorded_leaves_no_trace(make_task, alike, monkeypatch):
+def test_what_can_t_be_recorded_leaves_no_trace(monkeypatch):
     monkeypatch.setattr("benchmark.engine.graphs.STEPS_BEFORE_RECORDING", 1)
 
     class Refused(GraphEngine):
@@ -193,14 +193,14 @@ def test_what_can_t_be_recorded_leaves_no_trace(make_task, alike, monkeypatch):
             step()
             raise RuntimeError("operation not permitted when stream is capturing")
 
-    task = make_task((10, 10), line_up=alike)
+    task = make_task((10, 10), line_up=ALIKE)
     (plain, _), (other, _) = (run(which, FML(), task, momentum=0.9) for which in (EagerEngine, Refused))
     assert distance(plain, other) == 0
     assert other.engine.fell_back == "no graph: operation not permitted when stream is capturing"
 
 
-def test_a_cpu_gets_the_plain_engine_and_a_gpu_the_fastest_for_long_runs(make_task, alike, monkeypatch):
-    task, config = make_task((8,), line_up=alike), FederationConfig(clients=1, rounds=100)
+def test_a_cpu_gets_the_plain_engine_and_a_gpu_the_fastest_for_long_runs(monkeypatch):
+    task, config = make_task((8,), line_up=ALIKE), FederationConfig(clients=1, rounds=100)
     monkeypatch.setattr(
         engine_choice, "round_seconds", lambda engine, *_: {GraphEngine: 1, StackedEngine: 2}.get(engine, 3)
     )
@@ -210,9 +210,9 @@ def test_a_cpu_gets_the_plain_engine_and_a_gpu_the_fastest_for_long_runs(make_ta
     assert engine_choice.choose(Standalone(), task, config.model_copy(update={"rounds": 99}), gpu) == "eager"
 
 
-def test_a_trial_takes_a_round_and_leaves_out_what_fails(make_task, alike):
+def test_a_trial_takes_a_round_and_leaves_out_what_fails():
     torch.set_default_dtype(torch.float32)
-    task, config = make_task((8,), line_up=alike), FederationConfig(clients=1, rounds=100)
+    task, config = make_task((8,), line_up=ALIKE), FederationConfig(clients=1, rounds=100)
     assert 0 < engine_choice.round_seconds(StackedEngine, Standalone(), task, config, CPU) < 10
 
     class Failing(Standalone):
@@ -228,7 +228,7 @@ def test_graphs_need_a_gpu(capsys, tmp_path, monkeypatch):
     assert capsys.readouterr().err == "error: --engine graphs needs a GPU; eager and stacked work on a CPU\n"
 
 
-def test_bf16_computes_steps_in_bf16_and_keeps_weights_in_full(make_task):
+def test_bf16_computes_steps_in_bf16_and_keeps_weights_in_full():
     torch.set_default_dtype(torch.float32)
     seen = []
 

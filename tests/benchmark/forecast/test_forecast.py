@@ -10,7 +10,7 @@ import torch
 
 from benchmark.cli.commands import main
 from benchmark.config import FederationConfig, MethodSpec, RunSpec
-from benchmark.conformance.toy import CPU, toy_task
+from benchmark.conformance.toy import ALIKE, CPU, make_task, toy_task
 from benchmark.federation import Federation
 from benchmark.forecast import calibration, prediction
 from benchmark.forecast.prediction import UNKNOWN, errors, forecast, shape_flops, workload_of
@@ -62,12 +62,12 @@ def told(run):
     return forecast(run, CPU)
 
 
-def test_worked_out_by_hand(make_task, alike):
+def test_worked_out_by_hand():
     """Linear(50, 6) below Linear(6, 3): 2 x (300 + 18) forward and as many for the weights' gradients, 2 x 18 for the
     header's input. The three clients see 21 samples in a round, in batches of 4 + 3, 5 and 4 + 5.
     """
     method, _ = registry.method("fedproto")
-    run = run_of(method, make_task(line_up=alike, labels=LABELS[:3]))
+    run = run_of(method, make_task(line_up=ALIKE, labels=LABELS[:3]))
     statistics = 2 * 300 + 2 * 3 * 6  # the extractor, and the sums over classes
     row = 6 * 4 + 4
     found = told(run)
@@ -93,7 +93,7 @@ def test_what_every_method_costs_is_known_before(name):
         assert (found["bytes_up"], found["bytes_down"]) == (costs["bytes_up"], costs["bytes_down"])
 
 
-def test_a_forecast_changes_nothing_of_the_run(make_task):
+def test_a_forecast_changes_nothing_of_the_run():
     method, _ = registry.method("fedgen+server_steps=2")  # draws in training and on the server
     run = run_of(method, make_task())
     before = torch.get_rng_state()
@@ -106,7 +106,7 @@ def test_a_forecast_changes_nothing_of_the_run(make_task):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_runs_that_differ_in_seed_have_one_rehearsal(make_task, monkeypatch):
+def test_runs_that_differ_in_seed_have_one_rehearsal(monkeypatch):
     rounds = []
     original = Federation.round
     monkeypatch.setattr(Federation, "round", lambda self, t: (rounds.append(t), original(self, t))[1])
@@ -122,9 +122,9 @@ def test_runs_that_differ_in_seed_have_one_rehearsal(make_task, monkeypatch):
     assert len(rounds) == 8
 
 
-def test_who_does_what_when(make_task, alike):
+def test_who_does_what_when():
     """Client 2's nine samples are 4 + 5, in two epochs twice."""
-    task = make_task(line_up=alike)
+    task = make_task(line_up=ALIKE)
     config = FederationConfig(clients=3, rounds=4, batch_size=4, local_epochs=2, participation=0.34, eval_every=3)
     engine = ShapeOnlyEngine(Method(), task, config, CPU)
     work = workload(Method(), task, config, engine)
@@ -136,8 +136,8 @@ def test_who_does_what_when(make_task, alike):
     assert [*fixed.evaluated] == [({0, 1, 2}, {0, 2}), ({0}, {0, 2})]  # after the third round and the last
 
 
-def test_turns_tell_what_messages_depend_on(make_task, alike):
-    task = make_task((40, 40, 40), line_up=alike, labels=LABELS[:3])
+def test_turns_tell_what_messages_depend_on():
+    task = make_task((40, 40, 40), line_up=ALIKE, labels=LABELS[:3])
     config = FederationConfig(clients=3, rounds=4)
     work = Workload(task, config, [[0], [0, 1], [1], [0]], ())
     assert [turn[1:] for turn in work.turns()] == [
@@ -202,7 +202,7 @@ class Peeking(Method):
         return state if float(state["header"]["weight"].sum()) < 1e9 else {}
 
 
-def test_what_can_t_be_told_is_absent(make_task):
+def test_what_can_t_be_told_is_absent():
     run = run_of(Stubborn(), make_task())
     assert told(run) == UNKNOWN | {"client_flops": shape_flops(run)}
     peeking = run_of(Peeking(), make_task())
@@ -211,10 +211,10 @@ def test_what_can_t_be_told_is_absent(make_task):
     assert told(peeking)["client_flops"] == shape_flops(run)
 
 
-def test_more_clients_hold_and_send_more(make_task, alike):
+def test_more_clients_hold_and_send_more():
     """The rehearsal has two clients; five take part in time, two at a time."""
     method, _ = registry.method("lg-fedavg")
-    run = run_of(method, make_task((7,) * 5, line_up=alike), participation=0.4, rounds=50)
+    run = run_of(method, make_task((7,) * 5, line_up=ALIKE), participation=0.4, rounds=50)
     work = workload_of(run)
     found = replace(calibration.calibration(run, work, CPU), memory=1000)
     model, header = 4 * (50 * 6 + 6 + 6 * 3 + 3), 4 * (6 * 3 + 3)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.conformance.toy import federate, make_task, same
 from benchmark.measure.clock import Stopwatch, matrix_product_rate
 from benchmark.measure.flops import FlopCounter
 from benchmark.measure.memory import PeakMemory
@@ -60,38 +61,38 @@ def test_attention_backward_makes_five_products_where_forward_makes_two():
         ("linear", 4_825_800 - 500 * 10 + 64 * 10 + 500 * 64),
     ],
 )
-def test_a_step_with_an_adapter(adapter, macs, make_task, federate):
+def test_a_step_with_an_adapter(adapter, macs):
     """CNN-1, 500 numbers brought to 64: the header is smaller, and the projection costs what a layer costs."""
     line_up = registry.line_up(f"cnn1+adapter={adapter}" + "+width=64" * (adapter != "none"))
     assert step_flops(Standalone(), make_task, federate, line_up) == BATCH * 2 * (3 * macs - CONV1)
 
 
 @pytest.mark.parametrize("i, macs", list(enumerate([4_825_800, 3_385_800, 3_525_800, 3_265_800, 2_875_800])))
-def test_a_step_of_the_papers_networks(i, macs, make_task, federate):
+def test_a_step_of_the_papers_networks(i, macs):
     flops = step_flops(Standalone(), make_task, federate, only(CNNS[i]))
     assert flops == BATCH * 2 * (3 * macs - CONV1)
 
 
-def test_a_step_of_cnn5_layer_by_layer(make_task, federate):
+def test_a_step_of_cnn5_layer_by_layer():
     layers = [28 * 28 * 16 * 75, 10 * 10 * 32 * 400, 800 * 500, 500 * 500, 500 * 10]
     assert sum(layers) == 2_875_800
     hand = BATCH * (2 * 2 * layers[0] + 3 * 2 * sum(layers[1:]))
     assert step_flops(Standalone(), make_task, federate, only(CNNS[4])) == hand == 61_492_800
 
 
-def test_a_step_of_fedmoe(make_task, federate):
+def test_a_step_of_fedmoe():
     """Client of CNN-1, shared expert CNN-5 without header, gate of width 64, whose input norm needs the gradient."""
     gate = 3072 * 64 + 64 * 2
     hand = BATCH * 2 * (3 * (4_825_800 + 2_870_800 + gate) - 2 * CONV1)
     assert step_flops(FedMoE(gate_width=64), make_task, federate, LINE_UPS[0]) == hand
 
 
-def test_a_step_of_fml(make_task, federate):
+def test_a_step_of_fml():
     hand = BATCH * 2 * (3 * (4_825_800 + 2_875_800) - 2 * CONV1)
     assert step_flops(FML(), make_task, federate, LINE_UPS[0]) == hand
 
 
-def test_statistics_are_counted_once_forward(make_task, federate):
+def test_statistics_are_counted_once_forward():
     """FedProto goes over the data once more, through the extractor; and multiplies [C, B] with [B, d]."""
     hand = BATCH * 2 * (3 * 2_875_800 - CONV1) + BATCH * 2 * (2_870_800 + 10 * 500)
     assert step_flops(FedProto(), make_task, federate, only(CNNS[4])) == hand
@@ -110,7 +111,7 @@ def _separable(input_shape, width):
     )
 
 
-def test_a_step_of_a_network_with_grouped_convolutions(make_task, federate):
+def test_a_step_of_a_network_with_grouped_convolutions():
     first, depthwise, grouped, header = 36 * 8 * 27, 36 * 8 * 9, 36 * 12 * 2, 12 * 10
     hand = BATCH * 2 * (2 * first + 3 * (depthwise + grouped + header))
     line_up = only(Architecture("separable", _separable, 12))
@@ -124,7 +125,7 @@ def test_a_transposed_convolution_costs_by_its_input():
     assert counter.total == 3 * 2 * (2 * 4 * 25) * (6 // 2 * 9)
 
 
-def test_flops_of_a_round_are_those_of_its_steps(make_task, federate):
+def test_flops_of_a_round_are_those_of_its_steps():
     """10 samples in batches of 4, 4 and 2, two epochs."""
     per_sample = 2 * (3 * 2_875_800 - CONV1)
     task = make_task((10,), line_up=only(CNNS[4]), shape=(3, 32, 32), num_classes=10)
@@ -133,7 +134,7 @@ def test_flops_of_a_round_are_those_of_its_steps(make_task, federate):
     assert records[0]["clients"][0]["steps"] == 6
 
 
-def test_counting_and_warming_up_leave_no_trace(make_task, federate, same):
+def test_counting_and_warming_up_leave_no_trace():
     """The first round counts, a second engine that has counted before does not; both train alike."""
     a, _ = federate(FedMoE(), make_task(), rounds=2)
     b, _ = federate(FedMoE(), make_task(), rounds=1)

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from benchmark.compatibility import unsupported
+from benchmark.conformance.toy import federate, make_task, same
 from benchmark.models.cnn import CNNS
 from benchmark.models.line_up import Architecture, LineUp
 from benchmark.models.switch_norm import SwitchNorm2d
@@ -153,13 +154,13 @@ def test_different_headers():
 
 
 @pytest.mark.parametrize("line_up, first, other", [("headers4", "resnet34", "resnet34-h512"), ("fe2", None, None)])
-def test_a_method_that_shares_the_header_says_beforehand_that_headers_differ(line_up, first, other, make_task):
+def test_a_method_that_shares_the_header_says_beforehand_that_headers_differ(line_up, first, other):
     task = make_task((4,) * 4, line_up=registry.line_up(line_up), shape=(3, 16, 16))
     reason = unsupported(registry.method("lg-fedavg")[0], task)
     assert reason == (f"it shares the header, which differs between {first} and {other}" if first else None)
 
 
-def test_the_cheapest_line_up_trains_all_that_it_has(make_task, federate):
+def test_the_cheapest_line_up_trains_all_that_it_has():
     """Statistics of batch norm too; on pictures of 16x16 and one channel."""
     task = make_task(line_up=registry.line_up("resnet3"), shape=(1, 16, 16))
     federation, (record,) = federate(registry.method("standalone")[0], task, rounds=1)
@@ -170,7 +171,7 @@ def test_the_cheapest_line_up_trains_all_that_it_has(make_task, federate):
         assert moved == before.keys()
 
 
-def test_the_cheapest_line_up_is_a_function_of_the_seed(make_task, federate, same):
+def test_the_cheapest_line_up_is_a_function_of_the_seed():
     """Under a method that shares the small network, on pictures of 8x8."""
     line_up, fml = registry.line_up("resnet3"), registry.method("fml")[0]
     first, again, other = (

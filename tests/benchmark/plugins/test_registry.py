@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.config import FederationConfig, RunSpec
+from benchmark.conformance.toy import federate, make_task
 from benchmark.errors import RequestError, unknown
 from benchmark.plugins import registry
 
@@ -347,7 +348,7 @@ def test_a_run_on_a_line_up_of_one_s_own_is_another_when_its_file_changes():
     assert len({spec.model_copy(update={"models_hash": text}).key for text in (None, "1" * 16, "2" * 16)}) == 3
 
 
-def test_the_line_up_in_the_readme_works(tmp_path, make_task, federate):
+def test_the_line_up_in_the_readme_works(tmp_path):
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     (example,) = [block for block in re.findall("```python\n(.*?)```", readme, re.S) if "LINE_UP = " in block]
     (tmp_path / "models.py").write_text(example)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmark.channel import Rows
+from benchmark.conformance.toy import same
 from benchmark.storage.checkpoint import Checkpoint, fingerprint
 from benchmark.storage.client_states import ClientStates
 
@@ -33,7 +34,7 @@ def saved(folder, states, t=1, participants=(0, 1)):
     return Checkpoint(folder)
 
 
-def test_a_state_comes_back_as_it_was(tmp_path, states, same):
+def test_a_state_comes_back_as_it_was(tmp_path, states):
     checkpoint = saved(tmp_path, states)
     before = fingerprint(STATE, states)
     again = ClientStates(CPU)

@@ -7,6 +7,7 @@ import torch
 
 from benchmark.channel import FIRST, Rows
 from benchmark.config import FederationConfig
+from benchmark.conformance.toy import federate, make_task, same
 from benchmark.errors import StorageError
 from benchmark.federation import Federation
 from benchmark.plugins import registry
@@ -38,7 +39,7 @@ def fill(store, folder):
     return store.stored()
 
 
-def test_what_was_used_last_is_in_memory_and_the_rest_comes_back_equal(three, tmp_path, same, monkeypatch):
+def test_what_was_used_last_is_in_memory_and_the_rest_comes_back_equal(three, tmp_path, monkeypatch):
     fill(three, tmp_path)
     reads, read = [], client_states.read_state
     monkeypatch.setattr(
@@ -56,7 +57,7 @@ def test_what_was_used_last_is_in_memory_and_the_rest_comes_back_equal(three, tm
         three[3]
 
 
-def test_what_is_expected_is_read_before_it_is_asked_for(three, tmp_path, same, monkeypatch):
+def test_what_is_expected_is_read_before_it_is_asked_for(three, tmp_path, monkeypatch):
     fill(three, tmp_path)
     readers, read = [], client_states.read_state
     monkeypatch.setattr(
@@ -70,14 +71,14 @@ def test_what_is_expected_is_read_before_it_is_asked_for(three, tmp_path, same, 
     assert same(three[1], state(8))
 
 
-def test_what_is_put_in_is_copied(three, same):
+def test_what_is_put_in_is_copied(three):
     value = state(0)
     three[0] = value
     value["extractor"]["weight"].zero_()
     assert same(three[0], state(0))
 
 
-def test_without_a_folder_all_stay_in_memory_and_get_files_with_one(three, tmp_path, same):
+def test_without_a_folder_all_stay_in_memory_and_get_files_with_one(three, tmp_path):
     for k in range(3):
         three[k] = state(k)
     assert all(same(three[k], state(k)) for k in range(3))
@@ -91,7 +92,7 @@ def test_without_a_folder_all_stay_in_memory_and_get_files_with_one(three, tmp_p
     assert names == [f"checkpoint.client-{k}.{version}.tensors" for k in range(3) for version in (2, 3)]
 
 
-def test_a_shorter_state_over_the_file_of_a_longer_one_leaves_nothing_of_it(three, tmp_path, same):
+def test_a_shorter_state_over_the_file_of_a_longer_one_leaves_nothing_of_it(three, tmp_path):
     fill(three, tmp_path)
     short = {"value": torch.ones(3)}
     for value in (state(7) | {"more": torch.ones(1000)}, state(8), short):  # the third is written over the first
@@ -105,7 +106,7 @@ def test_a_shorter_state_over_the_file_of_a_longer_one_leaves_nothing_of_it(thre
     assert (tmp_path / "checkpoint.client-0.4.tensors").stat().st_size == BLOCK
 
 
-def test_a_replaced_state_stays_on_disk_until_no_checkpoint_needs_it(three, tmp_path, same):
+def test_a_replaced_state_stays_on_disk_until_no_checkpoint_needs_it(three, tmp_path):
     before = dict(fill(three, tmp_path))
     three[0] = state(7)
     three.stored()
@@ -140,7 +141,7 @@ def test_what_can_not_be_written_is_told(three, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["fedmoe", "fedproto", "fedkd"])
-def test_a_run_with_hardly_any_memory_for_states_is_the_same_run(make_task, federate, name, tmp_path):
+def test_a_run_with_hardly_any_memory_for_states_is_the_same_run(name, tmp_path):
     """One state in memory and all others on disk, over several rounds with a checkpoint after each."""
     method, task = registry.method(name)[0], make_task((6, 7, 5, 8, 6, 7))
     if name == "fedkd":
@@ -157,7 +158,7 @@ def test_a_run_with_hardly_any_memory_for_states_is_the_same_run(make_task, fede
 
 
 @pytest.mark.parametrize("name, read", [("fedmoe", [0, 1, 2, 3, 4]), ("standalone", [1, 4])])
-def test_an_evaluation_reads_ahead_what_it_asks_for(make_task, name, read, tmp_path, monkeypatch):
+def test_an_evaluation_reads_ahead_what_it_asks_for(name, read, tmp_path, monkeypatch):
     """All clients where there is a download, otherwise those that have changed since they were evaluated."""
     method, task = registry.method(name)[0], make_task((6,) * 6)
     config = FederationConfig(clients=6, rounds=3, eval_every=3, batch_size=4)
@@ -180,7 +181,7 @@ def test_an_evaluation_reads_ahead_what_it_asks_for(make_task, name, read, tmp_p
     federation.states.close()
 
 
-def test_what_clients_hold_shares_no_memory(make_task, federate):
+def test_what_clients_hold_shares_no_memory():
     """Neither with each other, nor with the server, the modules that are trained, or initial states."""
     task = make_task((6,) * 4)
     for name in ("fedmoe", "fml", "fedproto", "fedkd", "fedapen"):
