@@ -106,6 +106,26 @@ def private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
+WORDS_OF_USERS = {"CHECKS", "LINE_UPS"}
+"""What a suite of checks, or a module of line-ups, is asked for by."""
+
+
+def test_a_public_name_means_one_thing():
+    """Checks and commands aside: their functions are called what users see."""
+    places = defaultdict(list)
+    for path in modules("benchmark", "tools"):
+        if room(name_of(path)) == "conformance" or name_of(path) == "benchmark.cli.commands":
+            continue
+        for node in ast.parse(path.read_text()).body:
+            match node:
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                    places[name].append(name_of(path))
+                case ast.Assign(targets=[ast.Name(id=name)]):
+                    places[name].append(name_of(path))
+    several = {name: where for name, where in places.items() if len(where) > 1 and not name.startswith("_")}
+    assert not {name: where for name, where in several.items() if name not in WORDS_OF_USERS}
+
+
 OF_LIBRARIES = {"_replace", "_asdict", "_fields", "_pytree"}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmark.compatibility import unsupported
 from benchmark.config import FederationConfig
@@ -52,6 +52,31 @@ TOYS = (MIXED, ALIKE)
 """Where checks run: on the first that a method supports."""
 
 
+def noise_task(
+    labels: Tensor,
+    clients: Sequence[ClientData],
+    *,
+    shape: Shape,
+    num_classes: int,
+    line_up: LineUp,
+    seed: int = 0,
+    rng: np.random.Generator | None = None,
+) -> Task:
+    """A task of these labels and clients whose images are noise of this shape."""
+    channels, height, width = shape
+    images = (rng or np.random.default_rng(0)).integers(0, 256, (len(labels), height, width, channels), dtype=np.uint8)
+    return Task(
+        images=torch.from_numpy(images),
+        labels=labels,
+        mean=torch.full((channels,), 127.5),
+        std=torch.full((channels,), 74.0),
+        num_classes=num_classes,
+        clients=tuple(clients),
+        line_up=line_up,
+        seed=seed,
+    )
+
+
 def make_task(
     train_sizes: Sequence[int] = (7, 5, 9),
     *,
@@ -70,17 +95,8 @@ def make_task(
         indices = torch.arange(start, start + size + 4)
         clients.append(ClientData(indices[:size], indices[:0], indices[size:]))
         start += size + 4
-    channels, height, width = shape
-    return Task(
-        images=torch.from_numpy(rng.integers(0, 256, (start, height, width, channels), dtype=np.uint8)),
-        labels=torch.from_numpy(np.concatenate(ys)),
-        mean=torch.full((channels,), 127.5),
-        std=torch.full((channels,), 74.0),
-        num_classes=num_classes,
-        clients=tuple(clients),
-        line_up=line_up,
-        seed=seed,
-    )
+    drawn = torch.from_numpy(np.concatenate(ys))
+    return noise_task(drawn, clients, shape=shape, num_classes=num_classes, line_up=line_up, seed=seed, rng=rng)
 
 
 def toy_federation(method: Method, task: Task, **config: object) -> Federation:

@@ -17,7 +17,7 @@ import numpy as np
 from benchmark.errors import RequestError
 from benchmark.report.frame import StoredRun, names_of
 from benchmark.report.statistics import paired_t
-from benchmark.storage.run_folder import RunFolder
+from benchmark.storage.run_folder import run_folders
 
 MOST_NOISE = 10
 """What chance may explain is at most so many times the limit: a drop beyond that is one, however uneven it is."""
@@ -81,8 +81,7 @@ def compare_results(baseline: Path, current: Path, limits: Limits, subset: bool 
 def _runs(folder: Path) -> dict[tuple[str, str, int], StoredRun]:
     """What a run is, whatever its hyper-parameters and its data's hash: setting, label and seed."""
     found: dict[tuple[str, str, int], StoredRun] = {}
-    for path in sorted(folder.rglob("run.json")):
-        run = StoredRun.read(RunFolder(path.parent))
+    for run in map(StoredRun.read, (*run_folders(folder), *run_folders(folder.parent, [folder.name]))):
         setting = {name: value for name, value in run.setting.items() if name != "data_hash"}
         identity = (json.dumps(setting, sort_keys=True), run.label, run.seed)
         if identity in found:

@@ -19,7 +19,7 @@ from benchmark.storage.files import BLOCK, read_into, write_over
 
 ALIGNMENT = 64
 """Bytes; every tensor begins at a multiple, as torch's own do: where it lies never shows in what is computed."""
-CPU = torch.device("cpu")
+_CPU = torch.device("cpu")
 
 Kind = Literal["rows", "tensor", "weights"]
 Field = tuple[str, str, tuple[int, ...]]
@@ -72,7 +72,7 @@ def pack(state: State) -> PackedState:
     values = [(name, _kind(value), tensors_of(value)) for name, value in state.items()]
     layout = tuple((name, kind, tuple(_field(*item) for item in tensors.items())) for name, kind, tensors in values)
     tensors = [tensor.detach() for _, _, of in values for tensor in of.values()]
-    copy = unpack(layout, _memory(layout, tensors[0].device if tensors else CPU))
+    copy = unpack(layout, _memory(layout, tensors[0].device if tensors else _CPU))
     owns = (own for value in copy.state.values() for own in tensors_of(value).values())
     for own, tensor in zip(owns, tensors, strict=True):
         own.copy_(tensor)
@@ -102,11 +102,11 @@ def write_state(path: Path, content: Tensor, over: Path | None = None) -> int:
 
 
 def read_state(path: Path, stored: StoredState, check: bool = True) -> Tensor:
-    """A state's content from its file, on the CPU. Raises OSError, and ValueError if it is not as it was written.
+    """A state's content from its file, on the _CPU. Raises OSError, and ValueError if it is not as it was written.
 
     check: whether to compare checksums, which a process need not do with what it has written itself
     """
-    content = _memory(stored.layout, CPU)
+    content = _memory(stored.layout, _CPU)
     whole = read_into(path, bytes_of(content))
     if not whole or (check and xxh3_64_intdigest(bytes_of(content)) != stored.checksum):
         raise ValueError(f"{path.name} is damaged")
@@ -114,12 +114,12 @@ def read_state(path: Path, stored: StoredState, check: bool = True) -> Tensor:
 
 
 def on_cpu(packed: PackedState) -> Tensor:
-    """The content of a packed state, on the CPU."""
-    return packed.content if packed.content.device == CPU else _memory(packed.layout, CPU).copy_(packed.content)
+    """The content of a packed state, on the _CPU."""
+    return packed.content if packed.content.device == _CPU else _memory(packed.layout, _CPU).copy_(packed.content)
 
 
 def bytes_of(tensor: Tensor) -> memoryview:
-    """The bytes of a tensor on the CPU, without a copy."""
+    """The bytes of a tensor on the _CPU, without a copy."""
     return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 

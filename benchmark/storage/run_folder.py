@@ -31,7 +31,7 @@ CLAIM = "claim"
 """The file of a run that a process holds while it works on it."""
 
 
-Record = Mapping[str, Any]
+Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         return claim(self.path / CLAIM)
 
-    def start(self, run: Record) -> None:
+    def start(self, run: Facts) -> None:
         """Begin anew: what an earlier attempt left is thrown away.
 
         In an order that leaves a run that is whole, or one that has to begin anew, wherever it is cut off.
@@ -74,7 +74,7 @@ class RunFolder:
         write_whole(self.path / "rounds.jsonl", lambda file: None)
         remove(self._debris())
 
-    def go_on(self, run: Record, rounds: int | None = None) -> list[Round]:
+    def go_on(self, run: Facts, rounds: int | None = None) -> list[Round]:
         """Take up a run after so many rounds, or after all that are whole; these rounds.
 
         A line beyond them was cut off, or is run again. Raises RequestError where they are not all there.
@@ -96,7 +96,7 @@ class RunFolder:
         """Keep an artefact as <name>.npz."""
         write_whole(self.path / f"{name}.npz", lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
-    def finish(self, run: Record) -> None:
+    def finish(self, run: Facts) -> None:
         """Write how the run ended, with size and hash of each file beside run.json."""
         paths = sorted([*self.path.glob("rounds.jsonl"), *self.path.glob("*.npz")])
         self.write({**run, "files": {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in paths}})
@@ -118,14 +118,14 @@ class RunFolder:
         }
         return [*paths]
 
-    def write(self, run: Record) -> None:
+    def write(self, run: Facts) -> None:
         """Write run.json, whole or not at all."""
         whole = RUN.validate_python({"schema": SCHEMA, **run, "digest": ""})
         whole["digest"] = digest(whole)
         text = json.dumps(whole, indent=1, allow_nan=False) + "\n"
         write_whole(self.path / "run.json", lambda file: file.write(text.encode()))
 
-    def append(self, record: Record) -> None:
+    def append(self, record: Facts) -> None:
         """Add one round; it is on the disk when this returns."""
         path = self.path / "rounds.jsonl"
         line = json.dumps(ROUND.validate_python(record), separators=(",", ":"), allow_nan=False) + "\n"
@@ -165,7 +165,7 @@ class RunFolder:
         return [_round(path, line) for line in lines]
 
 
-def digest(run: Record) -> str:
+def digest(run: Facts) -> str:
     """SHA-256 of a run.json without its digest."""
     content = {name: value for name, value in run.items() if name != "digest"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
@@ -195,8 +195,11 @@ def _complaint(error: ValidationError) -> str:
     return f"{where}: {first['msg']}"[:200]
 
 
-def run_folders(results: Path, experiments: Sequence[str] = ()) -> Iterator[RunFolder]:
-    """The runs of some experiments, or of all, in the order of their paths."""
+def run_folders(results: Path, experiments: Sequence[str] = (), begun: bool = True) -> Iterator[RunFolder]:
+    """The runs of some experiments, or of all, in the order of their paths.
+
+    begun: only folders with a run.json; otherwise every folder at that depth with anything in it but a claim
+    """
     for name in sorted(set(experiments)) or sorted(d.name for d in results.glob("*") if d.is_dir()):
-        for path in sorted((results / name).glob("*/*/*/run.json")):
-            yield RunFolder(path.parent)
+        found = (results / name).glob("*/*/*/run.json" if begun else "*/*/*/*")
+        yield from map(RunFolder, sorted({path.parent for path in found if path.name != CLAIM}))

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from benchmark.config import FederationConfig, RunSpec
 from benchmark.errors import RequestError
 from benchmark.storage.files import TEMPORARY
-from benchmark.storage.run_folder import CLAIM, RunFolder, sha256_of
+from benchmark.storage.run_folder import CLAIM, RunFolder, run_folders, sha256_of
 from benchmark.storage.schema import ENDED, FINAL, Round, RunRecord
 from benchmark.storage.summary import summarise
 
@@ -51,7 +51,7 @@ def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding
     """(everything that is wrong with the results of some experiments, or of all; how many runs there are)."""
     findings: list[Finding] = []
     met: list[Met] = []
-    folders = _folders(results, experiments)
+    folders = [*run_folders(results, experiments, begun=False)]
     for folder in folders:
         try:
             checked = read_checked(folder)
@@ -121,13 +121,6 @@ def _comparisons(runs: Sequence[Met]) -> dict[str, list[Met]]:
         setting = {name: value for name, value in met.run["specification"].items() if name not in ("method", "seed")}
         groups.setdefault(json.dumps([str(met.path.parents[2]), setting], sort_keys=True), []).append(met)
     return groups
-
-
-def _folders(results: Path, experiments: Sequence[str]) -> list[RunFolder]:
-    """Every folder at the depth of a run that has something in it, with a run.json or without."""
-    names = sorted(set(experiments)) or ["*"]
-    paths = sorted({path.parent for name in names for path in results.glob(f"{name}/*/*/*/*") if path.name != CLAIM})
-    return [RunFolder(path) for path in paths]
 
 
 def _naming(path: Path, run: RunRecord, spec: RunSpec) -> Iterator[str]:

@@ -12,6 +12,7 @@ import torch
 from benchmark.api import Client
 from benchmark.channel import nbytes
 from benchmark.config import FederationConfig
+from benchmark.conformance.toy import noise_task
 from benchmark.federation import Federation
 from benchmark.method import initial_parts
 from benchmark.plugins import registry
@@ -31,15 +32,9 @@ def cifar_shaped(num_classes: int, line_up: str) -> Task:
     own = (torch.arange(clients)[:, None] * each + torch.arange(each)) % num_classes
     labels = torch.cat([own, own, own[:, :1]], 1)
     indices = torch.arange(labels.numel()).view(clients, -1)
-    return Task(
-        images=torch.randint(0, 256, (labels.numel(), 32, 32, 3), generator=torch.Generator().manual_seed(0)).byte(),
-        labels=labels.flatten(),
-        mean=torch.full((3,), 127.5),
-        std=torch.full((3,), 74.0),
-        num_classes=num_classes,
-        clients=tuple(ClientData(k[:-1], k[:0], k[-1:]) for k in indices),
-        line_up=registry.line_up(line_up),
-        seed=0,
+    owned = [ClientData(k[:-1], k[:0], k[-1:]) for k in indices]
+    return noise_task(
+        labels.flatten(), owned, shape=(3, 32, 32), num_classes=num_classes, line_up=registry.line_up(line_up)
     )
 
 

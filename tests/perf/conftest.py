@@ -20,10 +20,11 @@ import pytest
 import torch
 
 from benchmark.config import FederationConfig
+from benchmark.conformance.toy import noise_task
 from benchmark.engine.eager import EagerEngine
 from benchmark.federation import Federation
 from benchmark.plugins import registry
-from benchmark.task import ClientData, Task
+from benchmark.task import ClientData
 
 NEVER = 10**6
 """More rounds than any benchmark takes."""
@@ -41,17 +42,9 @@ def make_federation(
     """Clients of cnn5 with so many random images of 32 x 32 each, in which nothing has happened yet."""
     rng = np.random.default_rng(0)
     owned = torch.arange(clients * (train + test)).split(train + test)
-    images = torch.from_numpy(rng.integers(0, 256, (clients * (train + test), 32, 32, 3), dtype=np.uint8))
-    task = Task(
-        images=images,
-        labels=torch.from_numpy(rng.integers(0, 10, len(images))),
-        mean=torch.full((3,), 127.5),
-        std=torch.full((3,), 74.0),
-        num_classes=10,
-        clients=tuple(ClientData(indices[:train], indices[:0], indices[train:]) for indices in owned),
-        line_up=registry.line_up("cnn5"),
-        seed=0,
-    )
+    labels = torch.from_numpy(rng.integers(0, 10, clients * (train + test)))
+    held = [ClientData(indices[:train], indices[:0], indices[train:]) for indices in owned]
+    task = noise_task(labels, held, shape=(3, 32, 32), num_classes=10, line_up=registry.line_up("cnn5"))
     settings = {"clients": clients, "rounds": NEVER, "eval_every": NEVER, "batch_size": 64} | config
     chosen, _ = registry.method(method)
     return Federation(chosen, task, FederationConfig(**settings), torch.device(device), engine=engine)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import TypeAdapter
 
 from benchmark.compatibility import unsupported
 from benchmark.config import FederationConfig
+from benchmark.conformance.toy import noise_task
 from benchmark.federation import Federation
 from benchmark.models.line_up import LineUp
 from benchmark.plugins import registry
@@ -59,20 +59,12 @@ STORED: TypeAdapter[Catalogue] = TypeAdapter(Catalogue)
 
 def task(line_up: LineUp, num_classes: int = 10, classes_per_client: int = 2) -> Task:
     """Ten clients with random pictures of CIFAR's shape, each of its own classes; all of them in any stretch."""
-    rng = np.random.default_rng(0)
     shift = num_classes // CLIENTS
     mine = [[(shift * k + i) % num_classes for i in range(classes_per_client)] for k in range(CLIENTS)]
     held = torch.arange(CLIENTS * PICTURES).view(CLIENTS, PICTURES)
-    return Task(
-        images=torch.from_numpy(rng.integers(0, 256, (CLIENTS * PICTURES, 32, 32, 3), dtype=np.uint8)),
-        labels=torch.tensor([classes[i % len(classes)] for classes in mine for i in range(PICTURES)]),
-        mean=torch.full((3,), 127.5),
-        std=torch.full((3,), 64.0),
-        num_classes=num_classes,
-        clients=tuple(ClientData(own.repeat(TRAIN // PICTURES), own[:0], own[:1]) for own in held),
-        line_up=line_up,
-        seed=0,
-    )
+    labels = torch.tensor([classes[i % len(classes)] for classes in mine for i in range(PICTURES)])
+    clients = [ClientData(own.repeat(TRAIN // PICTURES), own[:0], own[:1]) for own in held]
+    return noise_task(labels, clients, shape=(3, 32, 32), num_classes=num_classes, line_up=line_up)
 
 
 def measured(name: str) -> dict[str, dict[str, Costs]]:
@@ -86,7 +78,7 @@ def measured(name: str) -> dict[str, dict[str, Costs]]:
     }
 
 
-def catalogue(names: Sequence[str], tell: Callable[[str], object]) -> Catalogue:
+def measured_catalogue(names: Sequence[str], tell: Callable[[str], object]) -> Catalogue:
     """The costs of these methods; tell is called with each name before it is measured."""
     torch.set_num_threads(1)  # for single steps more are no faster, and on a busy machine far slower
     found = {}

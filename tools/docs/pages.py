@@ -111,7 +111,7 @@ def page_changes(root: Path, tell: Callable[[str], object], keep_costs: bool = F
     names = sorted(registry.catalogue("methods"))
     if keep_costs and (lacking := [name for name in names if name not in stored]):
         raise RequestError(f"the costs of {', '.join(lacking)} were never measured; measure them, without --keep-costs")
-    known = stored if keep_costs else costs.catalogue(names, tell)
+    known = stored if keep_costs else costs.measured_catalogue(names, tell)
     return changes(root, known, stored)
 
 
