@@ -102,7 +102,7 @@ def write_state(path: Path, content: Tensor, over: Path | None = None) -> int:
 
 
 def read_state(path: Path, stored: StoredState, check: bool = True) -> Tensor:
-    """A state's content from its file, on the _CPU. Raises OSError, and ValueError if it is not as it was written.
+    """A state's content from its file, on the CPU. Raises OSError, and ValueError if it is not as it was written.
 
     check: whether to compare checksums, which a process need not do with what it has written itself
     """
@@ -114,12 +114,12 @@ def read_state(path: Path, stored: StoredState, check: bool = True) -> Tensor:
 
 
 def on_cpu(packed: PackedState) -> Tensor:
-    """The content of a packed state, on the _CPU."""
+    """The content of a packed state, on the CPU."""
     return packed.content if packed.content.device == _CPU else _memory(packed.layout, _CPU).copy_(packed.content)
 
 
 def bytes_of(tensor: Tensor) -> memoryview:
-    """The bytes of a tensor on the _CPU, without a copy."""
+    """The bytes of a tensor on the CPU, without a copy."""
     return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
