@@ -68,6 +68,15 @@ def room(module: str) -> str | None:
     return None if name in ("benchmark", "__main__") else name
 
 
+def test_the_harness_names_no_method_and_no_data_set():
+    """The defaults of the command line stand in the preset demo."""
+    catalogue = {path.stem.replace("_", "-") for path in modules("methods", "datasets/sources")}
+    for path in modules("benchmark"):
+        constants = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+        named = {node.value for node in constants if isinstance(node.value, str)} & catalogue
+        assert not named, path
+
+
 @pytest.mark.parametrize("path", modules("methods", "datasets"), ids=lambda p: p.stem)
 def test_plug_ins_import_nothing_of_ours_but_the_facade(path):
     assert {name for name in imported(path) if name.split(".")[0] in OURS} <= FACADE

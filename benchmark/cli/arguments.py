@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.config import FederationConfig
 from benchmark.errors import RequestError
+from benchmark.plugins.presets import preset
 from benchmark.storage.files import file_name
 
 if TYPE_CHECKING:
     from benchmark.run.plan import Request
 
-MAIN_METHODS = "fedmoe,fedproto,fml,lg-fedavg,standalone"
+MAIN_METHODS = ",".join(preset("demo")["methods"])
 AXES = {
     "methods": (MAIN_METHODS, "Methods: names, .py files or dotted modules; +key=value for other hyper-parameters."),
     "datasets": (
@@ -46,17 +47,16 @@ def experiments_of(results: Path, text: str | None) -> list[str]:
 
 
 def request_of(
-    preset: str | None,
+    preset_name: str | None,
     given: Mapping[str, str | None],
     experiment: str | None,
     argv: tuple[str, ...],
     **others: Any,
 ) -> "Request":
     """The grid that was asked for: what was given, over the preset, over the defaults. Raises RequestError."""
-    from benchmark.plugins import registry
     from benchmark.run.plan import Request
 
-    defaults = registry.preset(preset) if preset else {}
+    defaults = preset(preset_name) if preset_name else {}
     values: dict[str, Any] = defaults | {name: value for name, value in given.items() if value is not None}
     axes = {name: _commas(name, values.get(name, default)) for name, (default, _) in AXES.items()}
     return Request(
@@ -68,7 +68,7 @@ def request_of(
         participation=[_number("participation", text, float) for text in axes["participation"]],
         seeds=[_number("seeds", text, int) for text in axes["seeds"]],
         federation={name: values[name] for name in FEDERATION if name in values},
-        experiment=file_name("--experiment", (preset or "default") if experiment is None else experiment),
+        experiment=file_name("--experiment", (preset_name or "default") if experiment is None else experiment),
         command=["python", "-m", "benchmark", *argv],
         **others,
     )

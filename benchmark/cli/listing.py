@@ -3,13 +3,14 @@
 from typing import Any
 
 from benchmark.plugins import registry
+from benchmark.plugins.presets import preset
 
 
 def listing(what: str) -> list[dict[str, Any]]:
     """Name and description of every method, data set, line-up (models), partition or preset."""
     if what == "presets":
         return [
-            {"name": name, "description": registry.preset(name)["description"]}
+            {"name": name, "description": preset(name)["description"]}
             for name in registry.catalogue("benchmark.plugins.presets", ".toml")
         ]
     if what == "models":

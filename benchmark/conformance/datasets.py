@@ -11,6 +11,7 @@ import numpy as np
 from benchmark.conformance.suite import Broken, Check, where
 from benchmark.conformance.toy import federate
 from benchmark.data import Arrays
+from benchmark.method import Method
 from benchmark.models.line_up import LineUp
 from benchmark.partition import Partition, draw
 from benchmark.plugins import registry
@@ -86,7 +87,7 @@ def trains(data: Named) -> None:
     few = _few(data.arrays)
     dataset = Dataset.of(data.text, few, target=None)
     problem = Problem(dataset, _smallest_line_up(few), _divided(data, few, data.iid), seed=0)
-    federate(registry.method("standalone")[0], problem.task(), rounds=1, batch_size=16, lr=0.01)
+    federate(Method(), problem.task(), rounds=1, batch_size=16, lr=0.01)
 
 
 def _divided(data: Named, arrays: Arrays, partition: str) -> Partition:

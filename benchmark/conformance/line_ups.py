@@ -9,8 +9,8 @@ from torch import Tensor
 from benchmark.conformance.suite import Broken, Check, where
 from benchmark.conformance.toy import federate, make_task, same
 from benchmark.errors import plural
+from benchmark.method import Method
 from benchmark.models.line_up import Architecture, LineUp, LocalModel
-from benchmark.plugins import registry
 from benchmark.seeds import torch_seeded
 
 CHANNELS = (3, 1)
@@ -68,7 +68,7 @@ def trains(line_up: LineUp) -> None:
     """Clients train a round on it."""
     sizes = (4,) * len(line_up.architectures)
     task = make_task(sizes, line_up=line_up, shape=_shape(line_up, CHANNELS[0]))
-    federate(registry.method("standalone")[0], task, rounds=1, lr=0.01)
+    federate(Method(), task, rounds=1, lr=0.01)
 
 
 def _models(line_up: LineUp) -> Iterator[tuple[str, LocalModel, Tensor, Tensor]]:

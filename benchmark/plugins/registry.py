@@ -11,7 +11,6 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
-import tomllib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -274,11 +273,3 @@ def own_line_ups(text: str) -> list["LineUp"]:
     if taken := [line_up.name for line_up in found if line_up.name in LINE_UP_MODULES]:
         raise RequestError(f"{text}: {taken[0]} is the name of a line-up that is here already; rename it")
     return [dataclasses.replace(line_up, source_hash=source_hash) for line_up in found]
-
-
-def preset(name: str) -> dict[str, Any]:
-    """The options of a preset. Raises RequestError."""
-    known = catalogue("benchmark.plugins.presets", ".toml")
-    if name not in known:
-        raise unknown("preset", name, known)
-    return tomllib.loads(known[name].read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.errors import RequestError, unknown
+from benchmark.plugins.presets import preset
 from benchmark.report.across import ranking_table, write_across
 from benchmark.report.differences import difference_table
 from benchmark.report.document import Part, intro, page_document
@@ -23,7 +24,7 @@ from benchmark.storage.run_folder import run_folders
 
 NEW = ".new-"
 """How the name of a folder begins that is not whole yet."""
-STANDALONE = "standalone"
+DEFAULT_REFERENCE: str = preset("demo")["reference"]
 """The reference, unless another is asked for: what federation has to beat."""
 PARALLEL_FROM_COMPARISONS = 3
 """Comparisons from which on it pays to draw with several processes."""
@@ -112,7 +113,7 @@ def _exchanged(folder: Path) -> Iterator[Path]:
 def _files(comparison: Comparison, options: ReportOptions, kinds: Sequence[str], style: Style, folder: Path) -> Part:
     """The tables and figures of one comparison, written."""
     made = [*commands(comparison), *([options.command] if options.command else [])]
-    reference = options.reference or STANDALONE
+    reference = options.reference or DEFAULT_REFERENCE
     summaries(comparison).to_csv(folder / "tables" / f"{comparison.name}-runs.csv", index=False)
     tables = (
         main_table(comparison, reference),

@@ -5,7 +5,7 @@ run.json is a RunRecord; each line of rounds.jsonl is a Round.
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, with_config
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, with_config
 from typing_extensions import TypedDict  # Python 3.11's own does not tell pydantic enough
 
 SCHEMA = 4
@@ -89,7 +89,7 @@ class Round(TypedDict):
     validation: NotRequired[Scores]
     predictors: NotRequired[dict[Text, dict[Text, Scores]]]
     inspection: NotRequired[dict[Text, list[dict[Text, float]]]]
-    observed: NotRequired[dict[Text, Any]]
+    observed: NotRequired[dict[Text, JsonValue]]
 
 
 @with_config(ConfigDict(extra="allow", strict=True, allow_inf_nan=False))

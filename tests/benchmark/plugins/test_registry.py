@@ -11,6 +11,7 @@ from benchmark.config import FederationConfig, RunSpec
 from benchmark.conformance.toy import federate, make_task
 from benchmark.errors import RequestError, unknown
 from benchmark.plugins import registry
+from benchmark.plugins.presets import preset
 
 MINE = '''
 """Mine: for a test."""
@@ -123,7 +124,7 @@ def test_default_classes_per_client_are_those_of_the_field():
 def test_other_unknown_names(tmp_path):
     for call, message in [
         (lambda: registry.line_up("cnn6"), "unknown line-up of models 'cnn6'; did you mean 'cnn5'?"),
-        (lambda: registry.preset("demos"), "unknown preset 'demos'; did you mean 'demo'?"),
+        (lambda: preset("demos"), "unknown preset 'demos'; did you mean 'demo'?"),
         (lambda: registry.dataset("cifar", tmp_path), "unknown data set 'cifar'; did you mean 'cifar10'?"),
         (lambda: registry.dataset("a/b.npz", tmp_path), "there is no file or folder a/b.npz"),
     ]:
@@ -178,8 +179,8 @@ def test_presets_hold_options_that_exist(name):
     from benchmark.cli.arguments import AXES, FEDERATION
     from benchmark.config import federation_config
 
-    options = registry.preset(name)
-    assert set(options) <= {"description", *AXES, *FEDERATION}
+    options = preset(name)
+    assert set(options) <= {"description", "reference", *AXES, *FEDERATION}
     federation_config({key: options[key] for key in FEDERATION if key in options})
     for method in options.get("methods", ()):
         registry.method(method)
