@@ -1,4 +1,4 @@
-"""The façade: what methods/ and datasets/ import from the harness, beside `fields` and `functional`."""
+"""The façade: all that methods/ and datasets/ import from the harness, besides `fields` and `functional`."""
 
 from benchmark.channel import Inbox, Message, Observer, Passage, RoundNumber, Rows, State, Weights
 from benchmark.client import Client, ClientInfo

@@ -1,4 +1,4 @@
-"""Which methods can work with which task, and why not, before anything runs."""
+"""Compatibility of methods and tasks, decided before anything runs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,9 +10,9 @@ from benchmark.task import Task
 
 
 def unsupported(method: Method, task: Task) -> str | None:
-    """Why a method can't work with a task, or None: its own reason, or a shared part without a common shape.
+    """Return why a method can't work with a task, or None: its own reason, or a shared part without a common shape.
 
-    Raises RequestError where it could with none: it shares or trains what no client holds.
+    Raises RequestError if it could work with no task: it shares or trains what no client holds.
     """
     if reason := method.unsupported(task):
         return reason
@@ -32,7 +32,7 @@ def unsupported(method: Method, task: Task) -> str | None:
 
 
 def _check_names(method: Method, parts: Mapping[str, object]) -> None:
-    """Raises RequestError where a method shares or trains what a client with these parts does not hold."""
+    """Raise RequestError if a method shares or trains what a client with these parts does not hold."""
     phases = method.phases()
     if not isinstance(phases, Sequence) or not all(isinstance(phase, Phase) for phase in phases):
         raise RequestError("phases() gives no tuple of Phases; write (Phase(...),) for a single one")

@@ -1,4 +1,4 @@
-"""What determines the numbers of a run: frozen, validated, hashable."""
+"""The specification of a run, which determines its numbers: frozen, validated, hashable."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from benchmark.fields import NonNegative, Positive
 
 
 class FederationConfig(BaseModel):
-    """How clients learn together, the same for every method."""
+    """The settings of a federation, the same for every method."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class FederationConfig(BaseModel):
 
     @model_serializer(mode="wrap")
     def _omit_default_precision(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Full precision goes without saying: earlier results keep their keys."""
+        """Leave out precision=fp32, so that the keys of older results stay valid."""
         content: dict[str, Any] = serialise(self)
         return {name: value for name, value in content.items() if (name, value) != ("precision", "fp32")}
 
@@ -67,7 +67,7 @@ class FederationConfig(BaseModel):
 
 
 class MethodSpec(BaseModel):
-    """A method by name, the label of this variant, all its hyper-parameters, and for one's own a hash of its file."""
+    """A method by name, the label of this variant, all its hyper-parameters, and the hash of a user-defined file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -88,7 +88,7 @@ class RunSpec(BaseModel):
     partition: str
     models: str
     models_hash: str | None = None
-    """Of the file that defines the line-up, where it is one's own."""
+    """Hash of the file that defines the line-up, if it is user-defined."""
     federation: FederationConfig
     seed: Annotated[int, Field(ge=0)]
 
@@ -100,7 +100,7 @@ class RunSpec(BaseModel):
 
 
 def federation_config(values: dict[str, Any]) -> FederationConfig:
-    """The validated configuration. Raises RequestError with one line that names option, value and what is right."""
+    """Validate the settings. Raises RequestError with one line that names option, value and what would be right."""
     try:
         return FederationConfig(**values)
     except ValidationError as error:
@@ -108,7 +108,7 @@ def federation_config(values: dict[str, Any]) -> FederationConfig:
 
 
 def request_error(error: ValidationError, spell: Any = str) -> RequestError:
-    """The first complaint of a validation as one line; `spell` turns a field's name into what the user typed."""
+    """Return the first complaint of a validation as one line; `spell` turns a field's name into what the user typed."""
     first = error.errors()[0]
     name = spell(str(first["loc"][0]) if first["loc"] else "value")
     if first["type"] == "missing":

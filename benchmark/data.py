@@ -21,7 +21,7 @@ KEYS = ("x_train", "y_train", "x_test", "y_test")
 OWNERS = ("owners_train", "owners_test")
 LAYOUT = f"keys {', '.join(KEYS)}; x uint8 [n, h, w] or [n, h, w, c], y integers 0 ... C-1"
 COUNTED_PIXELS = 2**16
-"""Pixels at a time whose levels are counted: their eight bytes each stay in the cache."""
+"""Pixels whose levels are counted at a time: the eight bytes that each needs stay in the cache."""
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".gif", ".tif", ".tiff"}
 
 
@@ -33,7 +33,7 @@ class Arrays:
     y_train, y_test: [n] int64, labels 0 ... C-1
     classes:         the C names, in the order of labels
     owners_train, owners_test: [n] int64, who a sample belongs to (a writer, a patient, a camera), the same number in
-                     both for the same owner; both None where nobody knows
+                     both for the same owner; both None if they are unknown
     """
 
     x_train: np.ndarray
@@ -46,12 +46,12 @@ class Arrays:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """What there is, by its key in a file, without the names of the classes."""
+        """The arrays that are not None, by their keys in a file, without the names of the classes."""
         return {key: getattr(self, key) for key in KEYS + OWNERS if getattr(self, key) is not None}
 
     @cached_property
     def hash(self) -> str:
-        """Hex digest of all images, labels and, where they are known, owners."""
+        """Hex digest of all images, labels and, if they are known, owners."""
         digest = hashlib.sha256()
         for key, found in self.arrays.items():
             array = np.ascontiguousarray(found)
@@ -65,7 +65,7 @@ class Arrays:
         levels, channels = np.arange(256), self.x_train.shape[-1]
         pixels = self.x_train.reshape(-1, channels)
         counts = np.zeros((channels, 256), dtype=np.int64)
-        for start in range(0, len(pixels), COUNTED_PIXELS):  # bincount makes eight bytes of each
+        for start in range(0, len(pixels), COUNTED_PIXELS):  # bincount needs eight bytes for each pixel
             block = pixels[start : start + COUNTED_PIXELS]
             counts += [np.bincount(block[:, c], minlength=256) for c in range(channels)]
         share = counts / counts.sum(1, keepdims=True)  # [c, 256]
@@ -80,12 +80,12 @@ class Arrays:
 
     @property
     def labels(self) -> np.ndarray:
-        """Their labels: [N]."""
+        """Labels of the pooled images: [N]."""
         return np.concatenate([self.y_train, self.y_test])
 
     @property
     def owners(self) -> np.ndarray | None:
-        """Who they belong to: [N], or None."""
+        """Owners of the pooled images: [N], or None if they are unknown."""
         if self.owners_train is None or self.owners_test is None:
             return None
         return np.concatenate([self.owners_train, self.owners_test])
@@ -93,18 +93,18 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a named data set comes from, and what the field asks of it."""
+    """The source of a named data set, and the accuracy that its tables refer to."""
 
     load: Callable[[Path], Arrays]
-    """Fetch it; the folder is for downloads and is thrown away afterwards."""
+    """Fetches the arrays; its argument is a folder for downloads, which is deleted afterwards."""
     target: float | None = None
     """The accuracy in percent whose cost the tables give."""
 
 
 def load_dataset(name: str, source: Source, folder: Path) -> Arrays:
-    """A named data set: from <folder>/<name>.npz, or from its source and then kept there.
+    """Read a named data set from <folder>/<name>.npz, or fetch it from its source and keep it there.
 
-    Raises RequestError when it can be neither read nor fetched.
+    Raises RequestError if it can be neither read nor fetched.
     """
     kept = folder / f"{name}.npz"
     if kept.exists():
@@ -119,9 +119,9 @@ def load_dataset(name: str, source: Source, folder: Path) -> Arrays:
 
 
 def own_dataset(name: str, source: object) -> tuple[Arrays, float | None]:
-    """What a source of one's own gives, checked and kept nowhere, and its target accuracy.
+    """Return the arrays of a user-defined source, checked and not stored, and its target accuracy.
 
-    Raises RequestError, whatever goes wrong in it.
+    Raises RequestError for any error in the source.
     """
     if not isinstance(source, Source):
         what = "has no SOURCE" if source is None else f"has a SOURCE of type {type(source).__name__}"
@@ -146,7 +146,7 @@ def _loaded(source: Source) -> Arrays:
 
 
 def read_npz(path: Path) -> Arrays:
-    """A file in the Keras layout, perhaps with `classes`, the labels' names, and with `owners_train` and `owners_test`.
+    """Read a file in the Keras layout; it may also have `classes`, the labels' names, and the two keys of OWNERS.
 
     Raises RequestError if it is not one.
     """
@@ -177,7 +177,7 @@ def checked(
     owners_train: np.ndarray | None = None,
     owners_test: np.ndarray | None = None,
 ) -> Arrays:
-    """Arrays in canonical shape. Raises RequestError, naming the array, where they are not in the Keras layout."""
+    """Bring arrays to canonical shape. Raises RequestError, naming the array, if they are not in the Keras layout."""
 
     def wrong(what: str) -> RequestError:
         return RequestError(f"{name}: {what}; expected {LAYOUT}")
@@ -222,11 +222,10 @@ def checked(
 
 
 def from_torchvision(name: str, downloads: Path, *, owner: int | None = None, **keywords: Any) -> Arrays:
-    """A data set of torchvision.datasets, downloaded, its constructor given the keywords.
+    """Download a data set of torchvision.datasets; its constructor gets the keywords.
 
-    Training and test part are asked for by train=, or by split= where the constructor has split= in its stead. owner:
-    the column of the targets that says who a sample belongs to, where they have several, of which the first is the
-    label.
+    Training and test part are requested by train=, or by split= if the constructor has that instead. owner: the column
+    of the targets that says who a sample belongs to, if targets have several columns; the first is the label.
     """
     from torchvision import datasets  # 85 MiB that only a download needs
 
@@ -249,7 +248,7 @@ def from_torchvision(name: str, downloads: Path, *, owner: int | None = None, **
 
 
 def read_image_folder(folder: Path, size: int = 32) -> Arrays:
-    """<folder>/<class>/*.png, or <folder>/train/<class>/... and <folder>/test/<class>/..., as RGB of size x size."""
+    """Read <folder>/<class>/*.png, or <folder>/train/<class>/... and <folder>/test/..., as RGB of size x size."""
     from PIL import Image, UnidentifiedImageError
 
     splits = {split: folder / split for split in ("train", "test") if (folder / split).is_dir()} or {"train": folder}

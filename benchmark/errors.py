@@ -10,7 +10,7 @@ class RequestError(ValueError):
 
 
 class StorageError(RuntimeError):
-    """What is to be kept can't be written: the disk is full, or gone. What is stored stays whole."""
+    """A file can't be written: the disk is full, or gone. What was stored before stays whole."""
 
 
 class Diverged(ArithmeticError):
@@ -42,7 +42,7 @@ def plural(n: int, word: str) -> str:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> RequestError:
-    """The error for a name that nobody has, with the nearest one that somebody has."""
+    """Return the error for an unknown name, with the nearest known one, or all of them, as a hint."""
     known = sorted(known)
     spelt = {other.lower(): other for other in known}
     near = get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""What several methods compute: distillation, prototypes, training inside a hook, weights in fewer bytes."""
+"""Computations that several methods share: distillation, prototypes, training inside a hook, weights in fewer bytes."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ __all__ = [
 
 
 def divergence(teacher: Tensor, student: Tensor) -> Tensor:
-    """KL(teacher || student) of logits [B, C], batch mean; no gradient reaches the teacher.
+    """Return KL(teacher || student) of logits [B, C], batch mean; no gradient reaches the teacher.
 
     The sum over classes of t log(t / s), as it is defined: torch's default reduction divides by C as well.
     """
@@ -30,26 +30,26 @@ def divergence(teacher: Tensor, student: Tensor) -> Tensor:
 
 
 def class_sums(values: Tensor, labels: Tensor, num_classes: int) -> dict[str, Tensor]:
-    """Statistics of a batch of values [B, d]: their sums [C, d] and their counts [C] by class."""
+    """Return statistics of a batch of values [B, d]: their sums [C, d] and their counts [C] by class."""
     one_hot = F.one_hot(labels, num_classes).to(values.dtype)  # [B, C]
     return {"sums": one_hot.T @ values, "counts": one_hot.sum(0)}
 
 
 def class_means(statistics: dict[str, Tensor]) -> Rows:
-    """A row [d] for each class that the client has, from the statistics of all its batches."""
+    """Return a row [d] for each class that the client has, from the statistics of all its batches."""
     sums, counts = statistics["sums"], statistics["counts"]
     return Rows(sums / counts.clamp_min(1)[:, None], counts > 0)
 
 
 def pull(representation: Tensor, labels: Tensor, prototypes: Rows) -> Tensor:
-    """Mean over a batch [B, d] of ||representation - its class's row||^2 / d; 0 for classes without a row."""
+    """Return ||representation [B, d] - its class's row||^2 / d, mean over the batch; 0 for classes without a row."""
     values, present = prototypes
     distance = (representation - values[labels]).square().mean(1)  # [B]
     return (distance * present[labels]).mean()
 
 
 def nearest(representation: Tensor, prototypes: Rows) -> Tensor:
-    """Scores [B, C] of a batch [B, d]: minus the distance to each row, -inf for classes without one."""
+    """Return scores [B, C] of a batch [B, d]: minus the distance to each row, -inf for classes without one."""
     values, present = prototypes
     return (-torch.cdist(representation, values)).masked_fill(~present, -torch.inf)
 
@@ -73,9 +73,9 @@ def fit(
 
 
 def step_ahead(module: nn.Module, loss: Callable[[dict[str, Tensor]], Tensor], lr: float) -> dict[str, Tensor]:
-    """The parameters after one gradient step on loss(parameters); gradients flow through it, the module stands still.
+    """Return the parameters after one gradient step on loss(parameters), differentiable; the module does not change.
 
-    For torch.func.functional_call: what it returns may be differentiated for everything that the loss depends on.
+    They are for torch.func.functional_call; gradients flow through them to everything that the loss depends on.
     """
     before = {name: parameter.detach().requires_grad_() for name, parameter in module.named_parameters()}
     gradients = torch.autograd.grad(loss(before), tuple(before.values()), create_graph=True)
@@ -86,21 +86,22 @@ FACTORS = ("u", "sigma", "v")
 
 
 def compressed(weights: Weights, energy: float) -> Weights:
-    """What travels: each matrix in the smallest rank whose squared singular values reach this share of their sum.
+    """Compress weights: each matrix in the smallest rank whose squared singular values reach this share of their sum.
 
-    The rank is at least 1, and full where the share asks for it. Factors lie in memory as they will at the receiver's,
-    so both sides make the same weights of them, to the bit.
+    The rank is at least 1, and full if the share requires it; a matrix whose factors would be no smaller stays as it
+    is. Factors lie in memory as they will at the receiver's, so both sides compute the same weights from them, to the
+    bit.
     """
     return {name: part for key, tensor in weights.items() for name, part in _factors(key, tensor, energy).items()}
 
 
 def decompressed(sent: Weights, like: Weights) -> Weights:
-    """The weights again, in the shapes of `like`."""
+    """Return the weights of what was compressed, in the shapes of `like`."""
     return {key: _product(key, sent).view(tensor.shape) for key, tensor in like.items()}
 
 
 def rank(singular: Tensor, energy: float) -> int:
-    """The smallest r, at least 1, so that the first r of the descending singular values hold this share of energy."""
+    """Return the smallest r >= 1 for which the first r of the descending singular values hold this share of energy."""
     held = singular.double().square().cumsum(0)
     return int((held < energy * held[-1]).sum()) + 1
 

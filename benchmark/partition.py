@@ -1,4 +1,4 @@
-"""Who holds which sample: a partition of the pooled data, then training, validation and test within each client."""
+"""Partitions of the pooled data among clients, then training, validation and test samples within each client."""
 
 import hashlib
 import inspect
@@ -17,14 +17,14 @@ MINIMUM = 10
 """Samples that every client has at least after `fill_up` (the number of Qin et al., "FedAPEN", KDD 2023)."""
 
 Partitioner = Callable[..., list[np.ndarray]]
-"""(labels [N], clients, generator) -> indices per client; one that has a parameter `owners` is given them too."""
+"""(labels [N], clients, generator) -> indices per client; one that has a parameter `owners` gets them too."""
 
 Shift = Callable[[np.ndarray, int], np.ndarray]
 """(images [n, h, w, c] uint8, client) -> the images as that client has them, of the same shape."""
 
 
 class Division(NamedTuple):
-    """How a data set is divided among clients, and how each client sees its images.
+    """The way in which a data set is divided among clients, and in which each client sees its images.
 
     name:  in full, `dirichlet:0.3+rotated`
     plain: without shifts, `dirichlet:0.3`: what the draw is seeded by, so that both give the same indices
@@ -70,9 +70,9 @@ def draw(
 ) -> Partition:
     """Divide the samples among clients, then each client's 80:20 into training and test.
 
-    Validation takes its share out of the 80. owners: [N], who each sample belongs to, or None where nobody knows.
-    Raises RequestError where a client would be left without training or test samples, and where owners are asked for
-    and not known.
+    Validation takes its share out of the 80. owners: [N], who each sample belongs to, or None if that is unknown.
+    Raises RequestError if a client would be left without training or test samples, or if the partition needs owners
+    that are unknown.
     """
     classes = int(labels.max()) + 1
     name = division.name
@@ -110,7 +110,7 @@ def draw(
 
 
 def shifted(images: np.ndarray, partition: Partition, shifts: Sequence[Shift]) -> np.ndarray:
-    """The images [N, h, w, c] as their clients have them: copied where there are shifts, for other runs share them."""
+    """Return the images [N, h, w, c] as their clients have them; a copy if there are shifts, as runs share images."""
     if not shifts:
         return images
     own = images.copy()
@@ -122,22 +122,22 @@ def shifted(images: np.ndarray, partition: Partition, shifts: Sequence[Shift]) -
 
 
 def dirichlet_shares(mean: np.ndarray, a: float, rng: np.random.Generator) -> np.ndarray:
-    """Shares [n] of a whole from a Dirichlet distribution around `mean` [n], with concentrations a x n x mean.
+    """Draw shares [n] of a whole from a Dirichlet distribution around `mean` [n], with concentrations a x n x mean.
 
-    With equal means it is the symmetric Dirichlet(a). Concentrations are kept where floats neither under- nor overflow.
+    With equal means it is the symmetric Dirichlet(a). Concentrations are clipped: floats neither under- nor overflow.
     """
     return rng.dirichlet(np.clip(a * len(mean) * mean, 1e-300, 1e12))
 
 
 def cut(samples: np.ndarray, shares: np.ndarray) -> list[np.ndarray]:
-    """The samples, in their order, cut in proportion to the shares, one part for each."""
+    """Cut the samples, in their order, in proportion to the shares, one part for each."""
     return np.split(samples, (np.cumsum(shares)[:-1] / shares.sum() * len(samples)).round().astype(int))
 
 
 def fill_up(shares: Sequence[Sequence[int]], rng: np.random.Generator) -> list[np.ndarray]:
-    """Indices per client where each has at least MINIMUM: the smallest take single samples from the largest.
+    """Return indices per client, at least MINIMUM for each: the smallest take single samples from the largest.
 
-    Raises RequestError where there are not samples enough.
+    Raises RequestError if there are too few samples.
     """
     samples, lists = sum(map(len, shares)), [list(share) for share in shares]
     if samples < MINIMUM * len(lists):
@@ -146,7 +146,7 @@ def fill_up(shares: Sequence[Sequence[int]], rng: np.random.Generator) -> list[n
             f"use at most {samples // MINIMUM} clients"
         )
     poor = [(len(share), k) for k, share in enumerate(lists) if len(share) < MINIMUM]
-    rich = [(-len(share), k) for k, share in enumerate(lists)]  # whoever is poor here never comes to the top
+    rich = [(-len(share), k) for k, share in enumerate(lists)]  # the poor are here too, and never come to the top
     heapify(poor)
     heapify(rich)
     while poor:

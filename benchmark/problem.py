@@ -1,4 +1,4 @@
-"""What is run: a data set divided among clients with networks, under one method."""
+"""Runs and the problems they work on: a data set divided among clients with networks, under one method."""
 
 import warnings
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ class Run:
 
     @property
     def rounds(self) -> int:
-        """Rounds in all."""
+        """Number of rounds."""
         return self.spec.federation.rounds
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A task before it is made of tensors, shared by the runs that differ in method alone."""
+    """A task before its arrays become tensors, shared by the runs that differ in method alone."""
 
     dataset: "Dataset"
     line_up: LineUp
@@ -41,7 +41,7 @@ class Problem:
     shifts: tuple[Shift, ...] = ()
 
     def task(self) -> Task:
-        """The task, on the CPU, its images as their clients have them."""
+        """Make the task, on the CPU, its images as their clients have them."""
         return Task(
             images=_tensor(shifted(self.dataset.images, self.partition, self.shifts)),
             labels=_tensor(self.dataset.labels),
@@ -70,13 +70,13 @@ class Dataset:
 
     @classmethod
     def of(cls, name: str, arrays: Arrays, target: float | None) -> "Dataset":
-        """Pool; the arrays can be dropped afterwards."""
+        """Pool training and test samples; the arrays can be dropped afterwards."""
         mean, std = arrays.statistics
         return cls(name, arrays.images, arrays.labels, mean, std, arrays.classes, arrays.hash, target, arrays.owners)
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
-    """The same memory as a tensor; where others share it, it can't be written to, and nothing here does."""
+    """Return the same memory as a tensor; it can't be written to if processes share it, and nothing here writes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)

@@ -1,4 +1,4 @@
-"""One problem, immutable, shared by all methods: images, who holds which of them, and who has which network."""
+"""Tasks, immutable and shared by all methods: images, who holds which of them, and who has which network."""
 
 import copy
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class ClientData:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What every method of one comparison is given.
+    """The task that every method of one comparison works on.
 
     images:   [N, h, w, c] uint8, train and test pooled, on the device; a batch is an index into them
     labels:   [N] int64
@@ -43,7 +43,7 @@ class Task:
 
     @property
     def num_clients(self) -> int:
-        """N."""
+        """Number of clients N."""
         return len(self.clients)
 
     @property
@@ -54,7 +54,7 @@ class Task:
 
     @cached_property
     def infos(self) -> tuple[ClientInfo, ...]:
-        """What the server may know of each client."""
+        """The facts about each client that the server may know."""
         return tuple(ClientInfo(k, self.line_up.of(k).name, len(data.train)) for k, data in enumerate(self.clients))
 
     @cached_property
@@ -72,13 +72,13 @@ class Task:
 
     @property
     def width(self) -> int:
-        """The width of all representations, where they have one."""
+        """The width of all representations, if they have one in common."""
         (width,) = set(self.widths.values())
         return width
 
     @cached_property
     def width_mismatch(self) -> str | None:
-        """Why representations can't be mixed or averaged, in one line, or None: they have one width."""
+        """The reason why representations can't be mixed or averaged, in one line; None if they have one width."""
         if len(set(self.widths.values())) == 1:
             return None
         listed = ", ".join(f"{name} {width}" for name, width in self.widths.items())
@@ -86,17 +86,17 @@ class Task:
 
     @cached_property
     def header_mismatch(self) -> str | None:
-        """Why one linear header can't serve all clients, in one line, or None: it can."""
+        """The reason why one linear header can't serve all clients, in one line; None if it can."""
         hidden = [name for name, k in self.by_architecture.items() if self.line_up.of(k).hidden]
         return f"it needs linear headers, and those of {', '.join(hidden)} are not" if hidden else self.width_mismatch
 
     def local_model(self, client: int | None) -> LocalModel:
-        """A client's own network in its initial weights; None: the server's, which looks like client 0's."""
+        """Build a client's own network in its initial weights; None: the server's, of client 0's architecture."""
         architecture = self.line_up.of(client or 0)
         return self._build(architecture, "server" if client is None else client)
 
     def small_model(self, width: int | None = None) -> LocalModel:
-        """The small network that all can share, in its initial weights, the same for every client.
+        """Return the small network that all can share, in its initial weights, the same for every client.
 
         width is that of its representation; None: the line-up's. It is built once and then copied: drawing weights
         takes longer.
@@ -108,14 +108,14 @@ class Task:
         return copy.deepcopy(self._small[kind])
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images [B, c, h, w] (channels last in memory) and labels [B] of these indices."""
+        """Return normalised images [B, c, h, w] (channels last in memory) and labels [B] of these indices."""
         # Rows of a flat table and per-pixel factors: a quarter of the time of indexing and broadcasting over images.
         pixels = self.images.flatten(1).index_select(0, indices).to(self._scale.dtype)
         x = torch.addcmul(self._shift, pixels, self._scale).view(-1, *self.images.shape[1:])
         return x.permute(0, 3, 1, 2), self.labels.index_select(0, indices)
 
     def to(self, device: torch.device) -> "Task":
-        """The same task with its images on another device."""
+        """Return the same task with its images on another device."""
         moved = {name: getattr(self, name).to(device) for name in ("images", "labels", "mean", "std")}
         clients = tuple(ClientData(*(split.to(device) for split in vars(data).values())) for data in self.clients)
         return replace(self, **moved, clients=clients)

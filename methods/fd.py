@@ -38,33 +38,33 @@ class FD(Method):
     distillation_weight: NonNegative = 1.0  # gamma; the paper gives no number
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
-        """Cross-entropy plus the divergence from what the others say of the class."""
+        """Return cross-entropy plus the divergence from the others' mean outputs for the class."""
         scores = self.predict(client, batch.x)
         values, present = client.outputs
         divergence = F.kl_div(scores.log_softmax(1), values[batch.y], reduction="none").sum(1)  # [B]
         return F.cross_entropy(scores, batch.y) + self.distillation_weight * (divergence * present[batch.y]).mean()
 
     def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
-        """Sums of outputs [C, C] and number of samples [C], per class."""
+        """Return sums of outputs [C, C] and numbers of samples [C], per class."""
         return class_sums(self.predict(client, batch.x).softmax(1), batch.y, len(client.outputs.present))
 
     def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
-        """Its mean outputs, one row for each of its classes."""
+        """Send the client's mean outputs, one row for each of its classes."""
         return {"outputs": class_means(statistics)}
 
     def download(self, server: State, client: ClientInfo) -> Message:
-        """The mean of the others: the receiver's own part is left out."""
+        """Send the mean of the others: the receiver's own part is left out."""
         owners = server["present"].sum(0) - server["present"][client.id].int()  # [C]
         total = server["sent"].sum(0) - server["sent"][client.id]
         return {"outputs": Rows(total / owners.clamp_min(1)[:, None], owners > 0)}
 
     def server_init(self, task: Task) -> State:
-        """Nobody has sent anything."""
+        """Start without outputs of any client."""
         sent = torch.zeros(task.num_clients, task.num_classes, task.num_classes, device=task.images.device)
         return {"sent": sent, "present": torch.zeros_like(sent[..., 0], dtype=torch.bool)}
 
     def aggregate(self, server: State, inbox: Inbox) -> State:
-        """What each participant has sent takes the place of what it sent before."""
+        """Replace what each participant sent before with what it has sent now."""
         tables, ids = inbox.of("outputs"), torch.tensor(inbox.ids, device=server["sent"].device)
         sent = server["sent"].index_copy(0, ids, torch.stack([table.values for table in tables]))
         present = server["present"].index_copy(0, ids, torch.stack([table.present for table in tables]))

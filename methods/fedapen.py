@@ -49,17 +49,17 @@ class FedAPEN(Method):
     mix: UnitInterval = 0.5  # lambda at first
 
     def shares(self) -> tuple[str, ...]:
-        """The small network."""
+        """Share the small network."""
         return ("shared",)
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
-        """The private network, the small one, the mixture."""
+        """Hold the private network, the small one and the mixture."""
         small = task.small_model()
         mix = nn.ParameterDict({"weight": torch.tensor(self.mix)})
         return super().parts(model, task) | {"shared": nn.Sequential(small.extractor, small.header), "mix": mix}
 
     def phases(self) -> tuple[Phase, ...]:
-        """The mixture on the adaptability set, the networks on the rest."""
+        """Train the mixture on the adaptability set, then the networks on the rest."""
         slice_, rest, rate = (0.0, self.adaptability), (self.adaptability, 1.0), {"mix": self.mix_lr}
         return (
             Phase(("mix",), super().loss, lr=rate, weight_decay=0, epochs=self.mix_epochs, samples=(slice_,)),
@@ -67,15 +67,15 @@ class FedAPEN(Method):
         )
 
     def project(self, client: Client) -> None:
-        """lambda stays in [0, 1]."""
+        """Keep lambda in [0, 1]."""
         client.mix["weight"].clamp_(0, 1)
 
     def predict(self, client: Client, x: Tensor) -> Tensor:
-        """The mixture of logits."""
+        """Predict with the mixture of logits."""
         return mixed(client, super().predict(client, x), client.shared(x))
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
-        """L_P + L_M, each moving its own network."""
+        """Return L_P + L_M, of which each moves its own network."""
         private, shared = super().predict(client, batch.x), client.shared(batch.x)
         alone = F.cross_entropy(private, batch.y) + F.cross_entropy(shared, batch.y)
         mutual = divergence(shared, private) + divergence(private, shared)
@@ -84,6 +84,6 @@ class FedAPEN(Method):
 
 
 def mixed(client: Client, private: Tensor, shared: Tensor) -> Tensor:
-    """lambda P + (1 - lambda) M."""
+    """Return lambda P + (1 - lambda) M."""
     weight = client.mix["weight"]
     return weight * private + (1 - weight) * shared

@@ -26,8 +26,8 @@ from benchmark.api import Method
 
 @dataclass(frozen=True)
 class FedAvg(Method):
-    """One global network."""
+    """One global network for all clients."""
 
     def shares(self) -> tuple[str, ...]:
-        """The whole network."""
+        """Share the whole network."""
         return ("extractor", "header")

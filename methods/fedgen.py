@@ -48,51 +48,51 @@ class FedGen(Method):
     server_lr: Positive = 0.1  # of the generator's SGD
 
     def shares(self) -> tuple[str, ...]:
-        """The header."""
+        """Share the header alone."""
         return ("header",)
 
     def unsupported(self, task: Task) -> str | None:
-        """One header, and representations of its width."""
+        """Refuse networks without one header and representations of its width."""
         return task.header_mismatch
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
-        """The private network and the generator."""
+        """Hold the private network and the generator."""
         return super().parts(model, task) | {"generator": self.generator(task.num_classes, model.width)}
 
     def generator(self, num_classes: int, width: int) -> nn.Module:
-        """G."""
+        """Build G, the generator."""
         return Generator(num_classes, self.noise, self.hidden, width)
 
     def phases(self) -> tuple[Phase, ...]:
-        """One; the generator stands still."""
+        """Train extractor and header together; the generator does not change."""
         return (Phase(trains=("extractor", "header")),)
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
-        """Cross-entropy on the client's own samples and on generated ones."""
+        """Return cross-entropy on the client's own samples and on generated ones."""
         drawn = torch.multinomial(client.labels, len(batch.y), replacement=True)
         generated = F.cross_entropy(client.header(client.generator(drawn)), drawn)
         return super().loss(client, batch) + self.generated_weight * generated
 
     def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
-        """Number of samples [C], per class."""
+        """Return the number of samples [C], per class."""
         return {"counts": F.one_hot(batch.y, client.header.out_features).sum(0)}
 
     def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
-        """The header, and the counts as four-byte numbers."""
+        """Send the header, and the counts as four-byte numbers."""
         return super().upload(client, statistics) | {"counts": statistics["counts"].float()}
 
     def download(self, server: State, client: ClientInfo) -> Message:
-        """The header, the generator and the shares of the classes."""
+        """Send the header, the generator and the shares of the classes."""
         return {name: server[name] for name in ("header", "generator", "labels")}
 
     def server_init(self, task: Task) -> State:
-        """All in initial weights, all classes alike."""
+        """Start with initial weights, and with equal shares of all classes."""
         generator = self.generator(task.num_classes, task.width).to(task.images.device)
         labels = torch.full((task.num_classes,), 1 / task.num_classes, device=task.images.device)
         return super().server_init(task) | {"generator": generator.state_dict(), "labels": labels}
 
     def aggregate(self, server: State, inbox: Inbox) -> State:
-        """The mean header, and a generator that the participants' headers agree with."""
+        """Average the headers, and train the generator so that the participants' headers agree with it."""
         counts, headers = torch.stack(inbox.of("counts")).sum(0), inbox.of("header")
         labels = counts / counts.sum()
         generator = self.generator(len(labels), headers[0]["weight"].shape[1]).to(labels.device)
@@ -109,10 +109,12 @@ class FedGen(Method):
 
 
 class Generator(nn.Module):
-    """G: labels [n] -> representations [n, d], with noise of its own drawing."""
+    """G: labels [n] -> representations [n, d], with noise that it draws.
+
+    noise, hidden: widths of the noise and of the hidden layer
+    """
 
     def __init__(self, num_classes: int, noise: int, hidden: int, width: int) -> None:
-        """noise and hidden are widths."""
         super().__init__()
         self.num_classes, self.noise = num_classes, noise
         self.layers = nn.Sequential(
@@ -120,6 +122,6 @@ class Generator(nn.Module):
         )
 
     def forward(self, labels: Tensor) -> Tensor:
-        """A representation for each label."""
+        """Return a representation for each label."""
         noise = torch.randn(len(labels), self.noise, device=labels.device)
         return self.layers(torch.cat([F.one_hot(labels, self.num_classes).to(noise.dtype), noise], 1))

@@ -37,27 +37,27 @@ class FedGH(Method):
     server_epochs: PositiveInt = 1  # passes over what came in a round
 
     def unsupported(self, task: Task) -> str | None:
-        """All clients use one header."""
+        """Refuse networks that can't use one header."""
         return task.header_mismatch
 
     def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
-        """Sums of representations and numbers of samples, per class."""
+        """Return sums of representations and numbers of samples, per class."""
         return class_sums(client.extractor(batch.x), batch.y, client.header.out_features)
 
     def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
-        """Mean representations of its classes; which class is the row's index."""
+        """Send mean representations of the client's classes; the index of a row is its class."""
         return {"representations": class_means(statistics)}
 
     def download(self, server: State, client: ClientInfo) -> Message:
-        """The global header."""
+        """Send the global header."""
         return {"header": server["header"]}
 
     def server_init(self, task: Task) -> State:
-        """A header in initial weights."""
+        """Start with a header in initial weights."""
         return {"header": task.local_model(None).header.to(task.images.device).state_dict()}
 
     def aggregate(self, server: State, inbox: Inbox) -> State:
-        """SGD on the header, one representation a step."""
+        """Train the header by SGD, one representation a step."""
         representations, classes = inbox.rows("representations")
         num_classes, width = server["header"]["weight"].shape
         header = nn.Linear(width, num_classes, device=representations.device)

@@ -45,14 +45,14 @@ class FedKD(Method):
     energy_end: UnitInterval = 0.98  # E in the last round
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
-        """Teacher, student, and what maps one's representation to the other's."""
+        """Hold teacher, student, and the map from the student's representation to the teacher's."""
         small = task.small_model()
         mapping = nn.Linear(small.width, model.width, bias=False)
         student = nn.Sequential(small.extractor, small.header)
         return super().parts(model, task) | {"student": student, "mapping": mapping}
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
-        """L_T + L_S. One distance moves both sides, for each of them its own term."""
+        """Return L_T + L_S; one distance serves both, for each of them as its own term."""
         taught, learned = client.extractor(batch.x), client.student[0](batch.x)
         teacher, student = client.header(taught), client.student[1](learned)
         labels = F.cross_entropy(teacher, batch.y) + F.cross_entropy(student, batch.y)
@@ -60,32 +60,32 @@ class FedKD(Method):
         return labels + (divergence(student, teacher) + divergence(teacher, student) + hidden) / labels.detach()
 
     def energy(self, progress: Progress) -> float:
-        """E in a round."""
+        """Return E in a round."""
         return self.energy_start + (self.energy_end - self.energy_start) * progress.share
 
     def download(self, server: State, client: ClientInfo) -> Message:
-        """The update to who holds the student before it, the student to the others."""
+        """Send the update to clients that hold the student before it, and the student to the others."""
         name = "update" if server["synced"][client.id] else "student"
         return {name: server[name]}
 
     def receive(self, state: State, message: Message, client: ClientInfo) -> State:
-        """The new student, and the same as the reference of the next update."""
+        """Hold the new student, and the same as the reference of the next update."""
         student = message["student"] if "student" in message else moved(state["reference"], message["update"])
         return state | {"student": student, "reference": student}
 
     def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
-        """How far the student has gone, compressed."""
+        """Send how far the student has moved, compressed."""
         update = {name: w - client.reference[name] for name, w in client.student.state_dict().items()}
         return {"update": compressed(update, self.energy(client.info.progress))}
 
     def server_init(self, task: Task) -> State:
-        """The small network in initial weights; nobody holds it."""
+        """Start with the small network in initial weights, which no client holds yet."""
         small = task.small_model()
         student = nn.Sequential(small.extractor, small.header).to(task.images.device).state_dict()
         return {"student": student, "update": {}, "synced": torch.zeros(task.num_clients, dtype=torch.bool)}
 
     def aggregate(self, server: State, inbox: Inbox) -> State:
-        """The mean update, compressed as clients will get it, is what the server's own student goes."""
+        """Move the server's student by the mean update, compressed as clients will get it."""
         student = server["student"]
         arrived = inbox.decoded("update", lambda sent: decompressed(sent, like=student)).mean(("update",))
         update = compressed(arrived["update"], self.energy(inbox.progress))
@@ -95,6 +95,6 @@ class FedKD(Method):
 
 
 def moved(student: dict[str, Tensor], update: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The student after a compressed update."""
+    """Return the student after a compressed update."""
     steps = decompressed(update, like=student)
     return {name: w + steps[name] for name, w in student.items()}

@@ -48,15 +48,15 @@ class FedL2G(Method):
     guide_lr: Positive = 100.0  # eta_v; the gradient has the factor inner_lr * 2 / d, and is small
 
     def unsupported(self, task: Task) -> str | None:
-        """Vectors need one width."""
+        """Refuse networks without one width, which the vectors need."""
         return task.width_mismatch
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
-        """The private network and the guiding vectors."""
+        """Hold the private network and the guiding vectors."""
         return super().parts(model, task) | {"guide": nn.Embedding(task.num_classes, model.width)}
 
     def phases(self) -> tuple[Phase, ...]:
-        """Many steps on the network, one on the vectors."""
+        """Train the network for many steps, then the vectors for one."""
         quiz, study, rate = (0.0, self.quiz), (self.quiz, 1.0), {"guide": self.guide_lr}
         return (
             Phase(trains=("extractor", "header"), samples=(study,)),
@@ -64,13 +64,13 @@ class FedL2G(Method):
         )
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
-        """L: cross-entropy plus the distance to the class's guiding vector."""
+        """Return L, cross-entropy plus the distance to the class's guiding vector."""
         return guided(Network(client.extractor, client.header)(batch.x), client.guide, batch.y)
 
     def quiz_loss(self, client: Client, study: Batch, quiz: Batch) -> Tensor:
-        """Cross-entropy on the quiz batch after a step on the study batch, a function of the guiding vectors."""
+        """Return cross-entropy on the quiz batch after a step on the study batch; it depends on the guiding vectors."""
         net = Network(client.extractor, client.header).train()
-        running = {name: buffer.clone() for name, buffer in net.named_buffers()}  # so that the client's stand still
+        running = {name: buffer.clone() for name, buffer in net.named_buffers()}  # so that the client's do not change
 
         def inner(w: dict[str, Tensor]) -> Tensor:
             return guided(functional_call(net, running | w, study.x), client.guide, study.y)
@@ -80,24 +80,24 @@ class FedL2G(Method):
         return F.cross_entropy(scores, quiz.y)
 
     def receive(self, state: State, message: Message, client: ClientInfo) -> State:
-        """The guiding vectors, to be moved and to compare with."""
+        """Hold the guiding vectors twice, to move them and to compare with them."""
         return state | message | {"received": message["guide"]}
 
     def download(self, server: State, client: ClientInfo) -> Message:
-        """The guiding vectors of all classes."""
+        """Send the guiding vectors of all classes."""
         return {"guide": server["guide"]}
 
     def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
-        """The guiding vectors that have moved."""
+        """Send the guiding vectors that have moved."""
         vectors = client.guide.weight.detach()
         return {"guide": Rows(vectors, (vectors != client.received["weight"]).any(1))}
 
     def server_init(self, task: Task) -> State:
-        """Random vectors."""
+        """Start with random vectors."""
         return {"guide": nn.Embedding(task.num_classes, task.width).to(task.images.device).state_dict()}
 
     def aggregate(self, server: State, inbox: Inbox) -> State:
-        """The mean over those who moved a vector."""
+        """Average each vector over the participants that have moved it."""
         values, present = inbox.mean_rows("guide")
         return {"guide": {"weight": torch.where(present[:, None], values, server["guide"]["weight"])}}
 
@@ -106,12 +106,12 @@ class Network(nn.Sequential):
     """Extractor and header: [B, c, h, w] -> representation [B, d] and scores [B, C]."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Both."""
+        """Return the representation and the scores."""
         representation = self[0](x)
         return representation, self[1](representation)
 
 
 def guided(outputs: tuple[Tensor, Tensor], guide: nn.Module, labels: Tensor) -> Tensor:
-    """L of a network's outputs."""
+    """Return L of a network's outputs."""
     representation, scores = outputs
     return F.cross_entropy(scores, labels) + F.mse_loss(representation, guide(labels))

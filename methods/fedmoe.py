@@ -45,33 +45,33 @@ class FedMoE(Method):
     gate: Literal["learned", "static"] = "learned"  # static: the same two weights for every sample
     gate_width: PositiveInt = 64  # hidden units of phi
     gate_lr: Positive = 0.01  # eta_phi
-    expert_weight: UnitInterval = 0.5  # a_0 where the gate is static
+    expert_weight: UnitInterval = 0.5  # a_0 if the gate is static
     federate: bool = True  # False: theta never travels
 
     def shares(self) -> tuple[str, ...]:
-        """The small extractor."""
+        """Share the small extractor, unless `federate` is off."""
         return ("expert",) if self.federate else ()
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
-        """The private network, the shared expert, the gate."""
+        """Hold the private network, the shared expert and the gate."""
         gate = Gate(task.input_shape, self.gate_width) if self.gate == "learned" else StaticGate(self.expert_weight)
         return super().parts(model, task) | {"expert": task.small_model(model.width).extractor, "gate": gate}
 
     def unsupported(self, task: Task) -> str | None:
-        """Both experts need one width."""
+        """Refuse networks without one width, which both experts need."""
         return task.width_mismatch
 
     def phases(self) -> tuple[Phase, ...]:
-        """One, all parts together."""
+        """Train all parts together."""
         return (Phase(lr={"gate": self.gate_lr}),)
 
     def predict(self, client: Client, x: Tensor) -> Tensor:
-        """The header on the mixed representation."""
+        """Predict with the header on the mixed representation."""
         a = client.gate(x)  # [B, 2]
         return client.header(a[:, :1] * client.expert(x) + a[:, 1:] * client.extractor(x))
 
     def inspect(self, client: Client, x: Tensor) -> Inspection:
-        """What the gate says, and what it chooses between."""
+        """Show the gate's weights, and the representations that it weighs."""
         shared, private = client.gate(x).unbind(1)  # [B] each
         return Inspection(
             weights={"shared expert": shared, "private expert": private},
@@ -80,10 +80,12 @@ class FedMoE(Method):
 
 
 class Gate(nn.Sequential):
-    """phi: [B, c, h, w] -> [B, 2], two weights per sample that sum to one, (shared, private)."""
+    """phi: [B, c, h, w] -> [B, 2], two weights per sample that sum to one, (shared, private).
+
+    width: number of hidden units
+    """
 
     def __init__(self, input_shape: tuple[int, int, int], width: int) -> None:
-        """width is the number of hidden units."""
         channels, height, breadth = input_shape
         super().__init__(
             SwitchNorm2d(channels),
@@ -97,15 +99,17 @@ class Gate(nn.Sequential):
 
 
 class StaticGate(nn.Module):
-    """The same two weights for every sample: [B, ...] -> [B, 2]."""
+    """The same two weights for every sample: [B, ...] -> [B, 2].
+
+    expert_weight: the shared expert's weight; the private one has the rest
+    """
 
     weights: Tensor
 
     def __init__(self, expert_weight: float) -> None:
-        """expert_weight is the shared expert's; the private one's is the rest."""
         super().__init__()
         self.register_buffer("weights", torch.tensor([[expert_weight, 1 - expert_weight]]), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The weights, once per sample."""
+        """Repeat the weights for each sample."""
         return self.weights.expand(len(x), 2)

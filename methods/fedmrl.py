@@ -38,26 +38,26 @@ class FedMRL(Method):
     small_width: PositiveInt = 100  # d_1; the paper finds smaller better, the authors' scripts have 100 and 500
 
     def shares(self) -> tuple[str, ...]:
-        """The small network with its header."""
+        """Share the small network with its header."""
         return ("small_extractor", "small_header")
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
-        """The private network, the small one, the projector."""
+        """Hold the private network, the small one and the projector."""
         small = task.small_model(min(self.small_width, *task.widths.values()))
         projector = nn.Linear(small.width + model.width, model.width)
         shared = {"small_extractor": small.extractor, "small_header": small.header}
         return super().parts(model, task) | shared | {"projector": projector}
 
     def representation(self, client: Client, x: Tensor) -> Tensor:
-        """r [B, d_k]."""
+        """Return the representation r [B, d_k]."""
         return client.projector(torch.cat([client.small_extractor(x), client.extractor(x)], 1))
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
-        """Both headers on one representation, one of them on its first d_1 numbers."""
+        """Return the losses of both headers on one representation, the small one's on its first d_1 numbers."""
         r = self.representation(client, batch.x)
         coarse = client.small_header(r[:, : client.projector.in_features - client.projector.out_features])
         return F.cross_entropy(coarse, batch.y) + F.cross_entropy(client.header(r), batch.y)
 
     def predict(self, client: Client, x: Tensor) -> Tensor:
-        """The private header on the whole representation."""
+        """Predict with the private header on the whole representation."""
         return client.header(self.representation(client, x))

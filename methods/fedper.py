@@ -28,5 +28,5 @@ class FedPer(Method):
     """Global extractor, local headers."""
 
     def shares(self) -> tuple[str, ...]:
-        """The extractor."""
+        """Share the extractor alone."""
         return ("extractor",)

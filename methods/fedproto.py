@@ -45,41 +45,41 @@ class FedProto(Method):
     weighting: Literal["plain", "samples"] = "plain"  # of the clients in a global prototype
 
     def unsupported(self, task: Task) -> str | None:
-        """Prototypes need one width."""
+        """Refuse networks without one width, which prototypes need."""
         return task.width_mismatch
 
     def predictors(self) -> Mapping:
-        """By header and by nearest prototype."""
+        """Predict by header, and by nearest prototype."""
         return {"header": self.predict, "prototype": self.nearest_prototype}
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
-        """Cross-entropy plus the distance to the class's global prototype."""
+        """Return cross-entropy plus the distance to the class's global prototype."""
         representation = client.extractor(batch.x)  # [B, d]
         classified = F.cross_entropy(client.header(representation), batch.y)
         return classified + self.prototype_weight * pull(representation, batch.y, client.prototypes)
 
     def nearest_prototype(self, client: Client, x: Tensor) -> Tensor:
-        """Scores [B, C]: minus the distance to each known prototype, -inf for classes without one."""
+        """Return scores [B, C]: minus the distance to each known prototype, -inf for classes without one."""
         return nearest(client.extractor(x), client.prototypes)
 
     def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
-        """Sum of representations [C, d] and number of samples [C], per class."""
+        """Return sums of representations [C, d] and numbers of samples [C], per class."""
         return class_sums(client.extractor(batch.x), batch.y, len(client.prototypes.present))
 
     def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
-        """The client's class means."""
+        """Send the client's class means."""
         message: Message = {"prototypes": class_means(statistics)}
         return message | ({"counts": statistics["counts"]} if self.weighting == "samples" else {})
 
     def download(self, server: State, client: ClientInfo) -> Message:
-        """All rows that are known."""
+        """Send all rows that are known."""
         return {"prototypes": server["prototypes"]}
 
     def server_init(self, task: Task) -> State:
-        """No row is known."""
+        """Start without known rows."""
         return {"prototypes": Rows.none(task.num_classes, task.width, task.images.device)}
 
     def aggregate(self, server: State, inbox: Inbox) -> State:
-        """New rows replace old ones; a class without a participant keeps its row."""
+        """Replace old rows with new ones; a class without a participant keeps its row."""
         new = inbox.mean_rows("prototypes", counts="counts" if self.weighting == "samples" else None)
         return {"prototypes": server["prototypes"].updated(new)}

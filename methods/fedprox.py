@@ -16,7 +16,7 @@ A reference for line-ups of one architecture: others can't average whole network
 
 Departures from the paper: all clients do the same number of passes, where the paper lets slow ones do fewer; the
 participants are drawn uniformly and weighted with n_k, where the paper draws them with probabilities n_k and takes a
-plain mean; mu is the smallest of the paper's grid {0.001, 0.01, 0.1, 1} but one.
+plain mean; mu is the second smallest value of the paper's grid {0.001, 0.01, 0.1, 1}.
 """
 
 from collections.abc import Mapping
@@ -35,21 +35,21 @@ class FedProx(Method):
     mu: NonNegative = 0.01  # weight of the proximal term
 
     def shares(self) -> tuple[str, ...]:
-        """The whole network."""
+        """Share the whole network."""
         return ("extractor", "header")
 
     def receive(self, state: State, message: Message, client: ClientInfo) -> State:
-        """What came, and what came as an anchor."""
+        """Hold the received network, and the same as an anchor."""
         return state | message | {f"{name}_anchor": weights for name, weights in message.items()}
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
-        """Cross-entropy plus the proximal term."""
+        """Return cross-entropy plus the proximal term."""
         away = squared_distance(client.extractor, client.extractor_anchor)
         away = away + squared_distance(client.header, client.header_anchor)
         return super().loss(client, batch) + self.mu / 2 * away
 
 
 def squared_distance(module: nn.Module, anchor: Mapping[str, Tensor]) -> Tensor:
-    """||w - anchor||^2 over all parameters of a module."""
+    """Return ||w - anchor||^2 over all parameters of a module."""
     squares = [(parameter - anchor[name]).square().sum() for name, parameter in module.named_parameters()]
     return sum(squares[1:], squares[0])

@@ -35,11 +35,11 @@ class FedRep(Method):
     extractor_epochs: PositiveInt | None = None  # passes for the extractor; None: the federation's local epochs
 
     def shares(self) -> tuple[str, ...]:
-        """The extractor."""
+        """Share the extractor alone."""
         return ("extractor",)
 
     def phases(self) -> tuple[Phase, ...]:
-        """Two, one part each."""
+        """Train the header, then the extractor."""
         return (
             Phase(trains=("header",), epochs=self.header_epochs),
             Phase(trains=("extractor",), epochs=self.extractor_epochs),

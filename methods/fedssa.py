@@ -38,26 +38,26 @@ class FedSSA(Method):
     """Private networks whose headers meet class by class."""
 
     mu: NonNegative = 0.5  # mu_0, the weight of a client's own old row
-    stable_round: PositiveInt = 2  # T, from which on the own row counts nothing
+    stable_round: PositiveInt = 2  # T, the round from which on the own row has no weight
 
     def unsupported(self, task: Task) -> str | None:
-        """Rows need one width."""
+        """Refuse networks without linear headers of one width, which rows need."""
         return task.header_mismatch
 
     def own_weight(self, t: int) -> float:
-        """mu_t."""
+        """Return mu_t, the weight of a client's own old row in round t, counted from 0."""
         return self.mu * cos(pi * t / (2 * self.stable_round)) if t <= self.stable_round else 0.0
 
     def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
-        """Number of samples [C], per class."""
+        """Return the number of samples [C], per class."""
         return {"counts": F.one_hot(batch.y, client.header.out_features).sum(0)}
 
     def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
-        """The header's rows of the classes that the client has."""
+        """Send the header's rows of the classes that the client has."""
         return {"rows": Rows(table(client.header.state_dict()), statistics["counts"] > 0)}
 
     def download(self, server: State, client: ClientInfo) -> Message:
-        """The rows of the classes that the client has sent before."""
+        """Send the rows of the classes that the client has sent before."""
         values, present = server["rows"]
         return {"rows": Rows(values, present & server["owns"][client.id])}
 
@@ -69,17 +69,17 @@ class FedSSA(Method):
         return state | {"header": {"weight": rows[:, :-1], "bias": rows[:, -1]}}
 
     def server_init(self, task: Task) -> State:
-        """No row is known, nor who has which class."""
+        """Start without known rows, and without knowing who has which class."""
         rows = Rows.none(task.num_classes, task.width + 1, task.images.device)
         return {"rows": rows, "owns": rows.present.repeat(task.num_clients, 1)}
 
     def aggregate(self, server: State, inbox: Inbox) -> State:
-        """New rows replace old ones."""
+        """Replace old rows with new ones."""
         ids, sent = torch.tensor(inbox.ids), torch.stack([rows.present for rows in inbox.of("rows")])
         owns = server["owns"].index_copy(0, ids.to(sent.device), sent)
         return {"rows": server["rows"].updated(inbox.mean_rows("rows")), "owns": owns}
 
 
 def table(header: dict[str, Tensor]) -> Tensor:
-    """A linear header as one row [d + 1] per class, the bias last."""
+    """Return a linear header as one row [d + 1] per class, the bias last."""
     return torch.cat([header["weight"], header["bias"][:, None]], 1)

@@ -50,39 +50,39 @@ class FedTGP(Method):
     server_lr: Positive = 0.01  # of the server's SGD
 
     def unsupported(self, task: Task) -> str | None:
-        """Prototypes need one width."""
+        """Refuse networks without one width, which prototypes need."""
         return task.width_mismatch
 
     def predictors(self) -> Mapping:
-        """By header and by nearest prototype."""
+        """Predict by header, and by nearest prototype."""
         return {"header": self.predict, "prototype": lambda client, x: nearest(client.extractor(x), client.prototypes)}
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
-        """Cross-entropy plus the distance to the class's trained prototype."""
+        """Return cross-entropy plus the distance to the class's trained prototype."""
         r = client.extractor(batch.x)  # [B, d]
         tie = pull(r, batch.y, client.prototypes)
         return F.cross_entropy(client.header(r), batch.y) + self.prototype_weight * tie
 
     def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
-        """Sums of representations and numbers of samples, per class."""
+        """Return sums of representations and numbers of samples, per class."""
         return class_sums(client.extractor(batch.x), batch.y, len(client.prototypes.present))
 
     def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
-        """The client's class means."""
+        """Send the client's class means."""
         return {"prototypes": class_means(statistics)}
 
     def download(self, server: State, client: ClientInfo) -> Message:
-        """The trained prototypes."""
+        """Send the trained prototypes."""
         return {"prototypes": server["prototypes"]}
 
     def server_init(self, task: Task) -> State:
-        """An untrained trainer, whose prototypes nobody is told."""
+        """Start with an untrained trainer, whose prototypes no client gets."""
         device = task.images.device
         trainer = trainer_of(task.num_classes, task.width).to(device)
         return {"trainer": trainer.state_dict(), "prototypes": Rows.none(task.num_classes, task.width, device)}
 
     def aggregate(self, server: State, inbox: Inbox) -> State:
-        """Train the trainer on what came; its C rows are the new prototypes."""
+        """Train the trainer on the received prototypes; its C outputs are the new ones."""
         sent, classes = inbox.rows("prototypes")
         num_classes, width = server["prototypes"].values.shape
         trainer, every = trainer_of(num_classes, width).to(sent.device), torch.arange(num_classes, device=sent.device)
@@ -99,12 +99,12 @@ class FedTGP(Method):
 
 
 def trainer_of(num_classes: int, width: int) -> nn.Module:
-    """T: class indices [n] -> prototypes [n, d]."""
+    """Build T: class indices [n] -> prototypes [n, d]."""
     layers = nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
     return nn.Sequential(nn.Embedding(num_classes, width), *layers)
 
 
 def gap(means: Rows) -> Tensor:
-    """The largest distance from a class's mean to its nearest other; infinite where there is one class alone."""
+    """Return the largest distance from a class's mean to its nearest other; infinite if there is only one class."""
     distances = torch.cdist(means.values, means.values).fill_diagonal_(torch.inf)
     return distances[means.present][:, means.present].min(1).values.max()

@@ -38,16 +38,16 @@ class FML(Method):
     beta: UnitInterval = 0.5  # weight of the labels for the meme
 
     def shares(self) -> tuple[str, ...]:
-        """The meme."""
+        """Share the meme alone."""
         return ("meme",)
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
-        """The private network and the small one with its header."""
+        """Hold the private network and the small one with its header."""
         small = task.small_model()
         return super().parts(model, task) | {"meme": nn.Sequential(small.extractor, small.header)}
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
-        """L_P + L_M: two losses with disjoint parameters in one sum."""
+        """Return L_P + L_M: two losses with disjoint parameters in one sum."""
         private, meme = self.predict(client, batch.x), client.meme(batch.x)
         return (
             self.alpha * F.cross_entropy(private, batch.y)

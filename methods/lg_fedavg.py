@@ -28,5 +28,5 @@ class LGFedAvg(Method):
     """Local extractors, global header."""
 
     def shares(self) -> tuple[str, ...]:
-        """The header."""
+        """Share the header alone."""
         return ("header",)

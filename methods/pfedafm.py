@@ -39,34 +39,34 @@ class PFedAFM(Method):
     mix_lr: Positive = 0.01  # of alpha
 
     def shares(self) -> tuple[str, ...]:
-        """The small extractor."""
+        """Share the small extractor."""
         return ("expert",)
 
     def unsupported(self, task: Task) -> str | None:
-        """Both extractors need one width."""
+        """Refuse networks without one width, which both extractors need."""
         return task.width_mismatch
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
-        """The private network, the mixture, the shared extractor."""
+        """Hold the private network, the mixture and the shared extractor."""
         mix = nn.ParameterDict({"weight": torch.ones(model.width)})
         return super().parts(model, task) | {"mix": mix, "expert": task.small_model(model.width).extractor}
 
     def phases(self) -> tuple[Phase, ...]:
-        """What is private, then what is shared."""
+        """Train the private parts, then the shared one."""
         return (
             Phase(trains=("extractor", "header", "mix"), lr={"mix": self.mix_lr}),
             Phase(trains=("expert",), loss=self.expert_loss),
         )
 
     def expert_loss(self, client: Client, batch: Batch) -> Tensor:
-        """The shared extractor alone under the private header: alpha = 0."""
+        """Return the loss of the shared extractor alone under the private header: alpha = 0."""
         return F.cross_entropy(client.header(client.expert(batch.x)), batch.y)
 
     def project(self, client: Client) -> None:
-        """alpha stays in [0, 1]."""
+        """Keep alpha in [0, 1]."""
         client.mix["weight"].clamp_(0, 1)
 
     def predict(self, client: Client, x: Tensor) -> Tensor:
-        """The header on the mixture."""
+        """Predict with the header on the mixture."""
         alpha = client.mix["weight"]  # [d]
         return client.header(alpha * client.extractor(x) + (1 - alpha) * client.expert(x))

@@ -37,27 +37,27 @@ class PFedES(Method):
     proxy_epochs: PositiveInt | None = None  # passes for the proxy; None: the federation's local epochs
 
     def shares(self) -> tuple[str, ...]:
-        """The proxy."""
+        """Share the proxy alone."""
         return ("proxy",)
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
-        """The private network and the proxy: 443 numbers for three channels."""
+        """Hold the private network and the proxy: 443 numbers for three channels."""
         channels = task.input_shape[0]
         convolutions = nn.Conv2d(channels, 8, 3, padding=1), nn.Conv2d(8, channels, 3, padding=1)
         proxy = nn.Sequential(convolutions[0], nn.ReLU(), convolutions[1], nn.ReLU())
         return super().parts(model, task) | {"proxy": proxy}
 
     def phases(self) -> tuple[Phase, ...]:
-        """The private network, then the proxy."""
+        """Train the private network, then the proxy."""
         return (
             Phase(trains=("extractor", "header")),
             Phase(trains=("proxy",), loss=self.altered_loss, epochs=self.proxy_epochs),
         )
 
     def altered_loss(self, client: Client, batch: Batch) -> Tensor:
-        """Cross-entropy on the altered images."""
+        """Return cross-entropy on the altered images."""
         return F.cross_entropy(self.predict(client, client.proxy(batch.x)), batch.y)
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
-        """Both versions of the images."""
+        """Return the losses on both versions of the images, weighted with mu and 1 - mu."""
         return self.mu * self.altered_loss(client, batch) + (1 - self.mu) * super().loss(client, batch)

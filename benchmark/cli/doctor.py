@@ -1,4 +1,4 @@
-"""What this machine has for the benchmark, and what is missing."""
+"""Findings of `doctor`: what this machine has for the benchmark, and what is missing."""
 
 import re
 import tomllib
@@ -16,7 +16,7 @@ FOR_MACHINE = {"torch", "torchvision"}
 
 
 def diagnose(data: Path) -> list[tuple[str, bool, str]]:
-    """(name, whether it is as it should be, what was found), one per thing that matters."""
+    """Return (name, True if it is as it should be, what was found), one per thing that matters."""
     findings = [(name, version(name) is not None, version(name) or "not installed") for name in needed_packages()]
     if all(good for name, good, _ in findings if name in FOR_MACHINE):
         findings += _machine()

@@ -1,4 +1,4 @@
-"""What there is, for `list`."""
+"""The entries that `list` prints."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from benchmark.plugins.presets import preset
 
 
 def listing(what: str) -> list[dict[str, Any]]:
-    """Name and description of every method, data set, line-up (models), partition or preset."""
+    """Return name and description of every method, data set, line-up (models), partition or preset."""
     if what == "presets":
         return [
             {"name": name, "description": preset(name)["description"]}

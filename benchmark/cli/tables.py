@@ -1,4 +1,4 @@
-"""What became of runs, as rows of a table and as a document."""
+"""Outcomes of runs and checks, as rows of tables and as JSON documents."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from benchmark.errors import plural
 
 if TYPE_CHECKING:
     from benchmark.config import RunSpec
@@ -17,7 +19,7 @@ LACKING = "–"
 
 
 def outcomes_document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[str, Any]:
-    """The document that `run --json` prints."""
+    """Return the document that `run --json` prints."""
     runs = [
         {
             "dataset": o.spec.dataset,
@@ -34,7 +36,7 @@ def outcomes_document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[st
 
 
 def rows(outcomes: Sequence["Outcome"]) -> list[dict[str, str]]:
-    """A row of the table at the end for every run."""
+    """Return a row for every run, for the table at the end."""
 
     def cell(o: "Outcome", name: str, scale: float, form: str) -> str:
         found = (o.summary or {}).get(name)
@@ -55,7 +57,7 @@ def rows(outcomes: Sequence["Outcome"]) -> list[dict[str, str]]:
 
 
 def _settings(spec: "RunSpec") -> dict[str, str]:
-    """What tells a run from others of its grid."""
+    """Return the settings in which a run may differ from others of its grid."""
     return {
         "data set": spec.dataset,
         "method": spec.method.label,
@@ -68,7 +70,7 @@ def _settings(spec: "RunSpec") -> dict[str, str]:
 
 
 def dry_document(experiment: str, plans: Sequence["Planned"], total: Mapping[str, Any]) -> dict[str, Any]:
-    """The document that `run --dry-run --json` prints."""
+    """Return the document that `run --dry-run --json` prints."""
     runs = [
         {
             "dataset": p.run.spec.dataset,
@@ -83,7 +85,7 @@ def dry_document(experiment: str, plans: Sequence["Planned"], total: Mapping[str
 
 
 def dry_rows(plans: Sequence["Planned"]) -> list[dict[str, str]]:
-    """A row of the table of a dry run for every run; ~ stands before bytes that depend on what is learned."""
+    """Return a row for every run of a dry run; ~ stands before bytes that depend on what is learned."""
 
     def cell(p: "Planned", name: str, scale: float, form: str) -> str:
         found = p.prediction[name]  # type: ignore[literal-required]
@@ -105,7 +107,7 @@ def dry_rows(plans: Sequence["Planned"]) -> list[dict[str, str]]:
 
 
 def dry_total(total: Mapping[str, Any], jobs: int) -> str:
-    """The line below that table."""
+    """Return the line below the table of a dry run."""
 
     def amount(name: str, scale: float, form: str) -> str:
         return LACKING if total[name] is None else format(total[name] / scale, form)
@@ -114,11 +116,13 @@ def dry_total(total: Mapping[str, Any], jobs: int) -> str:
     costs += f"{amount('bytes_down', 1e6, '.2f')} MB down"
     lasts = LACKING if total["seconds"] is None else _duration(total["seconds"])
     line = f"{total['runs']} to run: {costs}; about {lasts}, {jobs} at a time (an estimate)"
-    return line + (f"; without what is not told of {total['not_predicted']}" if total["not_predicted"] else "")
+    if not total["not_predicted"]:
+        return line
+    return f"{line}; left out: some costs of {plural(total['not_predicted'], 'run')}, which can't be predicted"
 
 
 def _duration(seconds: float) -> str:
-    """Seconds in hours, minutes or seconds."""
+    """Return seconds in words: in hours, minutes or seconds."""
     if seconds >= 3600:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
@@ -128,7 +132,7 @@ SETTINGS = ("data set", "partition", "models", "N", "participation", "seed")
 
 
 def show_checks(checks: Sequence[Any]) -> None:
-    """The table of `compare`: one row per number, what regressed in capitals."""
+    """Print the table of `compare`: one row per number, what regressed in capitals."""
     table = Table(box=SIMPLE_HEAD)
     for name in ("comparison", "method", "what", "baseline", "current", "change", "limit", ""):
         table.add_column(name, justify="left" if name in ("comparison", "method", "what", "") else "right")
@@ -143,7 +147,7 @@ def show_checks(checks: Sequence[Any]) -> None:
 
 
 def show_timings(checks: Sequence[Any]) -> None:
-    """The table of `compare` for timings: one row per benchmark, what is slower or missing in capitals."""
+    """Print the table of `compare` for timings: one row per benchmark, what is slower or missing in capitals."""
     table = Table("group", "benchmark", box=SIMPLE_HEAD)
     for name in ("baseline", "current", "change", "limit"):
         table.add_column(name, justify="right")
@@ -158,7 +162,7 @@ def show_timings(checks: Sequence[Any]) -> None:
 
 
 def show_results(title: str, results: Sequence[Any]) -> None:
-    """The table of `check`: one row per check, with what holds, or what is wrong."""
+    """Print the table of `check`: one row per check, with what holds, or what is wrong."""
     verdicts = {"holds": "ok", "broken": "BROKEN", "not examined": "–"}
     table = Table("check", "", "", box=SIMPLE_HEAD, title=escape(title), title_justify="left", title_style="bold")
     for check, verdict, problem in results:
@@ -167,13 +171,13 @@ def show_results(title: str, results: Sequence[Any]) -> None:
 
 
 def _console() -> Console:
-    """Standard output, wide where nobody watches."""
+    """Return a console on standard output, 140 characters wide if that is no terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=140)
 
 
 def show_outcomes(rows: Sequence[Mapping[str, str]]) -> None:
-    """The table at the end, on standard output: one row per run, without settings that all runs share."""
+    """Print the table at the end: one row per run, without settings that all runs share."""
     shown = [name for name in rows[0] if name not in SETTINGS or len({row[name] for row in rows}) > 1]
     table = Table(box=SIMPLE_HEAD)
     for name in shown:

@@ -1,1 +1,1 @@
-"""What holds for every method, every line-up and every data set: one suite for those here and for one's own."""
+"""Checks of every method, line-up and data set: one suite for those here and for user-defined ones."""

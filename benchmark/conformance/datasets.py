@@ -1,4 +1,4 @@
-"""What holds for every data set: those by name, files, folders and one's own."""
+"""Checks of data sets: those by name, files, folders and user-defined ones."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,20 +19,20 @@ from benchmark.problem import Dataset, Problem
 
 CHECK_CLIENTS = 2
 CHECK_SAMPLES = 64
-"""How many of its samples are trained and tested on at most."""
+"""Largest number of a data set's samples that are trained and tested on."""
 
 
 @dataclass(frozen=True, eq=False)
 class Named:
-    """A data set as it is named on the command line; its arrays are read when they are asked for."""
+    """A data set as it is named on the command line; its arrays are read at first use."""
 
     text: str
     folder: Path
-    """Where data sets are kept as <name>.npz."""
+    """The folder in which data sets are kept as <name>.npz."""
 
     @cached_property
     def arrays(self) -> Arrays:
-        """The arrays. Raises RequestError where they can't be read."""
+        """The arrays. Raises RequestError if they can't be read."""
         return registry.dataset(self.text, self.folder)[1]
 
     @property
@@ -96,7 +96,7 @@ def _divided(data: Named, arrays: Arrays, partition: str) -> Partition:
 
 
 def _few(arrays: Arrays) -> Arrays:
-    """At most 64 of the samples, three quarters of them for training, from all over each part."""
+    """Return at most CHECK_SAMPLES samples, three quarters of them for training, evenly spaced in each part."""
     found: dict[str, Any] = {}
     for split, most in (("train", CHECK_SAMPLES * 3 // 4), ("test", CHECK_SAMPLES // 4)):
         n = len(getattr(arrays, f"y_{split}"))
@@ -106,7 +106,7 @@ def _few(arrays: Arrays) -> Arrays:
 
 
 def _smallest_line_up(arrays: Arrays) -> LineUp:
-    """The first with the fewest networks among those of the catalogue that take images of this size."""
+    """Return the first line-up with the fewest networks in the catalogue that takes images of this size."""
     side = min(arrays.x_train.shape[1:3])
     line_ups = [registry.line_up(name) for name in registry.LINE_UP_MODULES]
     if not (able := [line_up for line_up in line_ups if line_up.min_size <= side]):

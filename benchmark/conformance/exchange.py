@@ -1,4 +1,4 @@
-"""What a method sends and keeps: counted, copied, and changed by nobody else."""
+"""Checks of what a method sends and keeps: it is counted, copied, and changed by no other."""
 
 import copy
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ ELEMENT_BYTES = {
     **{torch.float32: 4, torch.float16: 2, torch.bfloat16: 2},
     **{torch.int64: 8, torch.int32: 4, torch.int16: 2, torch.int8: 1, torch.uint8: 1, torch.bool: 1},
 }
-"""What may travel. Training is in single precision, so a double says nothing more and costs twice the bytes."""
+"""Types that may travel -> their bytes. Training is in single precision, so a double only costs twice the bytes."""
 
 
 def aggregate(method: Method) -> None:
@@ -41,7 +41,8 @@ def sent_bytes(method: Method) -> None:
 
     def download(server: State, client: ClientInfo) -> Message:
         message = method.download(server, client)
-        if server is before:  # and not the first or the next one, for what follows from the seed and for evaluation
+        # Other states are not sent: the harness reads the first for what the seed determines, the next to evaluate.
+        if server is before:
             sent["down"].setdefault(client.id, _sizes(message))
         return message
 
@@ -67,7 +68,7 @@ def _sizes(message: Message) -> dict[str, int]:
 
 
 def _size(name: str, value: Any) -> int:
-    """Bytes of a value, counted apart from the channel's own counting."""
+    """Return the bytes of a value, counted independently of the channel."""
     if isinstance(value, Rows):
         return sum(4 + _size(name, row) for row, present in zip(*value, strict=True) if present)
     if isinstance(value, dict):

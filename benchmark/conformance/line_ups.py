@@ -1,4 +1,4 @@
-"""What holds for every line-up: those of the catalogue and one's own."""
+"""Checks of line-ups: those of the catalogue and user-defined ones."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ def shapes(line_up: LineUp) -> None:
 
 
 def widths(line_up: LineUp) -> None:
-    """Below any adapter, networks have the width they say, and the small one that of every other, or any."""
+    """Without an adapter, networks have the width they declare, and the small one can have any width."""
     others = {line_up.small.width + 1, *(architecture.width for architecture in line_up.architectures)}
     native = dict.fromkeys((network, network.width) for network in line_up.networks)
     for network, width in (*native, *((line_up.small, width) for width in sorted(others))):
@@ -72,9 +72,9 @@ def trains(line_up: LineUp) -> None:
 
 
 def _models(line_up: LineUp) -> Iterator[tuple[str, LocalModel, Tensor, Tensor]]:
-    """Each network, the small one too, newly built from one seed, for either number of channels.
+    """Yield each network, the small one too, newly built from one seed, for either number of channels.
 
-    With it what it is, and a batch: images [2, c, h, w] of the smallest size, labels [2].
+    Yields (name and channels in words, network, images [2, c, h, w] of the smallest size, labels [2]).
     """
     for architecture in dict.fromkeys((*line_up.architectures, line_up.small)):
         for channels in CHANNELS:

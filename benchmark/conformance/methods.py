@@ -1,4 +1,4 @@
-"""What holds for every method: those in methods/ and one's own."""
+"""Checks of methods: those in methods/ and user-defined ones."""
 
 import inspect
 import sys
@@ -9,6 +9,7 @@ from benchmark.conformance.suite import Broken, Check
 from benchmark.method import Method
 
 DOCSTRING_NEEDS = ("arXiv", "Client k holds", "trained", "travels", "One round", "Departures from the paper")
+"""Words that the docstring of a method's file has to contain."""
 
 
 def file(method: Method) -> None:
@@ -38,4 +39,4 @@ CHECKS = (
     *(Check.of(run, "any-line-up", "memory") for run in (repetition.reproducible, repetition.another_seed)),
     Check.of(repetition.resume, "any-line-up", "reproducible"),
 )
-"""The suite, in order: a method that does not run at all is told so once."""
+"""The suite, in order: a method that does not run at all gets one complaint only."""

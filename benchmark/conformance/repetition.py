@@ -1,4 +1,4 @@
-"""What a method does again: under the same seed, under another, and after an interruption."""
+"""Checks that run a method again: under the same seed, under another, and after an interruption."""
 
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ TIMES = ("seconds", "client_seconds", "server_seconds", "eval_seconds", "clients
 
 
 def reproducible(method: Method) -> None:
-    """The same seed twice is equal to the bit."""
+    """Two runs with the same seed are equal to the bit."""
     task = toy_task(method)
     (a, records_a), (b, records_b) = (federate(method, task) for _ in range(2))
     if not same(a.states, b.states) or not same(a.server, b.server):
@@ -38,7 +38,7 @@ def another_seed(method: Method) -> None:
 
 
 def resume(method: Method) -> None:
-    """Gone on from a checkpoint equals never interrupted, to the bit."""
+    """A run resumed from a checkpoint equals one never interrupted, to the bit."""
     for config in ({}, {"participation": 0.4, "momentum": 0.5}):
         with tempfile.TemporaryDirectory() as folder, where("after two of three rounds"), ExitStack() as writers:
             whole, again = (toy_federation(method, toy_task(method), rounds=3, **config) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Named checks of one kind of thing, and what came of them."""
+"""Named checks of one kind of thing, and their results."""
 
 import contextlib
 import sys
@@ -14,7 +14,7 @@ from benchmark.errors import HookError, RequestError
 from benchmark.seeds import torch_seeded
 
 HARNESS = (Path(__file__).parent.parent, Path(torch.__file__).parent)
-"""Where an error comes to light that somebody else's code has made."""
+"""Folders whose code only brings to light an error that is made elsewhere."""
 
 
 class Broken(AssertionError):
@@ -25,8 +25,8 @@ class Broken(AssertionError):
 class Check:
     """One thing that holds for every subject of its kind.
 
-    name: what it is called; says: what holds, in a line; run: raises Broken, or whatever the subject raises, where it
-    does not; after: names of checks without which this one would only say the same again
+    name: what it is called; says: what holds, in a line; run: raises Broken, or whatever the subject raises, if it does
+    not hold; after: names of checks that have to hold first, as this one would only repeat their complaint
     """
 
     name: str
@@ -36,13 +36,13 @@ class Check:
 
     @classmethod
     def of(cls, run: Callable[[Any], None], *after: str) -> "Check":
-        """A check from a function: its name and the first line of its docstring."""
+        """Make a check from a function: its name and the first line of its docstring."""
         says = (run.__doc__ or "").partition("\n")[0].rstrip(".")
         return cls(run.__name__.replace("_", "-"), says, run, after)
 
 
 class Result(NamedTuple):
-    """What came of a check; problem is None where it holds, and says why where it was not examined."""
+    """The result of a check; problem: what is wrong, or why it was not examined; None if it holds."""
 
     check: Check
     verdict: Literal["holds", "broken", "not examined"]
@@ -50,7 +50,10 @@ class Result(NamedTuple):
 
 
 def run_checks(checks: Sequence[Check], subject: object) -> list[Result]:
-    """Every check, in order; one whose ground is missing is not examined. What the subject prints is no output."""
+    """Run the checks in order, without those for which an earlier one has to hold that does not.
+
+    What the subject prints goes to standard error.
+    """
     results: dict[str, Result] = {}
     with contextlib.redirect_stdout(sys.stderr), _one_thread():
         for check in checks:
@@ -63,7 +66,7 @@ def run_checks(checks: Sequence[Check], subject: object) -> list[Result]:
 
 @contextlib.contextmanager
 def where(place: str) -> Iterator[None]:
-    """Say of whatever goes wrong within the block where that was."""
+    """Turn any error within the block into Broken, and put the place in front of its message."""
     try:
         yield
     except Exception as error:
@@ -72,7 +75,7 @@ def where(place: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Toy networks are faster on one, and many times so on a busy machine."""
+    """Let torch use one thread: toy networks are faster on one, and many times so on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -85,13 +88,13 @@ def _result(check: Check, subject: object) -> Result:
     try:
         with torch_seeded("check"):
             check.run(subject)
-    except Exception as error:  # code of anybody's
+    except Exception as error:  # user code may raise anything
         return Result(check, "broken", _said(error))
     return Result(check, "holds")
 
 
 def _said(error: Exception) -> str:
-    """An error in one line, with the line of the user's code that it comes from."""
+    """Return an error in one line, with the line of user code that it comes from."""
     original = error.__cause__ if isinstance(error, HookError) and error.__cause__ else error
     if isinstance(original, Broken | RequestError):
         return " ".join(str(original).split())

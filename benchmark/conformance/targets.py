@@ -1,7 +1,7 @@
-"""What is to be checked: from a word on the command line to a method, a line-up or a data set, and its suite.
+"""Targets of checks: from a word on the command line to a method, a line-up or a data set, and its suite.
 
 A text is looked up in this order: the catalogues of methods, line-ups and data sets; an .npz file or a folder is a data
-set; a .py file or the dotted name of a module is what it defines, a Method, LINE_UP or LINE_UPS, or SOURCE.
+set; a .py file or the dotted name of a module stands for what it defines, a Method, LINE_UP or LINE_UPS, or SOURCE.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,12 +33,12 @@ class Target:
     subject: Any
 
     def run_checks(self) -> list[Result]:
-        """The results of its suite."""
+        """Run its suite, and return the results."""
         return run_checks(SUITES[self.kind], self.subject)
 
 
 def resolve_targets(text: str, data: Path) -> list[Target]:
-    """What a text names; a module with LINE_UPS names several. Raises RequestError where it names nothing."""
+    """Return what a text names; a module with LINE_UPS names several. Raises RequestError if it names nothing."""
     name = text.partition("+")[0]
     if name in registry.catalogue("methods"):
         return [_method(text)]
@@ -53,7 +53,7 @@ def resolve_targets(text: str, data: Path) -> list[Target]:
 
 
 def checks_document(examined: Iterable[tuple[Target, Sequence[Result]]]) -> dict[str, Any]:
-    """The document that `check --json` prints: what is broken, and every check."""
+    """Return the document that `check --json` prints: what is broken, and every check."""
     checks = [
         {
             **{"target": target.text, "kind": target.kind, "name": target.name},
@@ -67,13 +67,13 @@ def checks_document(examined: Iterable[tuple[Target, Sequence[Result]]]) -> dict
 
 
 def _is_data(text: str, data: Path) -> bool:
-    """Whether it is a file or folder of images, or kept in the data folder."""
+    """Return whether a text names a file or folder of images, or a set that is kept in the data folder."""
     path = Path(text)
     return path.suffix == ".npz" or path.is_dir() or ("/" not in text and (data / f"{text}.npz").is_file())
 
 
 def _of_module(text: str, file: str, data: Path) -> list[Target]:
-    """What a module of one's own defines; text may have more than the file, a name after : or settings after +."""
+    """Return what a user-defined module has; text may add a name after : or settings after + to the file."""
     module, _ = registry.module_of(file)
     own = [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__]
     defined = {

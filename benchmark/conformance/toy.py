@@ -49,7 +49,7 @@ MIXED = LineUp("mixed", "three kinds", (LINEAR, CONVOLUTION, NORMALISED), LINEAR
 ALIKE = LineUp("alike", "one kind", (LINEAR,), LINEAR, min_size=4)
 HEADS = LineUp("heads", "one kind, a header that is linear and one that is not", (LINEAR, DEEP), LINEAR, min_size=4)
 TOYS = (MIXED, ALIKE)
-"""Where checks run: on the first that a method supports."""
+"""Line-ups of checks, which run on the first that a method supports."""
 
 
 def noise_task(
@@ -86,7 +86,10 @@ def make_task(
     labels: Sequence[Sequence[int]] | None = None,
     seed: int = 0,
 ) -> Task:
-    """Random images; client k has train_sizes[k] training and 4 test samples, of all classes or of labels[k]."""
+    """Make a task of random images.
+
+    Client k has train_sizes[k] training and 4 test samples, of all classes or of labels[k].
+    """
     rng = np.random.default_rng(5)
     clients, ys, start = [], [], 0
     for k, size in enumerate(train_sizes):
@@ -100,22 +103,22 @@ def make_task(
 
 
 def toy_federation(method: Method, task: Task, **config: object) -> Federation:
-    """A federation of two rounds unless told, in which nothing has happened yet.
+    """Make a federation that has not begun, of two rounds unless `config` has others.
 
-    It has a copy of the method: what a method remembers beside the states is not there, as in a new process.
+    It has a copy of the method: what a method remembers besides the states is lost, as in a new process.
     """
     defaults: dict[str, object] = {"clients": task.num_clients, "rounds": 2, "batch_size": 4, "lr": 0.1}
     return Federation(copy.deepcopy(method), task, FederationConfig.model_validate(defaults | config), CPU)
 
 
 def federate(method: Method, task: Task, **config: object) -> tuple[Federation, list[Round]]:
-    """The federation after its rounds, and its records."""
+    """Run a toy federation; return it after its rounds, and its records."""
     federation = toy_federation(method, task, **config)
     return federation, list(federation.run())
 
 
 def same(a: object, b: object) -> bool:
-    """Whether two states, messages or values are equal to the bit."""
+    """Return whether two states, messages or values are equal to the bit."""
     if isinstance(a, torch.Tensor):
         return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, Mapping):
@@ -126,14 +129,14 @@ def same(a: object, b: object) -> bool:
 
 
 def tensors(value: Any) -> list[torch.Tensor]:
-    """All tensors in a state, a message or a value."""
+    """Return all tensors in a state, a message or a value."""
     if isinstance(value, torch.Tensor):
         return [value]
     return [tensor for v in (value.values() if isinstance(value, Mapping) else value) for tensor in tensors(v)]
 
 
 def toy_task(method: Method, *args: Any, **kwargs: Any) -> Task:
-    """The toy task on the first toy line-up that the method supports; arguments as in `make_task`."""
+    """Make the toy task on the first toy line-up that the method supports; arguments as in `make_task`."""
     reasons = []
     for line_up in TOYS:
         task = make_task(*args, line_up=line_up, **kwargs)
@@ -145,7 +148,7 @@ def toy_task(method: Method, *args: Any, **kwargs: Any) -> Task:
 
 
 def watched(method: Method, **hooks: Callable) -> Method:
-    """A copy of a method that calls these in place of its own hooks."""
+    """Return a copy of a method that calls these in place of its own hooks."""
     copied = copy.copy(method)
     for name, hook in hooks.items():
         object.__setattr__(copied, name, hook)  # the class is frozen, and stays as it is

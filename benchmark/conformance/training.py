@@ -1,4 +1,4 @@
-"""Where a method works, and what it trains, predicts and shows."""
+"""Checks of where a method works, and of what it trains, predicts and shows."""
 
 import copy
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ ODD: Mapping[str, tuple[tuple[int, ...], list[tuple[int, ...]] | None, dict[str,
 
 
 def line_ups() -> list[tuple[LineUp, Shape]]:
-    """The line-ups that a method works on or refuses, each with the shape of small images for it."""
+    """Return the line-ups that a method works on or refuses, each with the shape of small images for it."""
     real = [registry.line_up(name) for name in ("cnn5", "cnn1", BATCH_NORM)]
     return [(toy, SHAPE) for toy in (*TOYS, HEADS)] + [
         (line_up, (3 if line_up.name == BATCH_NORM else 1, line_up.min_size, line_up.min_size)) for line_up in real
@@ -113,7 +113,7 @@ def predictions(method: Method) -> None:
 
 
 def inspection(method: Method) -> None:
-    """What it shows of predictions is one weight per sample and representations of one width."""
+    """It shows one weight per sample of a prediction, and representations of one width."""
     task = toy_task(method)
     federation, _ = federate(method, task, rounds=1)
     client, x = _evaluated(federation, 0)
@@ -128,7 +128,7 @@ def inspection(method: Method) -> None:
 
 
 def _evaluated(federation: Federation, k: int) -> tuple[Client, Tensor]:
-    """A client in evaluation mode as it is after a round, and its test images [4, c, h, w]."""
+    """Return a client in evaluation mode as it is after a round, and its test images [4, c, h, w]."""
     client = federation.client(k)
     for module in client.parts.values():
         module.eval()
@@ -145,7 +145,7 @@ def device(method: Method) -> None:
 
 
 def _on_meta(method: Method, federation: Federation, k: int) -> None:
-    """All hooks on batches of one client, on a device that has shapes alone: whatever asks for a value raises."""
+    """Call all hooks on batches of one client, on a device that has shapes alone: reading a value raises."""
     task, info = federation.task.to(torch.device("meta")), federation.task.infos[k]
     state = method.receive(federation.state(k), method.download(federation.server, info), info)
     parts = {name: copy.deepcopy(part).to("meta") for name, part in federation.client(k).parts.items()}

@@ -18,7 +18,7 @@ REPRESENTATION = 500
 
 
 def extractor(input_shape: Shape, width: int, filters: tuple[int, int], hidden: tuple[int, ...] = ()) -> nn.Module:
-    """Two convolutions and fully connected layers: [B, c, h, w] -> [B, width]; hidden: widths before the last."""
+    """Build two convolutions and fully connected layers: [B, c, h, w] -> [B, width]; hidden: widths before the last."""
     channels, *sides = input_shape
     height, breadth = (((side - 4) // 2 - 4) // 2 for side in sides)
     convolutions = [(nn.Conv2d(*pair, 5), nn.MaxPool2d(2), nn.ReLU()) for pair in pairwise((channels, *filters))]

@@ -1,4 +1,4 @@
-"""What a line-up is: which client has which network, and which small network all can share."""
+"""Line-ups: which client has which network, and which small network all can share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ from benchmark.storage.files import file_name
 
 Shape = tuple[int, int, int]
 Adapter = Literal["pool", "linear", "none"]
-"""How a representation is brought to another width.
+"""The way in which a representation is brought to another width.
 
-pool:   averages of neighbouring numbers, or copies where there are too few (AdaptiveAvgPool1d); nothing is learned
+pool:   averages of neighbouring numbers, or copies if there are too few (AdaptiveAvgPool1d); nothing is learned
 linear: a learned linear projection, part of the extractor
 none:   it keeps the width that its network has by nature
 """
@@ -51,20 +51,20 @@ class Architecture:
     hidden: tuple[int, ...] = ()
 
     def header(self, num_classes: int) -> nn.Module:
-        """The classifier on the representation."""
+        """Build the classifier on the representation."""
         widths = (self.width, *self.hidden, num_classes)
         first, *others = (nn.Linear(*pair) for pair in pairwise(widths))
         return nn.Sequential(first, *(layer for linear in others for layer in (nn.ReLU(), linear))) if others else first
 
     def adapted(self, adapter: Adapter, width: int) -> "Architecture":
-        """The same network with a representation of another width; its extractor can then be built with any."""
+        """Return the same network with a representation of another width; its extractor can then be built with any."""
         if adapter == "none":
             return self
         return replace(self, extractor=partial(_adapted, native=self, adapter=adapter), width=width)
 
 
 def _adapted(input_shape: Shape, width: int, native: Architecture, adapter: Adapter) -> nn.Module:
-    """The extractor of a network and its adapter: [B, c, h, w] -> [B, width]. One that has the width needs none."""
+    """Build a network's extractor and its adapter, which it needs for another width: [B, c, h, w] -> [B, width]."""
     extractor = native.extractor(input_shape, native.width)
     if width == native.width:
         return extractor
@@ -75,7 +75,7 @@ def _adapted(input_shape: Shape, width: int, native: Architecture, adapter: Adap
 
 @dataclass(frozen=True)
 class LineUpOptions:
-    """What of a line-up can be chosen: how representations get one width, and which."""
+    """The options of a line-up: how representations get one width, and which width."""
 
     adapter: Adapter
     width: PositiveInt
@@ -89,7 +89,7 @@ class LineUp:
     small:       its extractor can be built with any width; its own is the one that all are brought to
     min_size:    smallest image side, in pixels, that the networks can take
     adapter:     how they are brought to that width
-    source_hash: of the file that defines it, where it is not one of the catalogue
+    source_hash: of the file that defines it; None for those of the catalogue
     """
 
     name: str
@@ -102,16 +102,16 @@ class LineUp:
 
     @cached_property
     def architectures(self) -> tuple[Architecture, ...]:
-        """The networks as clients have them."""
+        """The networks as clients have them, brought to one width by the adapter."""
         return tuple(network.adapted(self.adapter, self.small.width) for network in self.networks)
 
     @property
     def options(self) -> LineUpOptions:
-        """What is chosen."""
+        """The options that this line-up has."""
         return LineUpOptions(self.adapter, self.small.width)
 
     def adapted(self, options: LineUpOptions) -> "LineUp":
-        """The same line-up with these options; its name tells those that are not its own."""
+        """Return the same line-up with these options; its name lists those that it did not have before."""
         chosen = {key: value for key, value in vars(options).items() if value != getattr(self.options, key)}
         return replace(
             self,
@@ -121,12 +121,12 @@ class LineUp:
         )
 
     def of(self, client: int) -> Architecture:
-        """The architecture of a client: its id modulo the number of architectures."""
+        """Return the architecture of a client: its id modulo the number of architectures."""
         return self.architectures[client % len(self.architectures)]
 
 
 def defined(module: object, called: str) -> list[LineUp]:
-    """What somebody's module defines: LINE_UP, a LineUp, or LINE_UPS, several. Raises RequestError."""
+    """Return a user-defined module's line-ups: LINE_UP, a LineUp, or LINE_UPS, several. Raises RequestError."""
     several = getattr(module, "LINE_UPS", ())
     found = [*several] if isinstance(several, Sequence) else [several]
     found += [module.LINE_UP] if hasattr(module, "LINE_UP") else []

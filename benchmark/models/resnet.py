@@ -16,7 +16,7 @@ STEM = 64
 
 
 def resnet(input_shape: Shape, width: int, block: type[BasicBlock | Bottleneck], blocks: list[int]) -> nn.Module:
-    """One of four stages with so many blocks: [B, c, h, w] -> [B, 512 x the block's expansion]."""
+    """Build a ResNet of four stages with these numbers of blocks: [B, c, h, w] -> [B, 512 x the block's expansion]."""
     assert width == 512 * block.expansion, "its last stage has the width of its representation"
     net = models.ResNet(block, blocks)
     net.conv1 = nn.Conv2d(input_shape[0], STEM, 3, padding=1, bias=False)
@@ -26,7 +26,7 @@ def resnet(input_shape: Shape, width: int, block: type[BasicBlock | Bottleneck],
 
 
 def short_resnet(input_shape: Shape, width: int, stages: int) -> nn.Module:
-    """One basic block in each of one to four stages: [B, c, h, w] -> [B, 64 x 2^(stages - 1)]."""
+    """Build a ResNet of one basic block in each of one to four stages: [B, c, h, w] -> [B, 64 x 2^(stages - 1)]."""
     assert width == _width(stages), "its last stage has the width of its representation"
     net = nn.Sequential(
         nn.Conv2d(input_shape[0], STEM, 3, padding=1, bias=False),
@@ -69,4 +69,4 @@ RESNETS = {
     depth: Architecture(f"resnet{depth}", partial(resnet, block=block, blocks=blocks), 512 * block.expansion)
     for depth, (block, blocks) in BLOCKS.items()
 }
-"""By the number of layers."""
+"""Number of layers -> network."""

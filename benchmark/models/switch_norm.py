@@ -10,14 +10,13 @@ class SwitchNorm2d(nn.Module):
         y = gamma (x - sum_k w_k mu_k) / sqrt(sum_k w'_k sigma_k^2 + eps) + beta,   k in {instance, layer, batch}
 
     w and w' are softmaxes of three learned numbers each, all equal at first. In evaluation the batch statistics are
-    running means.
+    running means. momentum is the weight of a new batch in them, as in BatchNorm2d.
     """
 
     running_mean: Tensor
     running_var: Tensor
 
     def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
-        """momentum is the weight of a new batch in the running statistics, as in BatchNorm2d."""
         super().__init__()
         self.momentum, self.eps = momentum, eps
         self.weight = nn.Parameter(torch.ones(1, channels, 1, 1))
@@ -29,7 +28,7 @@ class SwitchNorm2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise a batch of images."""
-        x = x.contiguous()  # channels last, the few channels of a pixel are a loop of their own: twice the time
+        x = x.contiguous()  # channels last, the few channels of a pixel are an inner loop: twice the time
         var_in, mean_in = torch.var_mean(x, dim=(2, 3), keepdim=True, correction=0)  # [B, c, 1, 1]
         square_in = var_in + mean_in.square()
         mean_ln = mean_in.mean(1, keepdim=True)  # [B, 1, 1, 1]

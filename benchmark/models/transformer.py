@@ -18,7 +18,7 @@ VIT_WIDTH = 768
 
 
 def vit_b(input_shape: Shape, width: int, patch: int) -> nn.Module:
-    """Twelve layers of twelve heads; patch is the side of a patch in pixels: [B, c, h, w] -> [B, 768]."""
+    """Build twelve layers of twelve heads; patch is the side of a patch in pixels: [B, c, h, w] -> [B, 768]."""
     assert width == VIT_WIDTH, "the tokens have the width of the representation"
     channels, height, breadth = input_shape
     side = patch * ceil(max(height, breadth) / patch)
@@ -35,4 +35,4 @@ VITS = {
     patch: Architecture(f"vit_b_{patch}", partial(vit_b, patch=patch), VIT_WIDTH, hidden=(VIT_WIDTH,))
     for patch in (4, 8)
 }
-"""By the side of a patch in pixels, each with a header of one hidden layer, as the transformers of HtFLlib have."""
+"""Side of a patch in pixels -> network, with a header of one hidden layer, as the transformers of HtFLlib have."""

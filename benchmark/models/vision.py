@@ -18,7 +18,7 @@ COMMON_WIDTH = 512
 
 
 def mobilenet_v2(input_shape: Shape, width: int) -> nn.Module:
-    """MobileNetV2 (Sandler et al., 2018), stem of stride 1."""
+    """Build MobileNetV2 (Sandler et al., 2018), stem of stride 1."""
     net = models.mobilenet_v2()
     net.features[0][0] = nn.Conv2d(input_shape[0], 32, 3, padding=1, bias=False)
     net.features[-1] = Conv2dNormActivation(320, width, 1, activation_layer=nn.ReLU6)
@@ -27,7 +27,7 @@ def mobilenet_v2(input_shape: Shape, width: int) -> nn.Module:
 
 
 def shufflenet_v2(input_shape: Shape, width: int, channels: tuple[int, int, int] = (116, 232, 464)) -> nn.Module:
-    """ShuffleNetV2 (Ma et al., 2018) x1.0, stem of stride 1 and no max pooling; channels (48, 96, 192) are x0.5."""
+    """Build ShuffleNetV2 (Ma et al., 2018) x1.0, stem of stride 1, no max pooling; channels (48, 96, 192) are x0.5."""
     net = models.ShuffleNetV2([4, 8, 4], [24, *channels, width])
     net.conv1[0] = nn.Conv2d(input_shape[0], 24, 3, padding=1, bias=False)
     net.maxpool = nn.Identity()
@@ -36,7 +36,7 @@ def shufflenet_v2(input_shape: Shape, width: int, channels: tuple[int, int, int]
 
 
 def efficientnet_b0(input_shape: Shape, width: int) -> nn.Module:
-    """EfficientNet-B0 (Tan and Le, 2019), stem of stride 1, stochastic depth as published."""
+    """Build EfficientNet-B0 (Tan and Le, 2019), stem of stride 1, stochastic depth as published."""
     net = models.efficientnet_b0()
     net.features[0][0] = nn.Conv2d(input_shape[0], 32, 3, padding=1, bias=False)
     net.features[-1] = Conv2dNormActivation(320, width, 1, activation_layer=nn.SiLU)
@@ -45,7 +45,7 @@ def efficientnet_b0(input_shape: Shape, width: int) -> nn.Module:
 
 
 def googlenet(input_shape: Shape, width: int) -> nn.Module:
-    """GoogLeNet (Szegedy et al., 2015) with batch norm and without auxiliary classifiers.
+    """Build GoogLeNet (Szegedy et al., 2015) with batch norm and without auxiliary classifiers.
 
     The first convolution is 3x3 of stride 1, and there is no max pooling before the Inception blocks.
     """

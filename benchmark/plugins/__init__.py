@@ -1,1 +1,1 @@
-"""Methods, data sets, partitions, shifts, line-ups and presets by name, and modules of the user's own."""
+"""Methods, data sets, partitions, shifts, line-ups and presets by name, and user-defined modules."""

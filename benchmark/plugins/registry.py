@@ -1,8 +1,8 @@
-"""Name -> what it names: the only module that reaches into methods/ and datasets/, by name and when asked.
+"""The catalogue of plug-ins: the only module that imports from methods/ and datasets/, by name and when asked.
 
 A method is a file in methods/, a data set a file in datasets/sources/, a partition a file in datasets/partitions/, a
 shift of images by client a file in datasets/shifts/, a preset a file in benchmark/plugins/presets/. A method, a data
-set or a line-up may also be a module of one's own, by path or by dotted name, a data set a path to an .npz file or an
+set or a line-up may also be a user-defined module, by path or by dotted name, a data set a path to an .npz file or an
 image folder.
 """
 
@@ -44,7 +44,7 @@ LINE_UP_MODULES = {
 
 
 def catalogue(package: str, suffix: str = ".py") -> dict[str, Path]:
-    """The names that a package offers -> their files, without importing any."""
+    """Return the names that a package offers -> their files, without importing any."""
     spec = importlib.util.find_spec(package)
     folders = spec.submodule_search_locations if spec else None
     files = sorted(file for folder in folders or () for file in Path(folder).glob(f"*{suffix}"))
@@ -52,7 +52,7 @@ def catalogue(package: str, suffix: str = ".py") -> dict[str, Path]:
 
 
 def described_catalogue(package: str) -> list[dict[str, str]]:
-    """Name and first line of the docstring of what a package offers, read without importing."""
+    """Return name and first line of the docstring of each file that a package offers, read without importing."""
     listing = []
     for name, file in catalogue(package).items():
         summary = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n")[0]
@@ -61,7 +61,7 @@ def described_catalogue(package: str) -> list[dict[str, str]]:
 
 
 def method_fields(tree: ast.Module) -> list[tuple[str, ast.expr, ast.AnnAssign]]:
-    """Name, default and statement of each field of the Method that a file defines, in order, read without importing."""
+    """Return (name, default, statement) of each field of a file's Method, in order, read without importing."""
     return [
         (node.target.id, node.value, node)
         for cls in tree.body
@@ -72,13 +72,13 @@ def method_fields(tree: ast.Module) -> list[tuple[str, ast.expr, ast.AnnAssign]]
 
 
 def method_defaults(name: str) -> dict[str, Any]:
-    """The hyper-parameters of a method in the catalogue -> their defaults, which are literals; it is not imported."""
+    """Return hyper-parameter -> default, a literal, for a method of the catalogue, which is not imported."""
     tree = ast.parse(catalogue("methods")[name].read_text(encoding="utf-8"))
     return {field: ast.literal_eval(default) for field, default, _ in method_fields(tree)}
 
 
 def method(text: str) -> tuple["Method", MethodSpec]:
-    """A method from `name+key=value+...`; name may be a .py file or a dotted module name. Raises RequestError."""
+    """Make a method from `name+key=value+...`; name may be a .py file or a dotted module name. Raises RequestError."""
     named, *settings = text.split("+")
     name, module, source_hash = _listed_or_own("method", "methods", named)
     cls = method_class(module)
@@ -90,7 +90,7 @@ def method(text: str) -> tuple["Method", MethodSpec]:
 
 
 def _settings(kind: str, name: str, settings: Sequence[str], cls: type) -> dict[str, str]:
-    """What stands as `key=value` after a name; the keys are fields of a dataclass. Raises RequestError."""
+    """Read the `key=value` settings after a name; the keys are fields of a dataclass. Raises RequestError."""
     given: dict[str, str] = {}
     known = [f.name for f in dataclasses.fields(cls)]
     for setting in settings:
@@ -109,7 +109,7 @@ def _settings(kind: str, name: str, settings: Sequence[str], cls: type) -> dict[
 
 
 def _filled(name: str, cls: type[Filled], given: Mapping[str, str]) -> Filled:
-    """A dataclass with these values, read from text. Raises RequestError."""
+    """Make a dataclass with these values, read from text. Raises RequestError."""
     try:
         return TypeAdapter(cls).validate_strings(given)
     except ValidationError as error:
@@ -119,7 +119,7 @@ def _filled(name: str, cls: type[Filled], given: Mapping[str, str]) -> Filled:
 
 
 def method_class(module: ModuleType) -> type["Method"]:
-    """The one Method that a module defines."""
+    """Return the one Method that a module defines. Raises RequestError if it defines none, or several."""
     from benchmark.method import Method
 
     found = [c for _, c in inspect.getmembers(module, inspect.isclass) if issubclass(c, Method)]
@@ -137,9 +137,9 @@ def method_class(module: ModuleType) -> type["Method"]:
 
 
 def _listed_or_own(kind: str, package: str, text: str) -> tuple[str, ModuleType, str | None]:
-    """(name, module, hash of its file or None) of what is in the catalogue by name, or of a module of one's own.
+    """Return (name, module, hash or None) of a name in the catalogue, or of a user-defined module.
 
-    What a module of one's own computes is its file's doing, hence the hash.
+    What a user-defined module computes depends on its file; the hash is the file's.
     """
     known = catalogue(package)
     if not is_module(text) and text not in known:
@@ -153,7 +153,10 @@ def _listed_or_own(kind: str, package: str, text: str) -> tuple[str, ModuleType,
 
 
 def dataset(text: str, folder: Path) -> tuple[str, "Arrays", float | None]:
-    """(name, arrays, target accuracy or None) of a data set by name, path or dotted name. Raises RequestError."""
+    """Return (name, arrays, target accuracy or None) of a data set by name, path or dotted name.
+
+    Raises RequestError.
+    """
     from benchmark.data import load_dataset, own_dataset
 
     if text not in catalogue("datasets.sources") and (stored := _stored_dataset(text, folder)):
@@ -165,7 +168,7 @@ def dataset(text: str, folder: Path) -> tuple[str, "Arrays", float | None]:
 
 
 def _stored_dataset(text: str, folder: Path) -> tuple[str, "Arrays"] | None:
-    """(name, arrays) of an .npz file, an image folder, or a file in the data folder; None for names and modules."""
+    """Read (name, arrays) of an .npz file, an image folder or a file in the data folder; None for names, modules."""
     from benchmark.data import read_image_folder, read_npz
 
     path = Path(text)
@@ -181,7 +184,7 @@ def _stored_dataset(text: str, folder: Path) -> tuple[str, "Arrays"] | None:
 
 
 def partition(text: str, num_classes: int) -> "Division":
-    """A partition from `name[:parameter...][+shift...]`. Raises RequestError."""
+    """Make a partition from `name[:parameter...][+shift...]`. Raises RequestError."""
     from benchmark.partition import Division
 
     given, *shifts = text.split("+")
@@ -215,7 +218,7 @@ def _typed(text: str, parameter: inspect.Parameter, value: str) -> Any:
 
 
 def _miscounted(name: str, text: str, parameters: Sequence[inspect.Parameter]) -> RequestError:
-    """The error for a partition with too few or too many parameters."""
+    """Return the error for a partition with too few or too many parameters."""
     if not parameters:
         return RequestError(f"{name} takes no parameter; write {name}, not {text}")
     form = ":".join([name, *(p.name for p in parameters)])
@@ -233,7 +236,7 @@ def _shift(name: str) -> "Shift":
 
 
 def line_up(text: str) -> "LineUp":
-    """A line-up from `name+adapter=...+width=...`; name may be a module of one's own. Raises RequestError."""
+    """Make a line-up from `name+adapter=...+width=...`; name may be a user-defined module. Raises RequestError."""
     from benchmark.models.line_up import LineUpOptions
 
     named, *settings = text.split("+")
@@ -254,7 +257,7 @@ def _listed_line_up(name: str) -> "LineUp":
 
 
 def _own_line_up(text: str) -> "LineUp":
-    """That of `module` or `module:name`."""
+    """Return the user-defined line-up of `module` or `module:name`."""
     module, colon, name = text.partition(":")
     found = {line_up.name: line_up for line_up in own_line_ups(module)}
     if not colon and len(found) > 1:
@@ -265,7 +268,7 @@ def _own_line_up(text: str) -> "LineUp":
 
 
 def own_line_ups(text: str) -> list["LineUp"]:
-    """The line-ups that a module of one's own defines, by path or by dotted name. Raises RequestError."""
+    """Return the line-ups that a user-defined module has, by path or by dotted name. Raises RequestError."""
     from benchmark.models.line_up import defined
 
     module, source_hash = module_of(text)

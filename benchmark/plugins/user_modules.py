@@ -1,4 +1,4 @@
-"""Modules of one's own: a method, a data set or a line-up that lies outside the catalogue."""
+"""User-defined modules: a method, a data set or a line-up outside the catalogue."""
 
 import hashlib
 import importlib
@@ -13,25 +13,25 @@ from benchmark.errors import RequestError
 
 
 def is_module(text: str) -> bool:
-    """Whether a text stands for a module of one's own: a path, or a dotted name."""
+    """Return whether a text stands for a user-defined module: a path, or a dotted name."""
     return "/" in text or "." in text
 
 
 def is_path(text: str) -> bool:
-    """Whether a text stands for a file."""
+    """Return whether a text stands for a file."""
     return "/" in text or text.endswith(".py")
 
 
 def name_of(text: str) -> str:
-    """What a module of one's own is called: my/fed_foo.py and my_package.fed_foo are fed-foo."""
+    """Return the name of a user-defined module: my/fed_foo.py and my_package.fed_foo are fed-foo."""
     last = Path(text).stem if is_path(text) else text.rpartition(".")[2]
     return last.replace("_", "-")
 
 
 def module_of(text: str) -> tuple[ModuleType, str]:
-    """The module at a path, or of a dotted name that is installed, and the first 16 digits of its file's SHA-256.
+    """Import the module at a path, or of a dotted name; return it and the first 16 digits of its file's SHA-256.
 
-    Raises RequestError, in one line, where there is none or where it can't be imported.
+    Raises RequestError, in one line, if there is none or if it can't be imported.
     """
     path = source_file(text)
     source_hash = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
@@ -47,7 +47,7 @@ def module_of(text: str) -> tuple[ModuleType, str]:
 
 
 def source_file(text: str) -> Path:
-    """The .py file that a path or a dotted name stands for. Raises RequestError."""
+    """Return the .py file that a path or a dotted name stands for. Raises RequestError."""
     if is_path(text):
         if Path(text).suffix != ".py" or not Path(text).is_file():
             wrong = f"{text} is no .py file" if Path(text).exists() else f"there is no file {text}"
@@ -66,7 +66,7 @@ def source_file(text: str) -> Path:
 
 @contextmanager
 def _importing(text: str) -> Iterator[None]:
-    """Whatever goes wrong in somebody's module, in one line."""
+    """Turn any error that a user-defined module raises into a RequestError of one line."""
     try:
         yield
     except RequestError:

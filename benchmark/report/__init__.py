@@ -1,1 +1,1 @@
-"""Results -> tables, figures and a page: pure functions of what is on disk. No torch, no method."""
+"""Results -> tables, figures and a page: pure functions of the stored files. No torch, no method."""

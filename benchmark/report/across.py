@@ -1,4 +1,4 @@
-"""What several comparisons say together: ranks, aggregate scores, and how methods stand a change of the setting."""
+"""Several comparisons together: ranks, aggregate scores, and how methods respond to a change of the setting."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +35,7 @@ AXIS_WORDS = {
     "lr": "Learning rate",
     "rounds": "Rounds",
 }
+"""Number of a setting -> its words on the axis of a figure."""
 
 
 class Axis(NamedTuple):
@@ -48,13 +49,16 @@ class Axis(NamedTuple):
 
 
 def common(comparisons: Sequence[Comparison]) -> list[str]:
-    """Methods that are done in every comparison."""
+    """Return the methods that are done in every comparison."""
     sets = [{label for label in c.complete if c.mean(label) is not None} for c in comparisons]
     return sorted(set.intersection(*sets)) if sets else []
 
 
 def ranking_table(comparisons: Sequence[Comparison]) -> Table | None:
-    """One row per method that is done everywhere: average rank, interquartile mean; None for one comparison."""
+    """Make the table of ranks, a row per method that is done in every comparison: average rank, interquartile mean.
+
+    None if there are fewer than two comparisons or fewer than two such methods.
+    """
     labels = common(comparisons)
     ranks = _ranks(comparisons, labels)
     if ranks is None:
@@ -88,7 +92,7 @@ def ranking_table(comparisons: Sequence[Comparison]) -> Table | None:
 
 
 def write_across(comparisons: Sequence[Comparison], style: Style, folder: Path) -> list[Drawn]:
-    """The figures over several comparisons that there is something to draw for."""
+    """Draw those figures over several comparisons for which there is data."""
     labels, drawn = common(comparisons), []
     ranks = _ranks(comparisons, labels)
     if ranks is not None and len(labels) > 2:
@@ -110,7 +114,7 @@ def write_across(comparisons: Sequence[Comparison], style: Style, folder: Path) 
 
 
 def varying(comparisons: Sequence[Comparison]) -> Iterator[Axis]:
-    """Every number that alone tells two or more comparisons of a data set apart."""
+    """Yield every number that is the only difference between two or more comparisons of a data set."""
     settings = [_numbers(comparison.setting) for comparison in comparisons]
     for field in dict.fromkeys(name for setting in settings for name in setting):
         groups: dict[str, list[tuple[float, Comparison]]] = {}
@@ -128,7 +132,7 @@ def varying(comparisons: Sequence[Comparison]) -> Iterator[Axis]:
 
 
 def _numbers(setting: Mapping[str, Any]) -> dict[str, Any]:
-    """A setting with its partition's parameters as numbers of their own: pathological:2 is one of 2 classes."""
+    """Return a setting with the partition's parameters as separate numbers: pathological:2 becomes pathological = 2."""
     plain, plus, shifts = setting["partition"].partition("+")
     family, *parameters = plain.split(":")
     fields = [family] if len(parameters) == 1 else [f"{family} {i}" for i in range(1, len(parameters) + 1)]
@@ -143,7 +147,7 @@ def _numbers(setting: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fixed(axis: Axis) -> str:
-    """What the comparisons have in common, in words."""
+    """Return in words what the comparisons have in common."""
     words = [set(comparison.title.split(", ")) for comparison in axis.comparisons]
     shared = set.intersection(*words)
     return ", ".join(word for word in axis.comparisons[0].title.split(", ") if word in shared)
@@ -156,7 +160,7 @@ def _ranks(comparisons: Sequence[Comparison], labels: Sequence[str]) -> Ranks | 
 
 
 def _critical_difference(axes: Axes, labels: Sequence[str], ranks: Ranks) -> None:
-    """Demšar's diagram: names by average rank, a bar over every group that is not told apart."""
+    """Draw Demšar's diagram: names by average rank, a bar over every group in which no difference is significant."""
     order = np.argsort(ranks.average, kind="stable")
     low, high = 1, len(labels)
     bars = cliques(ranks.average, ranks.critical_difference)

@@ -1,4 +1,4 @@
-"""What tables are made of."""
+"""Cells, columns and tables, as plain values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,11 @@ NOTHING = "–"
 
 
 class Cell(NamedTuple):
-    """text as it is printed; value to rank and sort by, None where there is none; note: why it is empty."""
+    """One cell of a table.
+
+    text: as it is printed; value: to rank and sort by, None if there is none
+    note: its footnote, such as why it is empty
+    """
 
     text: str
     value: float | str | None = None
@@ -20,7 +24,10 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """better: whether high or low values are good; None where neither is, and nothing is marked."""
+    """One column: its title and a hint that explains it.
+
+    better: whether high or low values are good; None if neither is, and then no value is marked
+    """
 
     title: str
     better: Literal["high", "low"] | None = None
@@ -40,7 +47,7 @@ class Table:
     notes: Sequence[str] = field(default=())
 
     def ranked(self, place: int) -> list[tuple[int, int]]:
-        """(row, column) of the best values (place 0) or the second best (1) of each column where one is better."""
+        """Return (row, column) of the best values (place 0) or the second best (1) of each column that is ranked."""
         found = []
         for j, column in enumerate(self.columns):
             values = {i: row[j].value for i, row in enumerate(self.rows) if isinstance(row[j].value, float | int)}
@@ -51,12 +58,12 @@ class Table:
 
 
 def mean_cell(values: Sequence[float], form: str = "{:.4g}") -> Cell:
-    """The mean; nothing where there is no value."""
+    """Make a cell with the mean of the values; an empty one if there are none."""
     return Cell(form.format(np.mean(values)), float(np.mean(values))) if values else Cell(NOTHING)
 
 
 def spread_cell(values: Sequence[float], marks: str = "") -> Cell:
-    """Mean, and ± half its interval where there are several."""
+    """Make a cell with the mean, and ± half its 95 % interval if there are several values."""
     interval = mean_interval(values)
     cell = mean_cell(values, "{:.2f}")
     half = f" ± {(interval.high - interval.low) / 2:.2f}" if interval else ""

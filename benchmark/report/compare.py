@@ -1,7 +1,7 @@
-"""Whether results have become worse: for continuous integration. No torch.
+"""Comparison of results with a baseline, to find what has become worse; for continuous integration. No torch.
 
 Runs are paired by data set, method label, setting and seed. Bytes and FLOPs are facts, and the worst pair counts;
-accuracy has noise, which the paired differences tell; seconds depend on the machine, so they count as
+accuracy has noise, which is estimated from the paired differences; seconds depend on the machine, so they count as
 multiples of what its matrix product would have taken for the same FLOPs, and the median counts.
 """
 
@@ -20,12 +20,12 @@ from benchmark.report.statistics import paired_t
 from benchmark.storage.run_folder import run_folders
 
 MOST_NOISE = 10
-"""What chance may explain is at most so many times the limit: a drop beyond that is one, however uneven it is."""
+"""Chance may explain a drop of at most this many times the limit; a larger one is a regression, however uneven."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is no regression yet: points of accuracy, and shares of bytes, FLOPs and normalised time."""
+    """Largest changes that are no regression yet: points of accuracy, and shares of bytes, FLOPs, normalised time."""
 
     accuracy: float = 1.0
     bytes: float = 0.0
@@ -36,7 +36,7 @@ class Limits:
 class ResultCheck(NamedTuple):
     """One number of one method, before and now.
 
-    comparison: the data set, and what differs where there are several settings of it
+    comparison: the data set, and what differs if there are several settings of it
     change: points of accuracy, or a share of the baseline; limit: how much was allowed, noise included
     verdict: ok, better, or regressed
     """
@@ -55,9 +55,9 @@ Pair = tuple[StoredRun, StoredRun]
 
 
 def compare_results(baseline: Path, current: Path, limits: Limits, subset: bool = False) -> list[ResultCheck]:
-    """All checks, by data set, setting and method. subset: runs of the baseline that are not there now are left out.
+    """Return all checks, by data set, setting and method. subset: leave out runs of the baseline that are missing now.
 
-    Raises RequestError where a folder has no results, damaged ones, or none that can be compared with the other's.
+    Raises RequestError if a folder has no results, damaged ones, or none that can be compared with the other's.
     """
     before, now = _runs(baseline), _runs(current)
     if not before.keys() & now.keys():
@@ -79,7 +79,10 @@ def compare_results(baseline: Path, current: Path, limits: Limits, subset: bool 
 
 
 def _runs(folder: Path) -> dict[tuple[str, str, int], StoredRun]:
-    """What a run is, whatever its hyper-parameters and its data's hash: setting, label and seed."""
+    """Return (setting, label, seed) -> run of a folder; hyper-parameters and the data's hash do not count.
+
+    Raises RequestError if there are no runs, or two with the same key.
+    """
     found: dict[tuple[str, str, int], StoredRun] = {}
     for run in map(StoredRun.read, (*run_folders(folder), *run_folders(folder.parent, [folder.name]))):
         setting = {name: value for name, value in run.setting.items() if name != "data_hash"}
@@ -95,10 +98,11 @@ def _runs(folder: Path) -> dict[tuple[str, str, int], StoredRun]:
 
 
 CheckNumbers = tuple[str, float | str, float | str, float | None, float | None, str]
+"""The fields of a ResultCheck from `what` on."""
 
 
 def _check_numbers(pairs: Sequence[tuple[StoredRun, StoredRun | None]], limits: Limits) -> list[CheckNumbers]:
-    """The checks of one method; the numbers only where all its runs are done on both sides."""
+    """Return the checks of one method; those of numbers only if all its runs are done on both sides."""
     both = [(run, other) for run, other in pairs if other and other.done]
     if len(both) < len(pairs):
         ends = [f"seed {run.seed}: {other.run['status'] if other else 'missing'}" for run, other in pairs]
@@ -115,10 +119,10 @@ def _check_numbers(pairs: Sequence[tuple[StoredRun, StoredRun | None]], limits: 
 
 
 def _accuracy(pairs: Sequence[Pair], limit: float) -> CheckNumbers:
-    """A drop is one where it is beyond the limit and beyond what chance explains.
+    """Check accuracies: a drop is a regression if it is beyond the limit and beyond what chance explains.
 
-    Chance has to explain it over seeds and over clients: seeds that all lose the same are no chance, nor are all the
-    clients of one seed.
+    Chance has to explain it both over seeds and over clients: a loss that all seeds share equally is not chance, nor is
+    one that all clients of a single seed share.
     """
     before, now = (np.concatenate([pair[side].clients for pair in pairs]) for side in (0, 1))
     if not len(before) or not len(now):
@@ -151,6 +155,6 @@ def _has_time(run: StoredRun) -> bool:
 
 
 def _normalised_time(run: StoredRun) -> float:
-    """Seconds of training per second that the machine's matrix product would take for the same FLOPs."""
+    """Return the seconds of training divided by those that the machine's matrix product takes for as many FLOPs."""
     speed: Any = run.run["environment"]["matrix_product_flops_per_second"]
     return run.summary["client_seconds"] * speed / run.summary["client_flops"]

@@ -1,4 +1,4 @@
-"""How far methods are from a reference, and which of the differences chance does not explain."""
+"""Differences between methods and a reference, and which of them chance does not explain."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -18,7 +18,10 @@ NO_TEST = [Cell(NOTHING)] * 8
 
 
 def difference_table(comparison: Comparison, reference: str) -> Table | None:
-    """One row per other method: how far it is from the reference, over seeds and over clients; None without one."""
+    """Make the table of differences to the reference, a row per other method, over seeds and over clients.
+
+    None if the reference has no runs, or not all of them are done.
+    """
     if not comparison.of(reference):
         return None
     labels, over_seeds, over_clients = _tests(comparison, reference)
@@ -76,7 +79,7 @@ def _row(
 
 @lru_cache(maxsize=4)
 def _tests(comparison: Comparison, reference: str) -> tuple[list[str], list, list]:
-    """(labels, paired t-test over seeds, signed-rank test over clients), of the methods that can be paired."""
+    """Return (labels, paired t-tests over seeds, signed-rank tests over clients) of the methods that can be paired."""
     labels = [label for label in comparison.complete if label != reference and comparison.paired(label, reference)]
     labels = [
         label
@@ -96,13 +99,13 @@ def _tests(comparison: Comparison, reference: str) -> tuple[list[str], list, lis
 
 
 def _corrected(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's correction over the values that there are."""
+    """Apply Holm's correction to the p-values that are not None."""
     corrected = iter(holm([p for p in p_values if p is not None]))
     return [None if p is None else next(corrected) for p in p_values]
 
 
 def marks_of(comparison: Comparison, reference: str) -> dict[str, str]:
-    """Label -> the marks of its differences to the reference."""
+    """Return label -> the marks of its differences to the reference."""
     if not comparison.of(reference):
         return {}
     labels, over_seeds, over_clients = _tests(comparison, reference)

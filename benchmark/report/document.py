@@ -1,4 +1,4 @@
-"""A report as one document of plain values: what html.py makes the page of."""
+"""A report as one document of plain values, from which html.py renders the page."""
 
 import base64
 import io
@@ -26,18 +26,17 @@ PAGE_CELLS = 100_000
 EMBEDDED_BYTES = 3_000_000
 """Bytes of pictures inside a page; those beyond are files beside it."""
 PICTURE_COLOURS = 64
-"""Of a picture inside a page: lines and bars need no more."""
+"""Colours of a picture inside a page: lines and bars need no more."""
 
 
 class Pictures:
-    """The figures of a page, inside it as long as there is room."""
+    """The figures of a page, embedded in it as long as there is room; folder: where their PNG files are."""
 
     def __init__(self, folder: Path) -> None:
-        """folder has the PNG files."""
         self._folder, self._left = folder, EMBEDDED_BYTES
 
     def of(self, drawn: Drawn) -> dict[str, Any]:
-        """A figure of the page's document."""
+        """Return a figure as the page's document has it."""
         path = self._folder / f"{drawn.stem}.png"
         with Image.open(path) as image:
             size = image.size
@@ -57,7 +56,7 @@ class Pictures:
 
 
 class Part(NamedTuple):
-    """What was written of one comparison, or of all together: tables with the stems of their files, and figures."""
+    """Tables, with the stems of their files, and figures that were written for one comparison, or for all together."""
 
     tables: Sequence[tuple[str, Table]]
     figures: Sequence[Drawn]
@@ -72,7 +71,10 @@ def page_document(
     style: Style,
     again: str,
 ) -> dict[str, Any]:
-    """The page's document. written: by comparison; folder: where the figures are; again: what writes the report."""
+    """Make the page's document.
+
+    written: by name of comparison; folder: where the figures are; again: the command line that writes the report
+    """
     pictures = Pictures(folder)
     series = sum(len(comparison.complete) for comparison in comparisons)
     points = int(np.clip(PAGE_POINTS // max(1, series), 20, 100))
@@ -113,7 +115,7 @@ def page_document(
 
 
 def intro(comparisons: Sequence[Comparison]) -> list[str]:
-    """How many runs there are and how they ended, in sentences."""
+    """Return sentences that say how many runs there are and how they ended."""
     runs = [run for comparison in comparisons for run in comparison.runs]
     status: dict[str, int] = {}
     for run in runs:
@@ -130,7 +132,7 @@ def intro(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def environments(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """Where the runs took place: each different environment once, and how many runs it had."""
+    """Return the environments of the runs: each different one once, with the number of its runs."""
     counts: dict[str, int] = {}
     for run in (run for comparison in comparisons for run in comparison.runs):
         facts = json.dumps(dict(_flat(run.run["environment"])))
@@ -139,7 +141,7 @@ def environments(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
 
 
 def _flat(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Facts as text, nested ones under their own names; the speed differs from run to run and is left out."""
+    """Yield facts as text, nested ones under their own names; not the speed, which differs from run to run."""
     words = {"True": "yes", "False": "no", "None": "–"}
     for name, value in facts.items():
         if isinstance(value, dict):
@@ -149,7 +151,7 @@ def _flat(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _series(comparison: Comparison, label: str, style: Style, points: int) -> dict[str, Any]:
-    """A method's curve, with at most so many points, and its clients' accuracies, first seed."""
+    """Return a method's curve with at most `points` points, and its clients' accuracies under the first seed."""
     curve = comparison.series(label)
     curve = curve.iloc[np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int)]
     several = bool(curve["low"].notna().any())
@@ -181,7 +183,7 @@ def _partition(comparison: Comparison) -> dict[str, Any]:
 
 
 def _leaderboard(comparisons: Sequence[Comparison], written: Mapping[str, Part]) -> dict[str, Any]:
-    """All comparisons' main tables in one."""
+    """Join the main tables of all comparisons."""
     rows: list[dict[str, Any]] = []
     columns: list[dict[str, Any]] = []
     for comparison in comparisons:

@@ -1,7 +1,7 @@
-"""How figures look: paper, colours, markers, and the two files of each.
+"""The look of figures: paper, colours, markers, and the two files of each.
 
 A method has one colour, marker and dash throughout a report, from a palette that colour-blind readers can tell apart;
-what has the same hue as another has another shade, marker and dash.
+methods that share a hue differ in shade, marker and dash.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,11 +19,11 @@ from matplotlib.ticker import NullFormatter
 MARKERS = "osD^vPX<>ph*"
 DASHES = ("-", "--", "-.", ":")
 SHADES = (1.0, 0.6, 0.8)
-"""What a lap through the palette's ten hues multiplies them with."""
+"""Factors of brightness, one for each lap through the palette's ten hues."""
 ROW_INCHES = 0.17
-"""Height in inches of a method's line in a legend, or of its own row in a panel."""
+"""Height of a method's line in a legend, or of its row in a panel."""
 FRAME_INCHES = 0.9
-"""Height in inches of what is above and below such rows: title, ticks and axis label."""
+"""Height of title, ticks and axis label above and below such rows."""
 PAPER: Any = {  # what rc_context takes; its stub wants the literal names
     "font.size": 9,
     "axes.labelsize": 9,
@@ -54,13 +54,13 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True)
 class Style:
-    """How each method is drawn."""
+    """The colour, marker and dash of each method."""
 
     order: Sequence[str]
     """All labels of the report."""
 
     def of(self, label: str) -> dict:
-        """Colour, marker and dash of a method."""
+        """Return the colour, marker and dash of a method."""
         i = self.order.index(label)
         lap, hue = divmod(i, 10)
         shade = SHADES[lap % len(SHADES)]
@@ -70,9 +70,9 @@ class Style:
 
 @contextmanager
 def sheet(path: Path, panels: int, size: tuple[float, float], title: str, methods: int = 0) -> Iterator[list[Axes]]:
-    """A figure's panels from left to right within the block; after it <path>.png and <path>.pdf.
+    """Yield a figure's panels from left to right, and save it as <path>.png and <path>.pdf when the block ends.
 
-    size in inches, higher where so many methods one below the other need more; a long title is broken over two lines.
+    size: in inches; the figure is higher if `methods` lines below each other need more. A long title is broken in two.
     """
     width, height = size
     words = title.split(", ")

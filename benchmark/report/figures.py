@@ -21,8 +21,10 @@ COST_WORDS = {
 
 
 class Plot(NamedTuple):
-    """A kind of figure: how it is drawn into how many panels of which size (inches), and whether there is anything.
+    """A kind of figure.
 
+    draw: draws a comparison into the panels; size: width and height in inches
+    applies: whether there is anything to draw of a comparison
     lists: whether it has a line for each method, in a legend or as a row
     """
 
@@ -36,7 +38,7 @@ class Plot(NamedTuple):
 
 
 def write_figures(comparison: Comparison, kinds: Sequence[str], style: Style, folder: Path) -> list[Drawn]:
-    """Draw the figures of these kinds that there is something to draw for."""
+    """Draw the figures of these kinds, without those for which the comparison has no data."""
     drawn = []
     for suffix, plot in PLOTS.items():
         if suffix in kinds and plot.applies(comparison):
@@ -55,7 +57,7 @@ def _over_rounds(panels: Sequence[Axes], comparison: Comparison, style: Style) -
 
 
 def _over_bytes(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
-    """On a logarithmic axis; a method that sends nothing is a level line at its last accuracy."""
+    """Draw on a logarithmic axis; a method that sends nothing is a level line at its last accuracy."""
     _curves(panels[0], comparison, style, "bytes", 1e6)
     if any((run.curve["bytes"] > 0).any() for run in comparison.done):
         logarithmic(panels[0])
@@ -68,7 +70,7 @@ def _over_flops(panels: Sequence[Axes], comparison: Comparison, style: Style) ->
 
 
 def _curves(axes: Axes, comparison: Comparison, style: Style, cost: str, scale: float) -> None:
-    """Mean accuracy over seeds against a cost, in a band of the 95 % interval where there are several."""
+    """Draw mean accuracy over seeds against a cost, in a band of the 95 % interval if there are several seeds."""
     for label in comparison.complete:
         curve, look = comparison.series(label), style.of(label)
         if curve.empty:
@@ -86,7 +88,7 @@ def _curves(axes: Axes, comparison: Comparison, style: Style, cost: str, scale: 
 
 
 def _accuracy_axis(axes: Axes, comparison: Comparison) -> None:
-    """As far as the means go: the interval of two seeds can be many times the whole scale."""
+    """Limit the axis to the means: the interval of two seeds can be many times the whole scale."""
     means = pd.concat([comparison.series(label)["accuracy"] for label in comparison.complete])
     if not means.empty:
         margin = max(1.0, 0.15 * (means.max() - means.min()))
@@ -112,7 +114,7 @@ def _cost_bars(panels: Sequence[Axes], comparison: Comparison, style: Style) -> 
 
 
 def _per_client(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
-    """A dot per client and seed, its place beside the method's name spread by its id; a bar at the mean."""
+    """Draw a dot per client and seed, spread over the method's row by the client's id, and a bar at the mean."""
     (axes,) = panels
     for row, label in enumerate(comparison.complete):
         look = {key: value for key, value in style.of(label).items() if key != "linestyle"}
@@ -129,7 +131,7 @@ def _per_client(panels: Sequence[Axes], comparison: Comparison, style: Style) ->
 
 
 def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
-    """Methods after all rounds; the front joins those that no other dominates."""
+    """Draw methods after all rounds, and the front that joins those that no other dominates."""
     scored = [label for label in comparison.complete if comparison.mean(label) is not None]
     scores = [comparison.mean(label) or 0.0 for label in scored]
     for axes, cost in zip(panels, COST_WORDS, strict=True):
@@ -152,7 +154,7 @@ def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> Non
 
 
 def _decade_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten from low to high, every so many of them that there are seven at most; high where there is none."""
+    """Return powers of ten from low to high, thinned out to seven at most; [high] if there are none."""
     exponents = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
     return [10.0**exponent for exponent in exponents[:: 1 + len(exponents) // 8]] or [float(f"{high:.2g}")]
 
@@ -172,7 +174,7 @@ def _partition(panels: Sequence[Axes], comparison: Comparison, style: Style) -> 
 
 
 def _grid(axes: Axes, values: np.ndarray, label: str, **look: Any) -> None:
-    """A value for each client (rows, the first on top) and class."""
+    """Draw a value for each client (rows, the first on top) and class."""
     image = axes.pcolormesh(values, rasterized=True, **look)
     for axis, size in ((axes.xaxis, values.shape[1]), (axes.yaxis, values.shape[0])):
         ticks = np.arange(0, size, max(1, size // 10))
@@ -185,7 +187,7 @@ def _grid(axes: Axes, values: np.ndarray, label: str, **look: Any) -> None:
 
 
 def _weights_by_class(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
-    """Left: each client's mean weight over the rounds; right: by client and class in the last of them."""
+    """Draw each client's mean weight over the rounds (left), and by client and class in the last round (right)."""
     run = next(_inspected(comparison))
     name = next(iter(next(iter(run.weights.values()))))
     means = pd.DataFrame(
@@ -209,7 +211,7 @@ def _weights_by_class(panels: Sequence[Axes], comparison: Comparison, style: Sty
 
 
 def _embedding(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
-    """All experts' representations in one t-SNE: on the left by expert, on the right by class."""
+    """Draw all experts' representations in one t-SNE, coloured by expert (left) and by class (right)."""
     from sklearn.manifold import TSNE  # only here: it takes a second to import
 
     run = next(run for run in _inspected(comparison) if run.representations)
@@ -229,7 +231,7 @@ def _embedding(panels: Sequence[Axes], comparison: Comparison, style: Style) -> 
 
 
 def _inspected(comparison: Comparison) -> Iterator[StoredRun]:
-    """Finished runs that tell what their method shows of its predictions, the first seed first."""
+    """Return the finished runs that were inspected (`run --inspect`), the first seed first."""
     return (run for run in comparison.done if run.weights)
 
 

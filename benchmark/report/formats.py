@@ -1,4 +1,4 @@
-"""Tables as Markdown to read, LaTeX (booktabs) to print, CSV to compute with, and as the page wants them."""
+"""Tables as Markdown to read, LaTeX (booktabs) to print, CSV to compute with, and plain values for the page."""
 
 import shlex
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ MARKDOWN = {c: "\\" + c for c in "\\`*_{}[]<>|#"}
 
 
 def as_markdown(table: Table) -> str:
-    """The best bold, the second underlined, empty cells numbered where there is a reason."""
+    """Return a table as Markdown: the best bold, the second underlined, cells with a note numbered."""
     best, second, numbers = {*table.ranked(0)}, {*table.ranked(1)}, _numbers(table)
     text = [[as_text(cell.text) for cell in row] for row in table.rows]
     for i, j in best:
@@ -43,24 +43,24 @@ def as_markdown(table: Table) -> str:
 
 
 def as_text(words: str) -> str:
-    """Words as Markdown that says nothing but them."""
+    """Escape words so that Markdown shows them as they are."""
     return _translated(words, MARKDOWN)
 
 
 def full_caption(table: Table) -> str:
-    """Setting and caption, for a table that stands alone."""
+    """Return setting and caption, for a table that stands alone."""
     return f"{table.setting}. {table.caption}" if table.setting else table.caption
 
 
 def notes_of(table: Table) -> list[str]:
-    """The footnotes as they are numbered in the cells, then those that belong to no cell."""
+    """Return the footnotes in the order of their numbers in the cells, then those that belong to no cell."""
     numbered = {cell.note: number for (i, j), number in _numbers(table).items() if (cell := table.rows[i][j])}
     said = "; ".join(note or "" for note in numbered)
     return [f"{number}: {note}" for note, number in numbered.items()] + [n for n in table.notes if n not in said]
 
 
 def as_latex(table: Table, comparison: str, commands: Sequence[str]) -> str:
-    """A table environment for booktabs: the best bold, the second underlined, notes under it."""
+    """Return a table environment for booktabs: the best bold, the second underlined, notes below."""
     best, second, numbers = {*table.ranked(0)}, {*table.ranked(1)}, _numbers(table)
 
     def cell(i: int, j: int) -> str:
@@ -98,7 +98,7 @@ def as_latex(table: Table, comparison: str, commands: Sequence[str]) -> str:
 
 
 def for_page(table: Table, stem: str, command: str) -> dict[str, Any]:
-    """A table of the page's document."""
+    """Return a table as the page's document has it."""
     return {
         "title": table.title,
         "caption": " ".join([table.caption, *notes_of(table)]),
@@ -115,7 +115,7 @@ def for_page(table: Table, stem: str, command: str) -> dict[str, Any]:
 
 
 def write_table(table: Table, name: str, commands: Sequence[str], folder: Path) -> str:
-    """Write <name>-<table> as .md, .tex and .csv; its stem."""
+    """Write <name>-<table> as .md, .tex and .csv, and return that stem."""
     stem = f"{name}-{table.name}"
     blocks = [as_markdown(table), as_text(full_caption(table))]
     blocks += [*(as_text(note) for note in notes_of(table)), *(f"    {line}" for line in commands)]
@@ -127,19 +127,19 @@ def write_table(table: Table, name: str, commands: Sequence[str], folder: Path) 
 
 
 def as_csv(table: Table) -> pd.DataFrame:
-    """The numbers of a table as they are, and its words where there is no number."""
+    """Return the values of a table as they are, or the text of a cell that has no value."""
     values = [[cell.text if cell.value is None else cell.value for cell in row] for row in table.rows]
     blank = [["" if value == NOTHING else value for value in row] for row in values]
     return pd.DataFrame(blank, columns=[column.title for column in table.columns]).map(_no_formula)
 
 
 def _no_formula(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, marked as a text."""
+    """Mark a text as a text if a spreadsheet would take it for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def summaries(comparison: Comparison) -> pd.DataFrame:
-    """One row per run, its numbers as they are stored."""
+    """Return one row per run, its numbers as they are stored."""
     rows = []
     for run in comparison.runs:
         numbers = {k: v for k, v in run.summary.items() if not isinstance(v, dict)}
@@ -149,19 +149,19 @@ def summaries(comparison: Comparison) -> pd.DataFrame:
 
 
 def commands(comparison: Comparison) -> list[str]:
-    """The command lines that made these runs, each in one line."""
+    """Return the command lines that made these runs, each in one line."""
     return sorted({" ".join(shlex.join(run.run["command"]).split()) for run in comparison.runs})
 
 
 def _numbers(table: Table) -> dict[tuple[int, int], int]:
-    """(row, column) of the cells with a note -> its number, equal notes alike."""
+    """Return (row, column) of the cells with a note -> the note's number; equal notes share one."""
     noted = {(i, j): cell.note for i, row in enumerate(table.rows) for j, cell in enumerate(row) if cell.note}
     order = list(dict.fromkeys(noted.values()))
     return {place: order.index(note) + 1 for place, note in noted.items()}
 
 
 def _translated(text: str, characters: dict[str, str]) -> str:
-    """One line, with what has a meaning in the format written so that it has none."""
+    """Put text in one line, and escape the characters that have a meaning in the format."""
     return "".join(characters.get(character, character) for character in " ".join(text.split()))
 
 

@@ -25,21 +25,21 @@ COST_UNITS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1
 """Column of a curve -> its unit, and how many base units that is."""
 
 PARALLEL_FROM_RUNS = 40
-"""From so many runs on it pays to read them with several processes."""
+"""Read runs with several processes from this many on."""
 NAME_CHARACTERS = 100
-"""Characters of a comparison's name."""
+"""Largest number of characters of a comparison's name."""
 
 
 @dataclass(frozen=True, eq=False)
 class StoredRun:
-    """One run as it was read, and of its rounds what reports need.
+    """One run as it was read, with what reports need of its rounds.
 
-    curve: one row per round: what it cost up to there, and the mean accuracy in percent where it was evaluated
-    clients: [N] headline accuracy of each client in percent; empty where none was evaluated
-    weights: round -> what is weighed -> per client, class -> mean weight; empty where that was not asked for
-    representations: the arrays of inspection.npz, or none
-    summary: what its rounds say in all; empty if it has not ended
-    remarks: what one should know of it beside its numbers
+    curve: one row per round: costs up to and with it, and the mean accuracy in percent, NaN if it was not evaluated
+    clients: [N] headline accuracy of each client in percent; empty if no round was evaluated
+    weights: round -> what is weighed -> per client, class -> mean weight; empty if the run was not inspected
+    representations: the arrays of inspection.npz; empty if there is no such file
+    summary: what its rounds say in all, computed from them; empty if the run has not ended
+    remarks: what a reader should know of the run besides its numbers
     """
 
     run: RunRecord
@@ -52,10 +52,11 @@ class StoredRun:
 
     @classmethod
     def read(cls, folder: RunFolder) -> "StoredRun":
-        """Read a run. Raises RequestError where it does not fit together."""
+        """Read a run. Raises RequestError if its files do not fit together."""
         checked = read_checked(folder)
         if found := problems(checked):
-            raise RequestError(f"{folder.path}: {found[0]}; `verify` tells of all, remove the folder and run again")
+            answer = "`verify` lists all problems; remove the folder and run again"
+            raise RequestError(f"{folder.path}: {found[0]}; {answer}")
         rounds = checked.rounds
         chosen, _ = headline_rounds(rounds)
         return cls(
@@ -70,7 +71,7 @@ class StoredRun:
 
     @property
     def done(self) -> bool:
-        """Whether the run counts."""
+        """True if the run has finished, so that it counts."""
         return self.run["status"] == "done"
 
     @property
@@ -85,21 +86,21 @@ class StoredRun:
 
     @property
     def setting(self) -> dict[str, Any]:
-        """All of the specification but method and seed, flat: what the runs of a comparison have in common."""
+        """The specification without method and seed, flat: what the runs of a comparison have in common."""
         spec = {name: value for name, value in self.run["specification"].items() if name not in ("method", "seed")}
         return spec | spec.pop("federation")
 
     def total(self, cost: str) -> float:
-        """What all rounds cost, in base units."""
+        """Return what all rounds cost, in base units."""
         return float(self.curve[cost].iloc[-1])
 
     def cost_to(self, target: float) -> pd.Series | None:
-        """The row of the curve at which the mean accuracy first reaches the target, or None."""
+        """Return the row of the curve at which the mean accuracy first reaches the target, or None."""
         reached = self.curve[self.curve["accuracy"] >= target]
         return None if reached.empty else reached.iloc[0]
 
     def accuracy_within(self, cost: str, budget: float) -> float | None:
-        """Mean accuracy in the last evaluated round that the budget reaches to, or None where it reaches to none."""
+        """Return the mean accuracy in the last evaluated round within the budget, or None if no such round is."""
         within = self.curve[self.curve[cost] <= budget]["accuracy"].dropna()
         return None if within.empty else float(within.iloc[-1])
 
@@ -118,12 +119,12 @@ class Comparison:
 
     @property
     def done(self) -> list[StoredRun]:
-        """The runs of all methods that count."""
+        """All runs of the methods whose runs are all done."""
         return [run for label in self.methods for run in self.of(label)]
 
     @property
     def not_done(self) -> list[StoredRun]:
-        """Runs that are told of and never averaged."""
+        """Runs that are reported and never averaged."""
         return [run for run in self.runs if not run.done]
 
     @cached_property
@@ -144,23 +145,23 @@ class Comparison:
         return sorted({run.seed for run in self.runs})
 
     def of(self, label: str) -> list[StoredRun]:
-        """The runs of one method by seed; none where one of them is not done, for the rest is no fair sample."""
+        """Return the runs of one method by seed; none if one of them is not done, as the rest is no fair sample."""
         runs = sorted((run for run in self.runs if run.label == label), key=lambda run: run.seed)
         return runs if all(run.done for run in runs) else []
 
     def values(self, label: str, name: str) -> list[float]:
-        """One number of the summary for each run of a method, without those that have none."""
+        """Return one number of the summary for each run of a method, without the runs that lack it."""
         return [run.summary[name] for run in self.of(label) if run.summary[name] is not None]
 
     def mean(self, label: str) -> float | None:
-        """Mean accuracy of a method over its seeds in percent, or None."""
+        """Return the mean accuracy of a method over its seeds in percent, or None."""
         found = self.values(label, "accuracy_mean")
         return float(np.mean(found)) if found else None
 
     def series(self, label: str) -> pd.DataFrame:
-        """A method's curve over its seeds, one row per evaluated round: mean costs, accuracy, 95 % interval low, high.
+        """Return a method's mean curve over its seeds, a row per evaluated round: costs, accuracy, interval low, high.
 
-        With one seed low and high are NaN.
+        The interval is that of 95 %; with one seed low and high are NaN.
         """
         runs = self.of(label)
         table = pd.concat([run.curve for run in runs]).dropna(subset="accuracy")
@@ -171,7 +172,7 @@ class Comparison:
         return means.assign(low=low, high=high).reset_index()
 
     def paired(self, label: str, reference: str) -> list[tuple[StoredRun, StoredRun]]:
-        """The runs of two methods under the same seeds."""
+        """Return pairs of the runs of two methods under the same seed."""
         others = {run.seed: run for run in self.of(reference)}
         return [(run, others[run.seed]) for run in self.of(label) if run.seed in others]
 
@@ -188,7 +189,7 @@ class Comparison:
 
     @property
     def selection(self) -> str:
-        """Which data, which moment and which rounds an accuracy is of, in words."""
+        """The data, the moment and the rounds that an accuracy is of, in words."""
         rules = sorted({run.summary["headline"] for run in self.done})
         of_rounds = " or ".join(rules) or "no run is done"
         seeds = plural(len(self.seeds), "seed")
@@ -198,9 +199,9 @@ class Comparison:
 def read_experiment(
     results: Path, experiment: str, targets: Mapping[str, float], few: int = PARALLEL_FROM_RUNS
 ) -> list[Comparison]:
-    """The comparisons of one experiment; targets are accuracies by data set, '' for all others.
+    """Read the comparisons of one experiment; targets are accuracies by data set, '' for all others.
 
-    few: fewer runs than that are read in this process, which is faster where runs are short
+    few: fewer runs than that are read in this process, which is faster if runs are short
     """
     groups: dict[str, list[StoredRun]] = {}
     for run in on_all_cores(StoredRun.read, list(run_folders(results, [experiment])), few):
@@ -215,13 +216,13 @@ def read_experiment(
 
 
 def _natural(name: str) -> list[tuple[bool, float, str]]:
-    """A name to sort by, its numbers by size."""
+    """Return a sort key for a name that orders the numbers in it by size."""
     pieces = re.split(r"(\d+(?:\.\d+)?)", name)
     return [(i % 2 == 1, float(piece) if i % 2 else 0.0, piece) for i, piece in enumerate(pieces)]
 
 
 def on_all_cores(work: Callable[[Any], Any], items: Sequence[Any], few: int) -> list[Any]:
-    """work of every item, in order; by as many processes as there are cores, where the items are not few."""
+    """Return work(item) of every item, in order; with a process per core unless there are fewer than `few` items."""
     processes = min(os.cpu_count() or 1, len(items))
     if len(items) < few or processes < 2:
         return [work(item) for item in items]
@@ -231,7 +232,7 @@ def on_all_cores(work: Callable[[Any], Any], items: Sequence[Any], few: int) -> 
 
 
 def colour_order(comparisons: Iterable[Comparison]) -> list[str]:
-    """All labels of a report in one order, so that a method keeps its colour from figure to figure."""
+    """Return all labels of a report in one order, so that a method keeps its colour from figure to figure."""
     return sorted({run.label for comparison in comparisons for run in comparison.runs})
 
 
@@ -251,7 +252,7 @@ def _curve(rounds: Sequence[Round]) -> pd.DataFrame:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of inspection.npz, none where it is not there. Raises RequestError where it holds anything else."""
+    """Read the arrays of inspection.npz; none if it does not exist. Raises RequestError if it holds anything else."""
     if not path.exists():
         return {}
     try:
@@ -264,19 +265,19 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             raise ValueError("its arrays are of other types")
         if not kinds <= set(range(len(found["names"]))) or not np.isfinite(found["points"]).all():
             raise ValueError("its numbers can't be")
-    except Exception as error:  # whatever zipfile, zlib and NumPy say to a file of anybody's
+    except Exception as error:  # zipfile, zlib and NumPy may raise anything on a foreign file
         raise RequestError(f"{path} is damaged; remove its folder and run again") from error
     return found
 
 
 def clean_name(words: str) -> str:
-    """Words as a part of a file's name, a link and a heading: of letters, digits and . = + - _ alone."""
+    """Reduce words to what file names, links and headings may have: letters, digits and . = + - _ alone."""
     words = re.sub(r"(?<=\d):(?=\d)", "_", words)  # 0.3:0.5 is two numbers
     return re.sub(r"\.{2,}", ".", re.sub(r"[^\w.=+-]", "", words, flags=re.ASCII))[:NAME_CHARACTERS]
 
 
 def names_of(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The data set's name, and after it whatever differs among the settings of that data set."""
+    """Return a unique name per setting: the data set, and whatever differs among the settings of that data set."""
     names: list[str] = []
     for setting in settings:
         same_data = [other for other in settings if other["dataset"] == setting["dataset"]]

@@ -1,8 +1,8 @@
-"""A report as one page that needs nothing beside it: no server, no network, no library.
+"""A report as one page that needs nothing else: no server, no network, no library.
 
-What the page shows is in the document, how it looks and behaves in assets/. The browser is told to run no script and
-apply no style but these two (by their hashes) and to ask for no file but the report's own figures, so a name from a
-configuration or a data set can be anything and still is only text.
+The page's content comes from the document, its look and behaviour from assets/. A content security policy allows the
+browser no script and no style but these two (by their hashes), and no file but the report's own figures. So a name from
+a configuration or a data set can be anything and is still only text.
 """
 
 import base64
@@ -19,19 +19,19 @@ from markupsafe import Markup
 
 ASSETS = files("benchmark.report") / "assets"
 REPORT_FILE = re.compile(r"(tables|figures)/[\w.~+=,@:()%-]+(/[\w.~+=,@:()%-]+)*", re.ASCII)
-"""A file of the report, as a link to it."""
+"""A link to a file of the report."""
 PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+={0,2}")
-"""A picture inside the page."""
+"""The address of a picture that is embedded in the page."""
 OPEN_COMPARISONS = 3
-"""How many comparisons are unfolded at first: all charts of a hundred would be slow to scroll past."""
+"""Number of comparisons that are unfolded at first: the charts of a hundred would be slow to scroll past."""
 CHART_KEYS = ("target", "partition")
-"""What page.js needs of a comparison, besides its series."""
+"""Keys of a comparison that page.js needs, besides its series."""
 AXIS_UNITS = {"bytes": 1e6, "flops": 1e12}
-"""Cost of a series -> how many of it are one on the axis: MB, TFLOP."""
+"""Cost of a series -> base units in one unit of its axis: MB, TFLOP."""
 
 
 def render(document: Mapping[str, Any]) -> str:
-    """The page. Raises ValueError where a link leaves the report's folder."""
+    """Render the page. Raises ValueError if a link leaves the report's folder."""
     _refuse_foreign_links(document)
     style, script = ((ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -52,7 +52,7 @@ def render(document: Mapping[str, Any]) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """The content security policy. `file:` is for figures beside a page that is opened from a disk."""
+    """Return the content security policy. `file:` is for figures beside a page that is opened from a disk."""
     return (
         "default-src 'none'; img-src 'self' file: data:; "
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
@@ -83,7 +83,7 @@ def _refuse_unless(safe: bool, link: str) -> None:
 
 
 def _anchors(names: Sequence[str]) -> list[str]:
-    """A fragment for each comparison, readable and unique."""
+    """Return a fragment of the page's address for each comparison, readable and unique."""
     anchors: list[str] = []
     for name in names:
         anchor = "comparison-" + (re.sub(r"[^\w.=+-]+", "-", name, flags=re.ASCII).strip("-") or "unnamed")
@@ -92,19 +92,19 @@ def _anchors(names: Sequence[str]) -> list[str]:
 
 
 def _marks(leaderboard: Mapping[str, Any]) -> dict[str, str]:
-    """Footnote of a cell -> the letters that mark it, in the order of reading."""
+    """Return footnote of a cell -> the letters that mark it, in the order of reading."""
     notes = (cell["note"] for row in leaderboard["rows"] for cell in row["cells"].values())
     return {note: _letters(i) for i, note in enumerate(dict.fromkeys(note for note in notes if note))}
 
 
 def _letters(number: int) -> str:
-    """0 -> a, 25 -> z, 26 -> aa."""
+    """Write a number in letters: 0 -> a, 25 -> z, 26 -> aa."""
     before, last = divmod(number, 26)
     return (_letters(before - 1) if before else "") + chr(ord("a") + last)
 
 
 def _commands(comparisons: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Command line -> the comparisons that it had a part in."""
+    """Return command line -> the comparisons with runs that it made."""
     made: dict[str, list[str]] = {}
     for comparison in comparisons:
         for command in comparison["commands"]:
@@ -113,14 +113,14 @@ def _commands(comparisons: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 
 def _cells(table: Mapping[str, Any]) -> Iterator[list[tuple[str, str]]]:
-    """The rows of a table, each cell with its rank: 'best', 'second' or ''."""
+    """Yield the rows of a table, each cell with its rank: 'best', 'second' or ''."""
     rank = dict.fromkeys(map(tuple, table["second"]), "second") | dict.fromkeys(map(tuple, table["best"]), "best")
     for i, row in enumerate(table["rows"]):
         yield [(text, rank.get((i, j), "")) for j, text in enumerate(row)]
 
 
 def _sort_value(cell: Mapping[str, Any], numeric: bool) -> float | str | None:
-    """What a cell of the leaderboard is sorted by; None sorts last."""
+    """Return the value by which a cell of the leaderboard is sorted; None sorts last."""
     value = cell["value"]
     if value is None:
         return None if numeric else cell["text"]
@@ -136,13 +136,13 @@ def _drawn(comparisons: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _series(series: Mapping[str, Any]) -> dict[str, Any]:
-    """A series in the units of its axes."""
+    """Return a series in the units of its axes."""
     scaled = {name: [None if n is None else n / unit for n in series[name]] for name, unit in AXIS_UNITS.items()}
     return {name: _rounded(value) for name, value in {**series, **scaled}.items()}
 
 
 def _rounded(value: Any) -> Any:
-    """The same with five digits per number, what a chart shows; null for what is not finite, as JSON has no NaN."""
+    """Round all numbers to the five digits that a chart shows; None for those not finite, as JSON has no NaN."""
     match value:
         case float():
             short = float(f"{value:.5g}") if math.isfinite(value) else None

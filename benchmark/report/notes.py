@@ -1,4 +1,4 @@
-"""What tables say of runs that are missing, not done, or not what they seem."""
+"""Footnotes of tables: runs that are missing, not done, or not what they seem."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from benchmark.report.frame import Comparison
 
 
 def footnotes(comparison: Comparison) -> list[str]:
-    """One line for each run that is not done, for seeds that a method does not have, and for each remark."""
+    """Return a line for each run that is not done, for seeds that a method does not have, and for each remark."""
     lines = [
         f"{run.label}, seed {run.seed}: {run.run['status']}" + (f" ({run.run['reason']})" if run.run["reason"] else "")
         for run in sorted(comparison.not_done, key=lambda run: (run.label, run.seed))
@@ -21,7 +21,7 @@ def footnotes(comparison: Comparison) -> list[str]:
 def noted_table(
     comparison: Comparison, name: str, title: str, caption: str, columns: Sequence[Column], rows: Sequence[list[Cell]]
 ) -> Table:
-    """A table of one comparison, its first column methods; a method's footnotes stand at its first number."""
+    """Make a table of one comparison, its first column methods; a method's footnotes stand at its first number."""
     noted = [
         [method, first._replace(note=first.note or _of(comparison, method.text)), *others]
         for method, first, *others in rows

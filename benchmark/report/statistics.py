@@ -1,4 +1,4 @@
-"""What the differences among methods are worth: intervals, paired tests, aggregates over tasks and average ranks."""
+"""Statistics of differences among methods: intervals, paired tests, aggregates over tasks and average ranks."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,7 @@ from scipy import stats
 SIGNIFICANT_DIGITS = 12
 """Significant digits to which scores are compared: 0.3 and 0.1 + 0.2 tie, and no score is known any better."""
 EXACT_PAIRS = 13
-"""Most pairs of which all signings, 2 to the power of their number, are looked at."""
+"""Largest number of pairs for which all signings, 2 to the power of their number, are enumerated."""
 
 
 class Interval(NamedTuple):
@@ -57,11 +57,11 @@ class Ranks(NamedTuple):
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
-    """Mean of independent values, such as seeds, and Student's interval of it; None for fewer than two values."""
+    """Return the mean of independent values, such as seeds, with Student's interval; None for fewer than two values."""
     sample = np.asarray(values, dtype=float)
     if len(sample) < 2:
         return None
-    if np.ptp(sample) == 0:  # scipy gives nan where nothing varies
+    if np.ptp(sample) == 0:  # scipy gives nan if nothing varies
         return Interval(*[float(sample[0])] * 3)
     mean = sample.mean()
     low, high = stats.t.interval(level, len(sample) - 1, loc=mean, scale=stats.sem(sample))
@@ -69,7 +69,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
 
 
 def intervals(scores: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Student's intervals of many means at once: [points, runs] -> (low, high), [points] each; NaN for one run."""
+    """Return Student's intervals of many means: [points, runs] -> (low, high), [points] each; NaN for one run."""
     points, runs = scores.shape
     if runs < 2:
         return np.full(points, np.nan), np.full(points, np.nan)
@@ -79,9 +79,9 @@ def intervals(scores: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.n
 
 
 def paired_t(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired | None:
-    """Student's paired t-test of the differences a - b; None for fewer than two pairs.
+    """Return Student's paired t-test of the differences a - b; None for fewer than two pairs.
 
-    p is 1 where no pair differs and 0 where all differ by the same amount.
+    p is 1 if no pair differs and 0 if all differ by the same amount.
     """
     differences = _differences(a, b)
     interval = mean_interval(differences, level)
@@ -93,16 +93,16 @@ def paired_t(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired | None:
 
 
 def signed_rank(a: ArrayLike, b: ArrayLike) -> Signed | None:
-    """Wilcoxon's signed-rank test of the differences a - b; None for fewer than two pairs.
+    """Return Wilcoxon's signed-rank test of the differences a - b; None for fewer than two pairs.
 
     The ranks of pairs that do not differ are split evenly between the two sides (zero_method 'zsplit', as in Demšar
-    2006), so p grows with their number and is 1 where no pair differs. p is exact for up to EXACT_PAIRS
+    2006), so p grows with their number and is 1 if no pair differs. p is exact for up to EXACT_PAIRS
     pairs, and for up to 50 that all differ, no two by the same amount; else it is that of the normal distribution.
     """
     differences = _differences(a, b)
     if len(differences) < 2:
         return None
-    if len(differences) <= EXACT_PAIRS:  # scipy's wilcoxon does the same where there are ties, one signing at a time
+    if len(differences) <= EXACT_PAIRS:  # scipy's wilcoxon does the same if there are ties, one signing at a time
         signed = np.sign(differences) * stats.rankdata(np.abs(differences))
         p = stats.permutation_test([signed], np.sum, permutation_type="samples", n_resamples=2**EXACT_PAIRS).pvalue
     else:
@@ -111,7 +111,7 @@ def signed_rank(a: ArrayLike, b: ArrayLike) -> Signed | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values of a family of tests, adjusted by Holm's step-down method, in the order given."""
+    """Return the p-values of a family of tests, adjusted by Holm's step-down method, in the order given."""
     order = np.argsort(p_values, kind="stable")
     factors = np.arange(len(order), 0, -1)
     adjusted = np.empty(len(order))
@@ -120,7 +120,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def interquartile_mean(values: ArrayLike, axis: int | None = None) -> Any:
-    """Mean of the middle half of the values, all of them or along an axis; of 4 k + r values, k go at each end."""
+    """Return the mean of the middle half of the values, or along an axis; of 4 k + r values, k go at each end."""
     return stats.trim_mean(np.asarray(values, dtype=float), 0.25, axis=axis)
 
 
@@ -131,7 +131,7 @@ def bootstrap_interval(
     repetitions: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """A statistic of all runs of all tasks, and its percentile interval by stratified bootstrap.
+    """Return a statistic of all runs of all tasks, and its percentile interval by stratified bootstrap.
 
     scores has one array [runs] per task, which may differ in length; runs are drawn anew within each task, tasks stay
     (Agarwal et al. 2021). statistic takes an array and an axis, as numpy.mean does; it sees all runs alike, so
@@ -146,7 +146,7 @@ def bootstrap_interval(
 
 
 def performance_profile(scores: Iterable[ArrayLike], thresholds: ArrayLike) -> np.ndarray:
-    """Share of runs (0 to 1) that score above each threshold [thresholds], averaged over tasks.
+    """Return the share of runs (0 to 1) that score above each threshold [thresholds], averaged over tasks.
 
     scores has one array [runs] per task; each task weighs the same, however many runs it has. This is the run-score
     distribution of Agarwal et al. 2021.
@@ -156,7 +156,7 @@ def performance_profile(scores: Iterable[ArrayLike], thresholds: ArrayLike) -> n
 
 
 def average_ranks(scores: ArrayLike, level: float = 0.05) -> Ranks | None:
-    """Average ranks of methods by scores [tasks, methods], higher being better; None for fewer than two of either.
+    """Rank methods by scores [tasks, methods], higher being better; None for fewer than two tasks or methods.
 
     The formulas are those of Demšar 2006, which do not correct for ties: with ties they err towards no difference.
     scipy's friedmanchisquare corrects and wants three methods, so it is not used. p is no less than the chance that
@@ -169,7 +169,7 @@ def average_ranks(scores: ArrayLike, level: float = 0.05) -> Ranks | None:
         return None
     average = np.mean([stats.rankdata(-task.round(_decimals(task))) for task in table], axis=0)
     chi2 = 12 * n * float(np.square(average - (k + 1) / 2).sum()) / (k * (k + 1))
-    most = n * (k - 1)  # where all tasks agree
+    most = n * (k - 1)  # chi2 if all tasks agree
     f = (n - 1) * chi2 / (most - chi2) if chi2 < most else math.inf
     p = max(float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))), 1 / math.factorial(k) ** (n - 1))
     q = float(stats.studentized_range.ppf(1 - level, k, np.inf)) / math.sqrt(2)
@@ -177,7 +177,7 @@ def average_ranks(scores: ArrayLike, level: float = 0.05) -> Ranks | None:
 
 
 def cliques(average: ArrayLike, critical_difference: float) -> list[tuple[int, ...]]:
-    """The bars of a critical-difference diagram: largest groups of methods no further apart than that.
+    """Return the bars of a critical-difference diagram: largest groups of methods no further apart than that.
 
     Each has the indices of at least two methods into average [methods], the best rank first.
     """
@@ -194,27 +194,27 @@ def cliques(average: ArrayLike, critical_difference: float) -> list[tuple[int, .
 
 
 def pareto(cost: ArrayLike, score: ArrayLike) -> list[bool]:
-    """Which points [points] no other beats: none costs no more and scores no less, one of them strictly."""
+    """Return which points [points] no other beats: none costs no more and scores no less, one of them strictly."""
     costs, scores = np.asarray(cost, dtype=float), np.asarray(score, dtype=float)
     no_worse = (costs[:, None] <= costs) & (scores[:, None] >= scores)  # [one, other]: one is no worse than other
     return np.logical_not((no_worse & ~no_worse.T).any(0)).tolist()
 
 
 def _differences(a: ArrayLike, b: ArrayLike) -> np.ndarray:
-    """a - b pair by pair [pairs], without the noise of the last bits, which would break ties and make zeros differ."""
+    """Return a - b [pairs] without the noise of the last bits, which would break ties and make zeros differ."""
     pairs = np.array(list(zip(np.asarray(a, dtype=float), np.asarray(b, dtype=float), strict=True))).reshape(-1, 2)
     return (pairs[:, 0] - pairs[:, 1]).round(_decimals(pairs))
 
 
 def _decimals(values: np.ndarray) -> int:
-    """Decimals that leave the largest value SIGNIFICANT_DIGITS significant digits."""
+    """Return the number of decimals that leaves the largest value SIGNIFICANT_DIGITS significant digits."""
     largest = np.abs(values).max(initial=0)
     return SIGNIFICANT_DIGITS - math.ceil(math.log10(largest)) if largest > 0 else 0
 
 
 def _tasks(scores: Iterable[ArrayLike]) -> list[np.ndarray]:
-    """The scores of each task as an array [runs]."""
+    """Return the scores of each task as an array [runs]. Raises ValueError if there are none."""
     tasks = [np.asarray(task, dtype=float) for task in scores]
     if not tasks or not all(len(task) for task in tasks):
-        raise ValueError("there is a score to aggregate only where there is a task, and a run of each task")
+        raise ValueError("there is nothing to aggregate without a task, and without a run of each task")
     return tasks

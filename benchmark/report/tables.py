@@ -1,4 +1,4 @@
-"""A comparison as tables: what stands in them. How they are written is in formats.py."""
+"""The tables of a comparison, as plain values; formats.py writes them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from benchmark.report.statistics import pareto
 
 
 def main_table(comparison: Comparison, reference: str) -> Table:
-    """One row per method: accuracy with its interval, what was sent and computed."""
+    """Make the main table, a row per method: accuracy with its interval, what was sent and computed."""
     marks = marks_of(comparison, reference)
     rows = []
     for label in comparison.methods:
@@ -46,7 +46,7 @@ def main_table(comparison: Comparison, reference: str) -> Table:
 
 
 def accuracy_table(comparison: Comparison) -> Table:
-    """One row per method: the accuracies of all kinds, in percent."""
+    """Make the table of all kinds of accuracies in percent, a row per method."""
     kinds = {
         "Mean over clients": "accuracy_mean",
         "Worst tenth of clients": "accuracy_worst_decile",
@@ -68,7 +68,7 @@ def accuracy_table(comparison: Comparison) -> Table:
 
 
 def cost_table(comparison: Comparison) -> Table:
-    """One row per method: what the target costs, and whether it is on the Pareto front of accuracy and cost."""
+    """Make the table of the target's costs and of the Pareto fronts of accuracy and cost, a row per method."""
     target, labels = comparison.target, comparison.complete
     scores = [comparison.mean(label) for label in labels]
     rated = [label for label, score in zip(labels, scores, strict=True) if score is not None]
@@ -105,7 +105,10 @@ def cost_table(comparison: Comparison) -> Table:
 
 
 def budget_table(comparison: Comparison, budgets: Mapping[str, Sequence[float]]) -> Table | None:
-    """One row per method: accuracy within budgets of bytes and FLOPs (in base units); None where there is none."""
+    """Make the table of accuracy within budgets of bytes and FLOPs (in base units), a row per method.
+
+    An empty list of budgets stands for powers of ten. None if there are no budgets at all.
+    """
     asked = [(cost, budget) for cost in budgets for budget in (budgets[cost] or _decade_budgets(comparison, cost))]
     if not asked:
         return None
@@ -128,7 +131,7 @@ def budget_table(comparison: Comparison, budgets: Mapping[str, Sequence[float]])
 
 
 def caption(comparison: Comparison, reference: str) -> str:
-    """What the numbers of a comparison's main table are."""
+    """Describe the numbers of a comparison's main table."""
     tests = ""
     if len(comparison.of(reference)) > 1:
         tests = f"{OVER_SEEDS} differs from {reference} over seeds (paired t-test), "
@@ -147,7 +150,7 @@ def _spread_rule(comparison: Comparison) -> str:
 
 
 def _cost_to(target: float, runs: Sequence[StoredRun]) -> list[Cell]:
-    """Mean cost of the target over seeds; where a seed has not reached it, how many have."""
+    """Make cells with the mean cost of the target over seeds; if a seed has not reached it, with how many have."""
     scales = {"round": 1.0, **{cost: scale for cost, (_, scale) in COST_UNITS.items()}}
     reached = [row for run in runs if (row := run.cost_to(target)) is not None]
     if runs and len(reached) < len(runs):
@@ -156,7 +159,7 @@ def _cost_to(target: float, runs: Sequence[StoredRun]) -> list[Cell]:
 
 
 def _decade_budgets(comparison: Comparison, cost: str) -> list[float]:
-    """Powers of ten between the least and the most that a method's last round costs, three at most."""
+    """Return powers of ten between the least and the most that a run costs in all, the three largest at most."""
     totals = [total for run in comparison.done if (total := run.total(cost)) > 0]
     if not totals:
         return []

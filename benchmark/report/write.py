@@ -23,24 +23,24 @@ from benchmark.storage.files import claim, storing, write_whole
 from benchmark.storage.run_folder import run_folders
 
 NEW = ".new-"
-"""How the name of a folder begins that is not whole yet."""
+"""Prefix of the name of a folder that is not complete yet."""
 DEFAULT_REFERENCE: str = preset("demo")["reference"]
-"""The reference, unless another is asked for: what federation has to beat."""
+"""The reference, unless another is asked for: federation has to beat it."""
 PARALLEL_FROM_COMPARISONS = 3
-"""Comparisons from which on it pays to draw with several processes."""
+"""Draw with several processes from this many comparisons on."""
 ALL_FIGURES_UP_TO_COMPARISONS = 30
-"""Comparisons beyond which each has one figure, unless all are asked for."""
+"""With more comparisons each has one figure only, unless all figures are asked for."""
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """How results are reported.
+    """Options of a report.
 
     targets: accuracy in percent whose cost is given, by data set, '' for all others
-    reference: label of the method that the others are compared with; None: standalone, where it is there
-    budgets: bytes and FLOPs within which accuracies are given; where there are none, powers of ten
+    reference: label of the method that the others are compared with; None: standalone, if there is one
+    budgets: bytes and FLOPs within which accuracies are given; if there are none, powers of ten
     all_figures: all figures of every comparison, however many there are
-    command: what the report is written with, to be told beside its tables
+    command: the command line that writes the report, shown beside its tables
     """
 
     targets: Mapping[str, float] = field(default_factory=dict)
@@ -51,9 +51,9 @@ class ReportOptions:
 
 
 def write_report(results: Path, reports: Path, experiments: Sequence[str], options: ReportOptions) -> list[Path]:
-    """Write reports/<experiment>/ anew for these experiments, or for all; the pages.
+    """Write reports/<experiment>/ anew for these experiments, or for all, and return the pages.
 
-    Raises RequestError where there are no results, or damaged ones; then nothing is written.
+    Raises RequestError if there are no results, or damaged ones; then nothing is written.
     """
     found = sorted({folder.path.relative_to(results).parts[0] for folder in run_folders(results, experiments)})
     if not found:
@@ -70,7 +70,7 @@ def write_report(results: Path, reports: Path, experiments: Sequence[str], optio
 
 
 def _check_options(options: ReportOptions, comparisons: Sequence[Comparison]) -> None:
-    """Raises RequestError for a method or a data set that is asked for by name and that nobody has."""
+    """Raise RequestError if the options name a method or a data set that is not among the results."""
     if options.reference is not None and options.reference not in (labels := set(colour_order(comparisons))):
         raise unknown("method", options.reference, labels)
     datasets = {comparison.dataset for comparison in comparisons}
@@ -98,7 +98,7 @@ def _write(folder: Path, name: str, comparisons: Sequence[Comparison], options: 
 
 @contextmanager
 def _exchanged(folder: Path) -> Iterator[Path]:
-    """A new folder with tables/ and figures/, which take the place of the old ones when the block is over."""
+    """Yield a new folder with tables/ and figures/, which replace the old ones when the block ends."""
     for left in folder.glob(f"{NEW}*"):  # by a process that was killed
         shutil.rmtree(left)
     with tempfile.TemporaryDirectory(dir=folder, prefix=NEW) as new:
@@ -111,7 +111,7 @@ def _exchanged(folder: Path) -> Iterator[Path]:
 
 
 def _files(comparison: Comparison, options: ReportOptions, kinds: Sequence[str], style: Style, folder: Path) -> Part:
-    """The tables and figures of one comparison, written."""
+    """Write the tables and figures of one comparison."""
     made = [*commands(comparison), *([options.command] if options.command else [])]
     reference = options.reference or DEFAULT_REFERENCE
     summaries(comparison).to_csv(folder / "tables" / f"{comparison.name}-runs.csv", index=False)
@@ -131,7 +131,7 @@ def _files(comparison: Comparison, options: ReportOptions, kinds: Sequence[str],
 
 
 def _across(again: str, comparisons: Sequence[Comparison], style: Style, folder: Path) -> Part:
-    """Those of all comparisons together, written."""
+    """Write the tables and figures of all comparisons together."""
     table = ranking_table(comparisons)
     tables = [(write_table(table, "across", [again], folder / "tables"), table)] if table else []
     return Part(tables, write_across(comparisons, style, folder / "figures"))

@@ -12,13 +12,13 @@ from benchmark.fields import Positive
 
 
 def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Positive) -> list[np.ndarray]:
-    """Indices per client."""
+    """Return indices per client."""
     shares: list[list[int]] = [[] for _ in range(clients)]
     for label in rng.permutation(int(labels.max()) + 1):
         samples = rng.permutation(np.flatnonzero(labels == label))
         hungry = np.array([len(share) * clients < len(labels) for share in shares])
         draws = np.nan_to_num(rng.dirichlet(np.full(clients, a))) * hungry
-        if draws.sum() == 0:  # every share of the hungry has underflown
+        if draws.sum() == 0:  # all shares of the hungry have underflowed
             draws = hungry.astype(float)
         for share, part in zip(shares, cut(samples, draws), strict=True):
             share.extend(part)

@@ -4,5 +4,5 @@ import numpy as np
 
 
 def partition(labels: np.ndarray, clients: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Indices per client; sizes differ by one at most."""
+    """Return indices per client; sizes differ by one at most."""
     return np.array_split(rng.permutation(len(labels)), clients)

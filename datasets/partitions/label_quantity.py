@@ -14,7 +14,7 @@ from benchmark.fields import Positive
 
 
 def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Positive, q: Positive) -> list[np.ndarray]:
-    """Indices per client."""
+    """Return indices per client."""
     sizes = dirichlet_shares(np.full(clients, 1 / clients), q, rng)
     shares: list[list[int]] = [[] for _ in range(clients)]
     for label in range(int(labels.max()) + 1):

@@ -10,7 +10,7 @@ from benchmark.api import RequestError
 
 
 def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, owners: np.ndarray) -> list[np.ndarray]:
-    """Indices per client; owners [N] says who a sample belongs to."""
+    """Return indices per client. owners: [N], who each sample belongs to."""
     names, owner_of, sizes = np.unique(owners, return_inverse=True, return_counts=True)
     if len(names) < clients:
         raise RequestError(

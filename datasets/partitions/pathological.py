@@ -2,8 +2,8 @@
 
 Shamsian et al., "Personalized Federated Learning using Hypernetworks", ICML 2021, as in the code of pFedMoE's authors:
 clients pick classes one at a time among those with most places left, and the owners of a class share its samples in
-proportion to draws from Uniform(0.4, 0.6). Places are clients x n; where that is no multiple of the number of classes,
-some classes, drawn at random, have one owner more, so no sample is lost.
+proportion to draws from Uniform(0.4, 0.6). Places are clients x n; if that is no multiple of the number of classes,
+some classes, drawn at random, have one owner more, so that no sample is lost.
 """
 
 from math import ceil
@@ -15,14 +15,14 @@ from benchmark.fields import PositiveInt
 
 
 def default(num_classes: int) -> str:
-    """A tenth of the classes, at least two: what the field uses for CIFAR-10 and CIFAR-100."""
+    """Return a tenth of the classes, at least two: what the field uses for CIFAR-10 and CIFAR-100."""
     return str(max(2, num_classes // 10))
 
 
 def partition(
     labels: np.ndarray, clients: int, rng: np.random.Generator, classes_per_client: PositiveInt
 ) -> list[np.ndarray]:
-    """Indices per client."""
+    """Return indices per client."""
     num_classes = int(labels.max()) + 1
     if classes_per_client > num_classes:
         raise RequestError(
@@ -47,7 +47,7 @@ def partition(
 
 
 def _assign(num_classes: int, clients: int, each: int, rng: np.random.Generator) -> list[list[int]]:
-    """Owners per class: every client picks `each` different classes among those with most places left."""
+    """Return owners per class: every client picks `each` different classes among those with most places left."""
     places = np.full(num_classes, clients * each // num_classes)
     places[rng.permutation(num_classes)[: clients * each % num_classes]] += 1
     owners: list[list[int]] = [[] for _ in range(num_classes)]

@@ -11,6 +11,6 @@ from benchmark.fields import Positive
 
 
 def partition(labels: np.ndarray, clients: int, rng: np.random.Generator, a: Positive) -> list[np.ndarray]:
-    """Indices per client."""
+    """Return indices per client."""
     sizes = dirichlet_shares(np.full(clients, 1 / clients), a, rng)
     return fill_up([part.tolist() for part in cut(rng.permutation(len(labels)), sizes)], rng)

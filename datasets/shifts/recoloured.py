@@ -10,7 +10,7 @@ ORDERS = tuple(permutations(range(3)))
 
 
 def shift(images: np.ndarray, client: int) -> np.ndarray:
-    """The images as client k has them. Raises RequestError where they have no three channels."""
+    """Return the images as client k has them. Raises RequestError if they do not have three channels."""
     if images.shape[-1] != 3:
         raise RequestError(f"recoloured needs images of 3 channels, these have {images.shape[-1]}; use another shift")
     return images[..., ORDERS[client % 6]]

@@ -10,7 +10,7 @@ from benchmark.api import RequestError
 
 
 def shift(images: np.ndarray, client: int) -> np.ndarray:
-    """The images as client k has them. Raises RequestError where they are not square."""
+    """Return the images as client k has them. Raises RequestError if they are not square."""
     _, height, width, _ = images.shape
     if height != width:
         raise RequestError(f"rotated needs square images, these have {height} x {width} pixels; use another shift")

@@ -13,7 +13,7 @@ from benchmark.api import Arrays, Source
 
 
 def load(downloads: Path) -> Arrays:
-    """Bilinear resizing; the first 1,500 are the training part."""
+    """Load the digits, resized bilinearly; the first 1,500 are the training part."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

@@ -12,13 +12,13 @@ from benchmark.api import Arrays, Source, from_torchvision
 
 
 def load(downloads: Path) -> Arrays:
-    """The files have each image column by column, and torchvision leaves them so: they are transposed here."""
+    """Download the images, and transpose them: the files have them column by column, and torchvision leaves them so."""
     lying = from_torchvision("EMNIST", downloads, split="balanced")
     return replace(lying, x_train=upright(lying.x_train), x_test=upright(lying.x_test))
 
 
 def upright(images: np.ndarray) -> np.ndarray:
-    """[n, w, h, c] as [n, h, w, c]."""
+    """Transpose images [n, w, h, c] to [n, h, w, c]."""
     return np.ascontiguousarray(images.swapaxes(1, 2))
 
 

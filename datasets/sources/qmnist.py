@@ -9,6 +9,6 @@ from functools import partial
 from benchmark.api import Source, from_torchvision
 
 NIST_WRITER = 2
-"""The column of the extended labels that has the writer's number in NIST's Special Database 19."""
+"""Column of the extended labels with the writer's number in NIST's Special Database 19."""
 
 SOURCE = Source(partial(from_torchvision, "QMNIST", compat=False, owner=NIST_WRITER), target=99.0)

@@ -14,23 +14,23 @@ from tools.docs.source import hyperparameters, module_docstring
 PAGE_LINE_UPS = ("cnn5", "cnn1", "vision4", "vision4-native")
 TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 EXPERIMENTS = ("catalogue", "reference")
-"""Folders of results that pages tell of, where they are there."""
+"""Folders of results that pages report, if they exist."""
 VARIES = "varies"
 
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table whose first columns are aligned left, the others right."""
+    """Return a Markdown table whose first columns are aligned left, the others right."""
     rules = [":--" if i < left else "--:" for i in range(len(heads))]
     return "\n".join("| " + " | ".join(row) + " |" for row in (heads, rules, *rows))
 
 
 def algorithm(file: Path) -> str:
-    """The docstring of a method's file, as it stands."""
+    """Return the docstring of a method's file, unchanged."""
     return f"```text\n{module_docstring(file)}\n```"
 
 
 def fields(file: Path) -> str:
-    """A row per hyper-parameter."""
+    """Return a table with a row per hyper-parameter."""
     found = hyperparameters(file)
     if not found:
         return "None: there is nothing to set beside the federation's own options."
@@ -39,7 +39,7 @@ def fields(file: Path) -> str:
 
 
 def costs(name: str, catalogue: Catalogue) -> str:
-    """Bytes by message, then FLOPs; on the line-up that the method was measured on."""
+    """Return tables of bytes by message, then of FLOPs, on the line-up that the method was measured on."""
     line_up, found = next(iter(catalogue[name].items()))
     heads = [TITLES[dataset] for dataset in DATASETS]
     each = [found[dataset] for dataset in DATASETS]
@@ -56,7 +56,7 @@ def costs(name: str, catalogue: Catalogue) -> str:
 
 
 def _messages(each: Sequence[Costs]) -> list[list[str]]:
-    """Rows (direction and name, when, bytes on each data set); first and later rounds apart where they differ."""
+    """Return rows (direction and name, when, bytes on each data set), by first and later rounds if these differ."""
     rows = []
     for direction in ("up", "down"):
         moments = {
@@ -77,14 +77,14 @@ def _bytes(size: int | None) -> str:
 
 
 def _mflop(flops: int | None) -> str:
-    """In millions, whole ones where there are many."""
+    """Return FLOPs in millions, without decimals from a hundred on."""
     if flops is None:
         return VARIES
     return f"{flops / 1e6:,.{0 if flops >= 1e8 else 1}f}" if flops else "0"
 
 
 def usable_line_ups(name: str) -> str:
-    """Which networks the method can work with, and why not the others."""
+    """Return which line-ups the method can work with, and why not with the others."""
     method, _ = registry.method(name)
     reasons = {line_up: unsupported(method, task(registry.line_up(line_up))) for line_up in PAGE_LINE_UPS}
     usable = ", ".join(f"`{line_up}`" for line_up, reason in reasons.items() if not reason)
@@ -94,7 +94,7 @@ def usable_line_ups(name: str) -> str:
 
 
 def results(name: str, stored: Mapping[str, Sequence[Comparison]]) -> str:
-    """A table per comparison that has the method: accuracy and costs, beside Standalone's."""
+    """Return a table per comparison that has the method: accuracy, its difference to Standalone's, and costs."""
     parts = []
     for experiment, comparisons in stored.items():
         for comparison in comparisons:
@@ -124,7 +124,7 @@ def _result(comparison: Comparison, label: str) -> list[str]:
 
 
 def exchange(glances: Mapping[str, Mapping[str, str]]) -> str:
-    """The catalogue by what is exchanged: page -> its words at a glance."""
+    """Return the catalogue by what is exchanged. glances: page -> its words at a glance."""
     heads = ["method", "kind", "shares", "leaves the client", "server"]
     keys = ("Kind", "Shares", "Leaves the client", "Server")
     rows = [[f"[{name}]({name}.md)", *(words.get(key, NOTHING) for key in keys)] for name, words in glances.items()]
@@ -132,7 +132,7 @@ def exchange(glances: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def costs_of_all(catalogue: Catalogue) -> str:
-    """The catalogue by what it costs."""
+    """Return the catalogue by what it costs."""
     heads = ["method", "networks", "measured on", *(f"{title} up + down" for title in TITLES.values())]
     heads += ["client FLOPs", "server MFLOP"]
     rows = []
@@ -155,7 +155,7 @@ def costs_of_all(catalogue: Catalogue) -> str:
 
 
 def _both(costs: Costs) -> str:
-    """Bytes up and down in a later round."""
+    """Return the bytes up and down in a later round."""
     return " + ".join(map(_sum, (costs.up, costs.down)))
 
 

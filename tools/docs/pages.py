@@ -1,4 +1,4 @@
-"""docs/methods: a page per method and a catalogue. Between markers stands what is generated, the rest is by hand.
+"""docs/methods: a page per method and a catalogue. Text between markers is generated, the rest is by hand.
 
 <!-- generated: algorithm -->
 ...
@@ -19,12 +19,12 @@ from tools.docs import blocks, costs
 GENERATED_BLOCK = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
 GLANCE = re.compile(r"^- \*\*(?P<key>[\w ]+):\*\* (?P<words>(?:.+\n)(?:  .+\n)*)", re.MULTILINE)
 ASKS = re.compile(r"<!-- write: (.*?) -->")
-"""What a page from the template still asks for."""
+"""Requests of the template that a page has not met yet."""
 FOLDER = Path("docs", "methods")
 CATALOGUE = "README"
 COSTS_FILE = "costs.json"
 DOCS_PARALLEL_FROM_RUNS = 1000
-"""What is committed has few rounds a run; starting processes takes longer than reading it."""
+"""Committed runs have few rounds; starting processes takes longer than reading a thousand of them."""
 
 TEMPLATE = """# {title}
 
@@ -87,7 +87,7 @@ CATALOGUE_TEMPLATE = """# Methods
 
 @dataclass(frozen=True)
 class Change:
-    """A file of docs/methods that is not as it should be; text: what it should be, None where only a hand can help."""
+    """A file of docs/methods that is not as it should be; text: what it should be, None if a hand has to write it."""
 
     file: Path
     reason: str
@@ -95,28 +95,28 @@ class Change:
 
 
 def checkout() -> Path:
-    """The root of the checkout that this module lies in. Raises RequestError where it is installed without one."""
+    """Return the root of the checkout that has this module. Raises RequestError if it is installed without one."""
     root = Path(__file__).parents[2]
     if not all((root / part).exists() for part in ("pyproject.toml", "methods", FOLDER)):
         raise RequestError("`document` writes docs/methods of a checkout, and this is none; clone the repository")
     return root
 
 
-def page_changes(root: Path, tell: Callable[[str], object], keep_costs: bool = False) -> list[Change]:
-    """What has to change under docs/methods. Raises RequestError where stored results are damaged.
+def page_changes(root: Path, announce: Callable[[str], object], keep_costs: bool = False) -> list[Change]:
+    """Return what has to change under docs/methods. Raises RequestError if stored results are damaged.
 
-    tell: is called with the name of each method before it is measured; keep_costs: take those that are stored
+    announce: is called with the name of each method before it is measured; keep_costs: take those that are stored
     """
     stored = costs.load(root / FOLDER / COSTS_FILE)
     names = sorted(registry.catalogue("methods"))
     if keep_costs and (lacking := [name for name in names if name not in stored]):
         raise RequestError(f"the costs of {', '.join(lacking)} were never measured; measure them, without --keep-costs")
-    known = stored if keep_costs else costs.measured_catalogue(names, tell)
+    known = stored if keep_costs else costs.measured_catalogue(names, announce)
     return changes(root, known, stored)
 
 
 def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list[Change]:
-    """What has to change under docs/methods when methods cost this, and that is stored as what they cost."""
+    """Return what has to change under docs/methods if methods cost `known`, and the stored costs are `stored`."""
     folder = root / FOLDER
     compared = {
         name: read_experiment(root / "results", name, {}, few=DOCS_PARALLEL_FROM_RUNS)
@@ -145,18 +145,18 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
 
 
 def write_change(change: Change) -> None:
-    """Make a change that can be made. Raises StorageError."""
+    """Write a change that has a text. Raises StorageError."""
     text = (change.text or "").encode()
     write_whole(change.file, lambda opened: opened.write(text))
 
 
 def glance(text: str) -> dict[str, str]:
-    """The list at the head of a page: what is bold -> the words behind it, in one line."""
+    """Return the list at the head of a page: bold words -> the words behind them, in one line."""
     return {m["key"]: " ".join(m["words"].split()) for m in GLANCE.finditer(text)}
 
 
 def filled(text: str, generated: Mapping[str, str]) -> str:
-    """A page with its generated parts anew."""
+    """Return a page with its generated parts replaced."""
 
     def block(match: re.Match) -> str:
         return f"<!-- generated: {match['name']} -->\n{generated[match['name']]}\n<!-- end -->"
@@ -165,7 +165,7 @@ def filled(text: str, generated: Mapping[str, str]) -> str:
 
 
 def _changes(page: Path, text: str, generated: Mapping[str, str]) -> list[Change]:
-    """A page's changes: one that can be made, and one that can't for all that it does not say yet."""
+    """Return a page's changes: a new text, and what is still to be written by hand."""
     present = [match["name"] for match in GENERATED_BLOCK.finditer(text)]
     if sorted(present) != sorted(generated):
         return [

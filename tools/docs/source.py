@@ -1,4 +1,4 @@
-"""What a method's file says of itself: its docstring, and its fields with the comments behind them. No import of it."""
+"""The documentation in a method's file: its docstring, and its fields with their comments; read without import."""
 
 import ast
 import io
@@ -17,7 +17,7 @@ SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """A field of a method: what it may be, its default, and what the source says of it, in words."""
+    """A field of a method: its range, its default and its comment in the source, in words."""
 
     name: str
     allowed: str
@@ -26,12 +26,12 @@ class Hyperparameter:
 
 
 def module_docstring(file: Path) -> str:
-    """The module's docstring."""
+    """Return the docstring of a module's file."""
     return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
 
 
 def hyperparameters(file: Path) -> list[Hyperparameter]:
-    """The fields of the Method that a file defines, in their order."""
+    """Return the fields of the Method that a file defines, in their order."""
     text = file.read_text(encoding="utf-8")
     comments = _comments(text)
     return [
@@ -46,18 +46,18 @@ def hyperparameters(file: Path) -> list[Hyperparameter]:
 
 
 def _comments(text: str) -> dict[int, str]:
-    """Line -> the comment at its end."""
+    """Return number of a line -> the comment at its end."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
 
 
 def _typed(value: object) -> str:
-    """A default as one would give it on the command line."""
+    """Return a default as it is typed on the command line."""
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _allowed(annotation: ast.expr) -> str:
-    """A type with its range in words."""
+    """Return a type with its range in words."""
     match annotation:
         case ast.BinOp(left, ast.BitOr(), right):
             return f"{_allowed(left)} or {_allowed(right)}"
@@ -73,7 +73,7 @@ def _allowed(annotation: ast.expr) -> str:
 
 
 def _of_field(annotated: Any) -> str:
-    """One of benchmark.fields in words, from its constraints."""
+    """Return one of benchmark.fields in words, from its constraints."""
     kind, field = get_args(annotated)
     limits = [
         f"{sign} {getattr(limit, key):g}"

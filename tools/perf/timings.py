@@ -1,8 +1,8 @@
-"""Whether the code has become slower: timings of `make perf` beside those of a baseline. No torch.
+"""Comparison of timings of `make perf` with a baseline, to find what has become slower. No torch.
 
 A timing is what a benchmark of tests/perf/timings took in units of a kernel that ran in turns with it, so it holds on
-other machines, too, as far as they do both kinds of work equally well. There are two kinds of files: what
-pytest-benchmark writes of one run, and a baseline, which knows as well how far several runs lay apart.
+other machines too, as far as they do both kinds of work equally well. There are two kinds of files: those that
+pytest-benchmark writes of one run, and baselines, which also have the spread of several runs.
 """
 
 from collections.abc import Mapping
@@ -27,14 +27,14 @@ class Timing(BaseModel):
 
 
 class Baseline(BaseModel):
-    """What is stored: benchmark -> its timing, and where they were measured."""
+    """A stored baseline: benchmark -> its timing, and where they were measured."""
 
     timings: Annotated[dict[str, Timing], Field(min_length=1)]
     measured: dict[str, str | int]
 
 
 class Normalised(BaseModel):
-    """What a benchmark of ours adds to its result."""
+    """The entry that a benchmark of ours adds to its result."""
 
     normalised: Positive
 
@@ -48,7 +48,7 @@ class TimedBenchmark(BaseModel):
 
 
 class TimingRun(BaseModel):
-    """What pytest-benchmark writes, as far as it is read."""
+    """The file that pytest-benchmark writes, as far as it is read."""
 
     benchmarks: Annotated[list[TimedBenchmark], Field(min_length=1)]
 
@@ -64,7 +64,7 @@ TIMINGS_FILE: TypeAdapter[Baseline | TimingRun] = TypeAdapter(Baseline | TimingR
 class TimingCheck(NamedTuple):
     """One benchmark, before and now.
 
-    baseline, current: normalised times, None where there is none; change: a share of the baseline; limit: how much was
+    baseline, current: normalised times, None if there is none; change: a share of the baseline; limit: how much was
     allowed, the baseline's spread included; verdict: ok, better, regressed, missing, or new
     """
 
@@ -78,10 +78,10 @@ class TimingCheck(NamedTuple):
 
 
 def compare_timings(baseline: Path, current: Path, limit: float, subset: bool = False) -> list[TimingCheck]:
-    """Every benchmark of either file, in the baseline's order, then what is new.
+    """Compare every benchmark of either file, in the baseline's order, then those that are new.
 
     limit: the share of normalised time that may come on top of the baseline and its spread; subset: benchmarks that
-    have no current timing are left out. Raises RequestError where a file has no timings, or the two have none in
+    have no current timing are left out. Raises RequestError if a file has no timings, or the two have none in
     common.
     """
     before, now = read_timings(baseline), read_timings(current)
@@ -97,7 +97,7 @@ def compare_timings(baseline: Path, current: Path, limit: float, subset: bool = 
 
 
 def read_timings(path: Path) -> Mapping[str, Timing]:
-    """Benchmark -> its timing, from a baseline or from a run. Raises RequestError."""
+    """Read benchmark -> its timing, from a baseline or from a run. Raises RequestError."""
     try:
         return TIMINGS_FILE.validate_json(path.read_bytes()).timings
     except (OSError, ValidationError) as error:
