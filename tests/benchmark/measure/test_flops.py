@@ -5,9 +5,7 @@ import torch
 from torch import nn
 
 from benchmark.conformance.toy import federate, make_task, same
-from benchmark.measure.clock import Stopwatch, matrix_product_rate
 from benchmark.measure.flops import FlopCounter
-from benchmark.measure.memory import PeakMemory
 from benchmark.models.cnn import CNNS, LINE_UPS
 from benchmark.models.line_up import Architecture, LineUp
 from benchmark.plugins import registry
@@ -20,7 +18,7 @@ BATCH = 4
 CONV1 = 28 * 28 * 16 * 75  # multiply-adds of the first convolution; its input needs no gradient
 
 
-def step_flops(method, make_task, federate, line_up, shape=(3, 32, 32), clients=1):
+def step_flops(method, line_up, shape=(3, 32, 32), clients=1):
     """FLOPs of one training step of client 0, from a round of a single step."""
     task = make_task((BATCH,) * clients, line_up=line_up, shape=shape, num_classes=10)
     _, records = federate(method, task, rounds=1, batch_size=BATCH)
@@ -64,12 +62,12 @@ def test_attention_backward_makes_five_products_where_forward_makes_two():
 def test_a_step_with_an_adapter(adapter, macs):
     """CNN-1, 500 numbers brought to 64: the header is smaller, and the projection costs what a layer costs."""
     line_up = registry.line_up(f"cnn1+adapter={adapter}" + "+width=64" * (adapter != "none"))
-    assert step_flops(Standalone(), make_task, federate, line_up) == BATCH * 2 * (3 * macs - CONV1)
+    assert step_flops(Standalone(), line_up) == BATCH * 2 * (3 * macs - CONV1)
 
 
 @pytest.mark.parametrize("i, macs", list(enumerate([4_825_800, 3_385_800, 3_525_800, 3_265_800, 2_875_800])))
 def test_a_step_of_the_papers_networks(i, macs):
-    flops = step_flops(Standalone(), make_task, federate, only(CNNS[i]))
+    flops = step_flops(Standalone(), only(CNNS[i]))
     assert flops == BATCH * 2 * (3 * macs - CONV1)
 
 
@@ -77,25 +75,25 @@ def test_a_step_of_cnn5_layer_by_layer():
     layers = [28 * 28 * 16 * 75, 10 * 10 * 32 * 400, 800 * 500, 500 * 500, 500 * 10]
     assert sum(layers) == 2_875_800
     hand = BATCH * (2 * 2 * layers[0] + 3 * 2 * sum(layers[1:]))
-    assert step_flops(Standalone(), make_task, federate, only(CNNS[4])) == hand == 61_492_800
+    assert step_flops(Standalone(), only(CNNS[4])) == hand == 61_492_800
 
 
 def test_a_step_of_fedmoe():
     """Client of CNN-1, shared expert CNN-5 without header, gate of width 64, whose input norm needs the gradient."""
     gate = 3072 * 64 + 64 * 2
     hand = BATCH * 2 * (3 * (4_825_800 + 2_870_800 + gate) - 2 * CONV1)
-    assert step_flops(FedMoE(gate_width=64), make_task, federate, LINE_UPS[0]) == hand
+    assert step_flops(FedMoE(gate_width=64), LINE_UPS[0]) == hand
 
 
 def test_a_step_of_fml():
     hand = BATCH * 2 * (3 * (4_825_800 + 2_875_800) - 2 * CONV1)
-    assert step_flops(FML(), make_task, federate, LINE_UPS[0]) == hand
+    assert step_flops(FML(), LINE_UPS[0]) == hand
 
 
 def test_statistics_are_counted_once_forward():
     """FedProto goes over the data once more, through the extractor; and multiplies [C, B] with [B, d]."""
     hand = BATCH * 2 * (3 * 2_875_800 - CONV1) + BATCH * 2 * (2_870_800 + 10 * 500)
-    assert step_flops(FedProto(), make_task, federate, only(CNNS[4])) == hand
+    assert step_flops(FedProto(), only(CNNS[4])) == hand
 
 
 def _separable(input_shape, width):
@@ -115,7 +113,7 @@ def test_a_step_of_a_network_with_grouped_convolutions():
     first, depthwise, grouped, header = 36 * 8 * 27, 36 * 8 * 9, 36 * 12 * 2, 12 * 10
     hand = BATCH * 2 * (2 * first + 3 * (depthwise + grouped + header))
     line_up = only(Architecture("separable", _separable, 12))
-    assert step_flops(Standalone(), make_task, federate, line_up, shape=(3, 6, 6)) == hand
+    assert step_flops(Standalone(), line_up, shape=(3, 6, 6)) == hand
 
 
 def test_a_transposed_convolution_costs_by_its_input():
@@ -140,22 +138,3 @@ def test_counting_and_warming_up_leave_no_trace():
     b, _ = federate(FedMoE(), make_task(), rounds=1)
     b.round(2)
     assert same(a.states, b.states)
-
-
-def test_a_stopwatch_adds_up_by_purpose():
-    watch = Stopwatch(torch.device("cpu"))
-    for purpose in ("a", "a", "b"):
-        with watch.measure(purpose):
-            sum(range(1000))
-    assert watch.seconds["a"] > 0 < watch.seconds["b"]
-    assert watch.seconds["c"] == 0
-
-
-def test_peak_memory_is_at_least_what_is_held():
-    memory = PeakMemory(torch.device("cpu"))
-    held = torch.ones(2**26 // 4)  # 64 MiB
-    assert memory.bytes > held.nbytes
-
-
-def test_the_yardstick_is_a_rate():
-    assert matrix_product_rate(torch.device("cpu"), size=64, repeats=3) > 1e6
