@@ -90,6 +90,16 @@ class Task:
         hidden = [name for name, k in self.by_architecture.items() if self.line_up.of(k).hidden]
         return f"it needs linear headers, and those of {', '.join(hidden)} are not" if hidden else self.width_mismatch
 
+    @property
+    def no_common_width(self) -> str | None:
+        """The earlier name of width_mismatch, kept for users' methods."""
+        return self.width_mismatch
+
+    @property
+    def no_common_header(self) -> str | None:
+        """The earlier name of header_mismatch, kept for users' methods."""
+        return self.header_mismatch
+
     def local_model(self, client: int | None) -> LocalModel:
         """Build a client's own network in its initial weights; None: the server's, of client 0's architecture."""
         architecture = self.line_up.of(client or 0)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark import __version__
-from benchmark.errors import RequestError, StorageError, unknown
+from benchmark.errors import RequestError, StorageError, plural, unknown
 from benchmark.storage.files import check_writable
 
 if TYPE_CHECKING:
@@ -309,7 +309,8 @@ def verify(results: Path, experiment: str | None, as_json: bool) -> int:
     else:
         for path, problem in findings:
             click.echo("".join(c if c.isprintable() else "?" for c in f"{path}: {problem}"))
-        click.echo(f"{runs} run{'s' * (runs != 1)}, {len(findings) or 'no'} problem{'s' * (len(findings) != 1)}")
+        wrong = plural(len(findings), "problem") if findings else "no problems"
+        click.echo(f"{plural(runs, 'run')}, {wrong}")
     return 1 if findings else 0
 
 
