@@ -13,7 +13,7 @@ import torch
 
 from benchmark.config import RunSpec
 from benchmark.engine.inspection import InspectionObserver
-from benchmark.errors import Diverged, HookError, RequestError, StorageError
+from benchmark.errors import Diverged, HookError, RequestError, StorageError, located
 from benchmark.federation import Federation
 from benchmark.forecast.prediction import forecast
 from benchmark.measure.clock import matrix_product_rate
@@ -152,7 +152,8 @@ def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown:
             scores = accuracies([record])
             shown.round(record["round"], float(scores.mean()) if len(scores) else None)
         for observer in observers:
-            log.keep(observer.artefacts(federation, log.rounds))
+            with located(f"{type(observer).__name__}, artefacts"):
+                log.keep(observer.artefacts(federation, log.rounds))
         ended: dict[str, Any] = {"weights_hash": fingerprint(federation.server, federation.states)}
     if federation.engine.fell_back:
         ended["engine_fell_back"] = federation.engine.fell_back
