@@ -1,8 +1,8 @@
-"""The only way between client and server: what is not sent does not exist on the other side, and is not counted.
+"""The only way between client and server: the other side has what was sent and nothing else, and each byte is counted.
 
 Bytes are element size x number of elements of what travels. A table of rows (prototypes, class logits) travels as
 its present rows and a four-byte index each. Sample counts travel free; evaluation never passes through here. Observers
-see what passes.
+see each message.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -21,19 +21,19 @@ ROW_INDEX_BYTES = 4
 
 
 class RoundNumber(NamedTuple):
-    """A round, counted from 1 on, and how many there are: what server and clients both know without a message."""
+    """A round, counted from 1, and how many there are: both are known to server and clients without a message."""
 
     round: int = 1
     rounds: int = 1
 
     @property
     def share(self) -> float:
-        """round / rounds."""
+        """Return round / rounds."""
         return self.round / self.rounds
 
     @property
     def next(self) -> "RoundNumber":
-        """The round after this one; after the last it is one that is never trained."""
+        """Return the round after this one; the one after the last is never trained."""
         return self._replace(round=self.round + 1)
 
 
@@ -53,12 +53,12 @@ class Rows(NamedTuple):
 
     @classmethod
     def none(cls, num_classes: int, width: int, device: torch.device) -> "Rows":
-        """A table [C, d] without a row."""
+        """Return a table [C, d] without a row."""
         values = torch.zeros(num_classes, width, device=device)
         return cls(values, torch.zeros_like(values[:, 0], dtype=torch.bool))
 
     def updated(self, new: "Rows") -> "Rows":
-        """The rows of `new`, and of this table those that `new` lacks."""
+        """Return the rows of `new`, and those of this table that `new` lacks."""
         values = torch.where(new.present[:, None], new.values, self.values)
         return Rows(values, self.present | new.present)
 
@@ -66,16 +66,16 @@ class Rows(NamedTuple):
 Weights = dict[str, Tensor]
 Value = Weights | Tensor | Rows
 State = dict[str, Any]
-"""What one side holds, by name: a Value each, which kind depends on the name."""
+"""The values that one side holds, by name; the name determines the kind of Value."""
 Message = dict[str, Any]
-"""What travels, by the same names."""
+"""The values that travel, by the same names."""
 Direction = Literal["up", "down"]
 
 
 def packed(value: Value) -> Value:
-    """A copy that shares no memory with the original, holds only what travels, and lies in memory in one way."""
+    """Return a copy of what travels: it shares no memory with the original and always has the same memory layout."""
     copy: Value = pytree.tree_map(_packed, value, is_leaf=_is_rows)
-    return dict(copy) if isinstance(copy, dict) else copy  # of the OrderedDict that state_dict() gives
+    return dict(copy) if isinstance(copy, dict) else copy  # a plain dict: state_dict() gives an OrderedDict
 
 
 def _packed(part: Tensor | Rows) -> Tensor | Rows:
@@ -86,17 +86,17 @@ def _packed(part: Tensor | Rows) -> Tensor | Rows:
 
 
 def copied(state: State) -> State:
-    """Each value of a state or a message, packed."""
+    """Return a state or a message with each of its values packed."""
     return {name: packed(value) for name, value in state.items()}
 
 
 def nbytes(value: Value) -> int:
-    """Size of a value on the wire, in bytes."""
+    """Return the size of a value on the wire, in bytes."""
     return int(_size(value))
 
 
 def _size(value: Value) -> int | Tensor:
-    """The same; of rows as a number that is still on the device, so that the harness does not wait for it."""
+    """Return the same; for rows a number that is still on the device, so that the harness does not wait for it."""
     return sum(map(_part_size, pytree.tree_leaves(value, is_leaf=_is_rows)))
 
 
@@ -107,7 +107,7 @@ def _part_size(part: Tensor | Rows) -> int | Tensor:
 
 
 def wire_shape(state: State) -> Hashable:
-    """Names, types and shapes of what would travel; of a table of rows the present ones. Waits for the device."""
+    """Return names, types and shapes of what would travel, of a table its present rows. Waits for the device."""
     parts, structure = pytree.tree_flatten(state, is_leaf=_is_rows)
     return structure, *map(_part_shape, parts)
 
@@ -124,7 +124,7 @@ def _is_rows(part: object) -> bool:
 
 @dataclass(frozen=True)
 class Inbox:
-    """What one round's participants sent: all that the server sees of them.
+    """The messages of one round's participants: all that the server sees of them.
 
     messages:    client id -> message, in the order of client ids
     num_samples: client id -> n_k, the number of training samples
@@ -137,31 +137,31 @@ class Inbox:
 
     @property
     def ids(self) -> list[int]:
-        """This round's participants, ascending."""
+        """Return this round's participants, ascending."""
         return sorted(self.messages)
 
     @property
     def shape(self) -> Hashable:
-        """What the server's work can depend on beside values: each client's message as it travelled."""
+        """Return what the server's work can depend on besides values: the wire shape of each client's message."""
         return tuple(wire_shape(self.messages[k]) for k in self.ids)
 
     def of(self, name: str) -> list[Any]:
-        """Each client's value of that name, in the order of client ids."""
+        """Return each client's value of that name, in the order of client ids."""
         return [self.messages[k][name] for k in self.ids]
 
     def decoded(self, name: str, decode: Callable[[Any], Any]) -> "Inbox":
-        """The same inbox with every client's value of that name as `decode` makes it."""
+        """Return the same inbox with `decode` applied to every client's value of that name."""
         return replace(self, messages={k: {**m, name: decode(m[name])} for k, m in self.messages.items()})
 
     def mean(self, names: Iterable[str]) -> State:
-        """The mean of each named part, weighted with n_k / sum of n_k over this round's participants."""
+        """Return the mean of each named part, weighted with n_k / sum of n_k over this round's participants."""
         samples = [self.num_samples[k] for k in self.ids]
         return {name: _weighted_mean(list(zip(self.of(name), samples, strict=True))) for name in names}
 
     def mean_rows(self, name: str, counts: str | None = None) -> Rows:
-        """The mean of each row over the clients that sent it.
+        """Return the mean of each row over the clients that sent it.
 
-        counts names a [C] tensor that clients sent beside the rows, their weights; without it all weigh the same.
+        counts: the name of a [C] tensor that clients sent besides the rows, their weights; None: all weigh the same
         """
         tables = self.of(name)
         present = torch.stack([table.present for table in tables])  # [S, C]
@@ -173,14 +173,14 @@ class Inbox:
         return Rows((weight[..., None] * values).sum(0) / total[:, None], present.any(0))
 
     def rows(self, name: str) -> tuple[Tensor, Tensor]:
-        """All rows that came, client by client: their values [n, d] and their classes [n]."""
+        """Return all rows that clients sent, client by client: their values [n, d] and their classes [n]."""
         tables = self.of(name)
         values = torch.cat([table.values[table.present] for table in tables])
         return values, torch.cat([table.present.nonzero()[:, 0] for table in tables])
 
 
 def _weighted_mean(weighted: list[tuple[Weights, int]]) -> Weights:
-    """A running mean in client order: exact when all are equal, and for one client."""
+    """Return the mean, updated client by client: it is exact if all are equal, and for one client."""
     (first, total), *rest = weighted
     mean = {key: tensor.clone() if tensor.is_floating_point() else tensor.double() for key, tensor in first.items()}
     for weights, n in rest:
@@ -191,7 +191,7 @@ def _weighted_mean(weighted: list[tuple[Weights, int]]) -> Weights:
 
 
 class Passage(NamedTuple):
-    """A message on its way between the server and a client, as an observer sees it.
+    """A message between the server and a client, as an observer sees it.
 
     message: the copy that is carried; source: the state it was built from, the server's for a download, the client's
     after its training for an upload
@@ -205,37 +205,39 @@ class Passage(NamedTuple):
 
 
 class Observer:
-    """Looks on while a federation learns: every method does nothing unless a subclass overrides it.
+    """An onlooker of a federation that learns: every method does nothing unless a subclass overrides it.
 
-    It must not change what it is shown. It is on no clock and in no counter, and what it draws at random leaves the
-    draws of the run as they are. An interrupted run resumes with a new observer, so facts that outlast a round belong
-    into the round's record.
+    It must not change what it sees. Its time and its FLOPs are not counted, and its random draws leave those of the run
+    as they are. An interrupted run resumes with a new observer, so facts that outlast a round belong in the round's
+    record.
     """
 
     def message(self, passage: Passage) -> None:
-        """See a message pass."""
+        """Receive a message that is carried."""
 
     def round_over(self, federation: Any, record: Any) -> None:
-        """See the end of a round, with the Federation and the Round; add facts to record["observed"] by a name."""
+        """Receive the Federation and the Round at the end of a round; add facts to record["observed"] by a name."""
 
     def artefacts(self, federation: Any, rounds: Sequence[Any]) -> Mapping[str, Mapping[str, np.ndarray]]:
-        """Name -> arrays by name, kept as <name>.npz in the run's folder once all rounds are over."""
+        """Return name -> arrays by name, kept as <name>.npz in the run's folder once all rounds are over."""
         return {}
 
 
 class Channel:
-    """Carries one round's messages and meters them; observers see each of them."""
+    """Carries one round's messages and meters them; observers see each of them.
+
+    num_samples: client id -> n_k
+    """
 
     def __init__(
         self, num_samples: Mapping[int, int], round: RoundNumber = FIRST, observers: Sequence[Observer] = ()
     ) -> None:
-        """Open the channel of a round for clients of these sizes (client id -> n_k)."""
         self._sizes: dict[Direction, dict[int, dict[str, int | Tensor]]] = {"up": {}, "down": {}}
         self._num_samples, self._round, self._observers = num_samples, round, observers
         self._received: dict[int, Message] = {}
 
     def down(self, client: int, message: Message, source: State | None = None) -> Message:
-        """Carry a message to a client; what it returns is the client's own copy. source: the server's state."""
+        """Carry a message to a client; return the client's own copy. source: the server's state."""
         return self._carry("down", client, message, source)
 
     def up(self, client: int, message: Message, source: State | None = None) -> None:
@@ -243,11 +245,11 @@ class Channel:
         self._received[client] = self._carry("up", client, message, source)
 
     def inbox(self) -> Inbox:
-        """What has come up in this round."""
+        """Return the messages that clients have sent up in this round."""
         return Inbox(self._received, {k: self._num_samples[k] for k in self._received}, self._round)
 
     def bytes(self, direction: Direction) -> dict[int, dict[str, int]]:
-        """Bytes carried in one direction so far: client -> name -> bytes. Waits for the device."""
+        """Return the bytes carried in one direction so far: client -> name -> bytes. Waits for the device."""
         return {k: {name: int(size) for name, size in sent.items()} for k, sent in self._sizes[direction].items()}
 
     def _carry(self, direction: Direction, client: int, message: Message, source: State | None) -> Message:

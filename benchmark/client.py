@@ -1,4 +1,4 @@
-"""What one client can see inside a hook: its own parts, what it has received, and its size."""
+"""A client as a hook sees it: its own parts, what it has received, and its size."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from benchmark.channel import FIRST, RoundNumber, Value
 
 @dataclass(frozen=True)
 class ClientInfo:
-    """What the server may know of a client.
+    """The facts that the server may know of a client.
 
     id, architecture; num_samples: n_k, its number of training samples; progress: the round it is in
     """
@@ -26,11 +26,12 @@ class Client:
     """One client inside a hook.
 
     client.gate(x) runs the part named gate on this client's weights; client.prototypes is a value that it holds or
-    has received. Any other name answers with the names that are held.
+    has received. Any other name raises an AttributeError that lists the names that are held.
+
+    parts: modules that carry its weights now; values: its values by name
     """
 
     def __init__(self, info: ClientInfo, parts: Mapping[str, nn.Module], values: Mapping[str, Value]) -> None:
-        """Give the client its parts (modules that carry its weights now) and its values."""
         self.info = info
         self.parts = parts
         self.values = values
@@ -39,7 +40,6 @@ class Client:
         self._held = {**values, **parts}
 
     def __getattr__(self, name: str) -> Any:
-        """The part or value of that name."""
         held = self.__dict__.get("_held", {})
         if name in held:
             return held[name]

@@ -1,4 +1,4 @@
-"""Errors that are answers: what is wrong with a request, and what would be right."""
+"""Errors of the benchmark; the messages for users say what is wrong and what would be right."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,15 +18,15 @@ class Diverged(ArithmeticError):
 
 
 class HookError(RuntimeError):
-    """An exception that a hook raised, and where: 'client 2, round 2, training, phase 0: KeyError: ...'.
+    """An exception of a hook, and its place: 'client 2, round 2, training, phase 0: KeyError: ...'.
 
-    Its cause is the original.
+    Its __cause__ is the original exception.
     """
 
 
 @contextmanager
 def located(place: str) -> Iterator[None]:
-    """Turn whatever a hook raises within the block into a HookError that names the place."""
+    """Turn any exception of a hook within the block into a HookError that names the place."""
     try:
         yield
     except (HookError, Diverged, StorageError):

@@ -14,9 +14,9 @@ ClientScores = Mapping[str, tuple[dict[str, int], int]]
 
 
 class Evaluation:
-    """Scores of one federation's clients; its messages are not metered, and nothing of it trains.
+    """Scores of one federation's clients; its messages are not metered, and it trains nothing.
 
-    info: (client, round) -> what the server knows of the client then; states: of clients that have taken part;
+    info: (client, round) -> facts that the server knows of the client then; states: of clients that have taken part;
     state_of: client -> its state, also of one that has never taken part
     """
 
@@ -32,7 +32,7 @@ class Evaluation:
         self._own: dict[int, ClientScores] = {}  # of clients that have not changed since they were evaluated
 
     def forget(self, client: int) -> None:
-        """Drop what is known of a client: it has trained."""
+        """Drop the scores and cached outputs of a client that has trained."""
         self._own.pop(client, None)
         self._engine.cache.forget(client)
 
@@ -56,7 +56,7 @@ class Evaluation:
     def after_download(
         self, client: int, server: State, t: RoundNumber, state: State | None = None
     ) -> tuple[Client, list[str]] | None:
-        """A client as the download after round t leaves it, and the names of the parts it does not change.
+        """Return a client after the download that follows round t, and the names of the parts that it does not change.
 
         None if the method sends nothing down. state: the client's state now, if it is at hand
         """
@@ -73,7 +73,7 @@ class Evaluation:
             return self._method.download(server, self._info(client, t.next))
 
     def _scores(self, k: int, server: State, t: RoundNumber) -> ClientScores:
-        """A client's scores as it is (post_local, and validation if it has such samples) and after a download."""
+        """Return a client's scores as it is (post_local, validation if it has such samples) and after a download."""
         state = None
         if k not in self._own:
             state = self._state_of(k)
@@ -85,7 +85,7 @@ class Evaluation:
         return {**own, "post_download": (self._engine.evaluate(client, test, "test", unchanged), len(test))}
 
     def _scored(self, client: Client) -> ClientScores:
-        """A client's scores with the weights that it has trained."""
+        """Return a client's scores with the weights that it has trained."""
         data = self._task.clients[client.info.id]
         scores = {"post_local": (self._engine.evaluate(client, data.test, "test", client.parts), len(data.test))}
         if len(data.validation):

@@ -23,11 +23,11 @@ from benchmark.task import Task
 
 
 class Federation:
-    """A server, its clients, and what they hold between rounds.
+    """A server, its clients, and the states that they hold between rounds.
 
     server: the server's state; states: client id -> its state, for clients that have taken part
-    state_bytes: the most that states of clients take in memory once they are kept in a folder, None: by what is
-    available
+    state_bytes: most bytes that states of clients take in memory once they are kept in a folder; None: a share of
+    what is available
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class Federation:
         self.evaluation = Evaluation(self.engine, self.info, self.states, self.state)
 
     def run(self, rounds_done: int = 0) -> Iterator[Round]:
-        """All rounds, or those that are left, one record each."""
+        """Do all rounds, or those that are left; yield the record of each."""
         for t in range(rounds_done + 1, self.config.rounds + 1):
             yield self.round(t)
 
     def round(self, t: int) -> Round:
-        """Round t of the algorithm, counted from 1."""
+        """Do round t of the algorithm, counted from 1; return its record."""
         now, watch = RoundNumber(t, self.config.rounds), Stopwatch(self.device)
         participants = self.schedule.participants(t)
         channel = Channel({k: self.task.infos[k].num_samples for k in participants}, now, self.observers)
@@ -82,7 +82,7 @@ class Federation:
         return record
 
     def _download(self, k: int, t: RoundNumber, channel: Channel) -> Participant:
-        """Client k after its download, which training asks for when its turn comes."""
+        """Return client k after its download; training asks for it when its turn comes."""
         info, state, watch = self.info(k, t), self.state(k), Stopwatch(self.device)
         with located(f"client {k}, round {t.round}, download"):
             message = self.method.download(self.server, info)
@@ -92,7 +92,7 @@ class Federation:
         return Participant(k, state, partial(self.schedule.epochs, k, t.round), watch)
 
     def _upload(self, client: Client, trained: Trained, channel: Channel) -> None:
-        """Keep what a client holds after its training, and send what the method has it send."""
+        """Keep the state of a client after its training, and carry the message that the method makes of it."""
         k = client.info.id
         self.states[k] = self.engine.state(client)
         self.evaluation.forget(k)
@@ -101,7 +101,7 @@ class Federation:
         channel.up(k, message, self.states[k])
 
     def _aggregate(self, inbox: Inbox, t: RoundNumber, watch: Stopwatch) -> int:
-        """Give the server its new state; the FLOPs of that, counted off the clock once per shape of what goes in."""
+        """Give the server its new state; return its FLOPs, counted off the clock once for each shape of the input."""
         aggregate = partial(self.method.aggregate, self.server, inbox)
         with located(f"server, round {t.round}, aggregate"):
             flops = self.engine.flops.of(("server", wire_shape(self.server), inbox.shape), aggregate)
@@ -110,7 +110,7 @@ class Federation:
         return flops
 
     def state(self, client: int) -> State:
-        """A client's state; of one that has never taken part, its initial one with the server's initial message.
+        """Return a client's state; if it has never taken part, its initial one after the server's initial message.
 
         Both follow from the seed, so they cost no bytes, and memory only as long as there is some to spare.
         """
@@ -125,16 +125,16 @@ class Federation:
             return self.method.receive(self.engine.initial_state(k), message, info)
 
     def info(self, k: int, t: RoundNumber) -> ClientInfo:
-        """What the server knows of a client in a round."""
+        """Return the facts that the server knows of a client in round t."""
         return replace(self.task.infos[k], progress=t)
 
     def client(self, k: int, t: RoundNumber = FIRST) -> Client:
-        """A client as it is now, in round t, until the next one is loaded."""
+        """Load a client as it is now, in round t; it is valid until the next one is loaded."""
         return self.engine.load(k, self.state(k), t)
 
 
 def _mean_losses(trained: Mapping[int, Trained]) -> dict[int, float]:
-    """Each participant's mean loss, for which a round waits first. Raises Diverged if one is not finite."""
+    """Return each participant's mean loss, the first wait for the device. Raises Diverged if one is not finite."""
     sums = torch.stack([result.loss for result in trained.values()]).tolist()
     losses = {k: total / result.steps for (k, result), total in zip(trained.items(), sums, strict=True)}
     for k, loss in losses.items():
@@ -146,7 +146,7 @@ def _mean_losses(trained: Mapping[int, Trained]) -> dict[int, float]:
 def _record(
     t: RoundNumber, trained: Mapping[int, Trained], losses: Mapping[int, float], channel: Channel, server_flops: int
 ) -> Round:
-    """What a round cost, in all and by participant, before it is evaluated."""
+    """Return the record of a round before its evaluation: its costs, in all and by participant."""
     up, down = channel.bytes("up"), channel.bytes("down")
     clients = [
         ClientRound(

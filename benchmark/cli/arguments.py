@@ -1,4 +1,4 @@
-"""What was typed on the command line, as values: one line says what is wrong with a text that is none."""
+"""Values of the command line's texts; a text that is no value raises a RequestError of one line."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ AXES = {
     "partition": (
         "pathological",
         "How data are divided: pathological[:n], dirichlet:a, quantity:a, label-quantity:a:q, iid or natural (by "
-        "owner), with +rotated or +recoloured after it where clients see images differently.",
+        "owner), with +rotated or +recoloured after it if clients see images differently.",
     ),
     "models": (
         "cnn5",
@@ -38,7 +38,7 @@ FEDERATION = {name: field for name, field in FederationConfig.model_fields.items
 
 
 def experiments_of(results: Path, text: str | None) -> list[str]:
-    """The experiments that were named, all of which exist."""
+    """Return the experiments that were named. Raises RequestError if one does not exist."""
     chosen = [file_name("--experiment", name) for name in text.split(",")] if text else []
     for name in chosen:
         if not (results / name).is_dir():
@@ -53,7 +53,7 @@ def request_of(
     argv: tuple[str, ...],
     **others: Any,
 ) -> "Request":
-    """The grid that was asked for: what was given, over the preset, over the defaults. Raises RequestError."""
+    """Return the request: given values take precedence over the preset, and that over defaults. Raises RequestError."""
     from benchmark.run.plan import Request
 
     defaults = preset(preset_name) if preset_name else {}
@@ -75,7 +75,7 @@ def request_of(
 
 
 def shard_of(text: str | None) -> tuple[int, int]:
-    """(i, n) of i/n; all there is where nothing was typed."""
+    """Return (i, n) of i/n; (1, 1), which is the whole grid, for None. Raises RequestError."""
     found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text or "1/1")
     i, n = map(int, found.groups()) if found else (0, 0)
     if not 1 <= i <= n:
@@ -98,7 +98,7 @@ def _number(name: str, text: str, kind: Callable[[str], Any]) -> Any:
 
 
 def targets_of(text: str | None) -> dict[str, float]:
-    """Accuracies by data set; under '' the one for all others."""
+    """Return accuracies by data set; '' has that of all others. Raises RequestError."""
     targets = {}
     for item in text.split(",") if text else ():
         name, _, value = item.rpartition("=")
@@ -109,7 +109,7 @@ def targets_of(text: str | None) -> dict[str, float]:
 
 
 def budgets_of(text: str | None) -> dict[str, list[float]]:
-    """Budgets in bytes and in FLOPs."""
+    """Return the budgets in bytes and in FLOPs. Raises RequestError."""
     budgets: dict[str, list[float]] = {"bytes": [], "flops": []}
     for item in text.split(",") if text else ():
         found = re.fullmatch(r"\s*([\d.]+)\s*([kMGTP]?)(B|FLOP)\s*", item)

@@ -1,9 +1,9 @@
-"""The command line: words to a request, and outcomes to words and exit codes.
+"""The command line: it turns words into a request, and outcomes into words and an exit code.
 
-0 all done, 1 some runs failed or a check did not hold, 2 the request itself is wrong, 130 interrupted.
+Exit codes: 0 all done, 1 some runs failed or a check did not hold, 2 the request itself is wrong, 130 interrupted.
 
-torch is imported by the commands that need it, when they run; so is pydantic, which takes longer to import than all
-else that `--help` needs.
+Commands import torch when they run, if they need it; also pydantic, which takes longer to import than all else that
+`--help` needs.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ PROGRAM = shlex.join(PYTHON)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command; the exit code."""
+    """Run one command; return the exit code."""
     try:
         return cli.main(args=list(argv) or ["--help"], prog_name=PROGRAM, standalone_mode=False, obj=tuple(argv)) or 0
     except (click.ClickException, RequestError) as error:
@@ -54,10 +54,10 @@ _COUNT = click.IntRange(min=1)
 
 
 class FiniteRange(click.FloatRange):
-    """A range of finite numbers: click lets nan through, which compares with nothing."""
+    """A range of finite numbers: click accepts nan, because it is neither below nor above a limit."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number. Raises click's own error."""
+        """Return the number. Raises click's own error."""
         number: float = super().convert(value, param, ctx)
         if not isfinite(number):
             self.fail(f"{value} is not a finite number", param, ctx)
@@ -66,7 +66,7 @@ class FiniteRange(click.FloatRange):
 
 @cache
 def _grid() -> list[click.Parameter]:
-    """The axes of the grid, then the fields of the federation, as options that default to the preset's value."""
+    """Return options for the axes of the grid, then for the fields of the federation; they default to the preset."""
     from benchmark.cli.arguments import AXES, FEDERATION
 
     described = {name: (default, text) for name, (default, text) in AXES.items()}
@@ -82,10 +82,10 @@ def _grid() -> list[click.Parameter]:
 
 
 class Grid(click.Command):
-    """A command with the options of the grid behind its first one; they are made only when they are needed."""
+    """A command with the options of the grid after its first one; they are made only when needed."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """All options."""
+        """Return all options."""
         first, *others = super().get_params(ctx)
         return [first, *_grid(), *others]
 
@@ -100,12 +100,12 @@ def _folder(name: str, text: str) -> Callable:
 
 
 class Commands(click.Group):
-    """A group that answers an unknown command with the nearest one."""
+    """A group that suggests the nearest command for an unknown one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command and its arguments. Raises RequestError."""
+        """Return the command and its arguments. Raises RequestError if there is no such command."""
         if args and args[0] not in self.commands:
             raise unknown("command", args[0], self.commands)
         return super().resolve_command(ctx, args)
@@ -197,7 +197,7 @@ def run(
 
 
 def _show(outcomes: Sequence["Outcome"], request: "Request", as_json: bool) -> None:
-    """Print the outcomes of a grid, and on standard error those that are not done."""
+    """Print the outcomes of a grid, and the reasons of those that are not done on standard error."""
     from benchmark.cli.tables import outcomes_document, rows, show_outcomes
 
     if as_json:
@@ -226,7 +226,7 @@ def _report(request: "Request", reports: Path, as_json: bool) -> bool:
 
 
 def _executor(name: str, jobs: int | None) -> Callable:
-    """The function that executes a grid. Raises RequestError."""
+    """Return the function that executes a grid. Raises RequestError if Ray is needed and not installed."""
     if name == "ray":
         try:
             from benchmark.run.executor import ray_pool
@@ -244,7 +244,7 @@ def _executor(name: str, jobs: int | None) -> Callable:
 
 
 def _predict(runs: Sequence["Run"], request: "Request", as_json: bool) -> int:
-    """Print what runs would cost; the exit code."""
+    """Print the predicted costs of runs; return the exit code."""
     from benchmark.cli.tables import dry_document, dry_rows, dry_total, show_outcomes
     from benchmark.run.dry_run import planned, totals
 
@@ -296,7 +296,7 @@ def report(
 @click.option("--experiment", metavar="A,B,...", help="Only these experiments.  [all]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def verify(results: Path, experiment: str | None, as_json: bool) -> int:
-    """Check that results are whole and fit together; exit code 1 where they do not."""
+    """Check that results are whole and fit together; exit code 1 if they do not."""
     from benchmark.cli.arguments import experiments_of
     from benchmark.storage.verify import verify as examine
 
@@ -315,7 +315,7 @@ def verify(results: Path, experiment: str | None, as_json: bool) -> int:
 
 
 def _tool(name: str) -> Any:
-    """A module of tools/, which only a checkout has. Raises RequestError elsewhere."""
+    """Import a module of tools/, which only a checkout has. Raises RequestError elsewhere."""
     try:
         return import_module(f"tools.{name}")
     except ModuleNotFoundError as error:
@@ -330,7 +330,7 @@ def _limit(name: str, default: float, text: str) -> Callable:
 @cli.command()
 @click.argument("baseline", type=click.Path(path_type=Path, exists=True))
 @click.argument("current", type=click.Path(path_type=Path, exists=True))
-@_limit("accuracy", 1.0, "Points of accuracy that may be lost; more where chance explains it.")
+@_limit("accuracy", 1.0, "Points of accuracy that may be lost; more if chance explains it.")
 @_limit("bytes", 0.0, "Percent of bytes that may come on top.")
 @_limit("flops", 0.0, "Percent of FLOPs that may come on top.")
 @_limit("time", 50.0, "Percent of normalised time that may come on top.")
@@ -377,7 +377,7 @@ def compare(
 @_folder("data", "Where data sets are kept as <name>.npz.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def check(targets: tuple[str, ...], data: Path, as_json: bool) -> int:
-    """Test methods, line-ups and data sets by the suite that those here pass; exit code 1 where a check does not hold.
+    """Test methods, line-ups and data sets by the suite that those here pass; exit code 1 if a check does not hold.
 
     A TARGET is a name in the catalogue of methods (with +key=value for other hyper-parameters), line-ups or data sets,
     looked up in this order; or an .npz file or a folder of images: a data set; or a .py file or the dotted name of a
@@ -386,7 +386,7 @@ def check(targets: tuple[str, ...], data: Path, as_json: bool) -> int:
     from benchmark.cli.tables import show_results
     from benchmark.conformance.targets import checks_document, resolve_targets
 
-    with contextlib.redirect_stdout(sys.stderr):  # what a user's module prints
+    with contextlib.redirect_stdout(sys.stderr):  # a user's module may print
         found = [target for text in targets for target in resolve_targets(text, data)]
     examined = []
     for target in found:
@@ -434,7 +434,7 @@ def doctor(data: Path) -> int:
 
 
 @cli.command()
-@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit code 1 where a page is out of date.")
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit code 1 if a page is out of date.")
 @click.option("--keep-costs", is_flag=True, help="Take the costs as they are stored instead of measuring them.")
 def document(only_check: bool, keep_costs: bool) -> int:
     """Write the generated parts of docs/methods in a checkout; measuring the costs takes about two minutes."""

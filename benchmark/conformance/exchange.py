@@ -1,4 +1,4 @@
-"""Checks of what a method sends and keeps: it is counted, copied, and changed by no other."""
+"""Checks of what a method sends and keeps: it is counted, copied, and changed by its holder alone."""
 
 import copy
 from collections.abc import Mapping

@@ -62,7 +62,7 @@ def noise_task(
     seed: int = 0,
     rng: np.random.Generator | None = None,
 ) -> Task:
-    """A task of these labels and clients whose images are noise of this shape."""
+    """Make a task of these labels and clients whose images are noise of this shape."""
     channels, height, width = shape
     images = (rng or np.random.default_rng(0)).integers(0, 256, (len(labels), height, width, channels), dtype=np.uint8)
     return Task(

@@ -1,1 +1,1 @@
-"""Ways to train and evaluate a client; one file each."""
+"""Engines: ways to train and evaluate clients, one file each, and what they share."""

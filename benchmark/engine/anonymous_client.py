@@ -6,20 +6,20 @@ from benchmark.client import ClientInfo
 
 
 class Unsuited(RuntimeError):
-    """An engine can't train a method in its way; the message says why."""
+    """An engine can't train a method its way; the message says why."""
 
 
 class AnonymousClientInfo(ClientInfo):
-    """The info of whichever client the step is done for; it has no values.
+    """The info of whichever client a shared step serves; it has no values.
 
-    A step that is recorded once, or mapped over clients, would give all of them what it read of one.
+    A step that is recorded once, or mapped over clients, would use what it read of one client for all of them,
+    though it differs from client to client or from round to round. So reading any field raises Unsuited.
     """
 
     def __init__(self) -> None:
         pass
 
     def __getattribute__(self, name: str) -> Any:
-        """Raises Unsuited for whatever differs from client to client or from round to round."""
         if name in ClientInfo.__dataclass_fields__:
             raise Unsuited(f"a step of the method looks at the client's {name}")
         return super().__getattribute__(name)

@@ -1,4 +1,4 @@
-"""The augmentation in the code of FedMoE's authors, for a whole batch at once, each sample with draws of its own.
+"""The augmentation in the code of FedMoE's authors, for a whole batch at once; each sample has its own random draws.
 
 In their order, on normalised tensors: horizontal flip (p = 0.5), random erasing (p = 0.5, area 0.04-0.2, ratio 0.5-2),
 random shift by up to 4 pixels with zeros around.
@@ -14,7 +14,7 @@ PADDING = 4
 
 
 def lab(x: Tensor) -> Tensor:
-    """Augmented images [B, c, h, w], drawn from torch's current generator."""
+    """Return the images [B, c, h, w] augmented by draws from torch's current generator."""
     return _shift(_erase(_flip(x)))
 
 

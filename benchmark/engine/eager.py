@@ -1,4 +1,4 @@
-"""The plain engine: one client after another, one step after another. The others build on it.
+"""The plain engine: it trains one client after another, one step after another. The other engines build on it.
 
 There is one set of modules per architecture. A client's state is loaded into them, trained and read back by copy. A
 batch is an index into images that lie on the device. Optimisers are new for every client and round: momentum never
@@ -33,7 +33,7 @@ EVALUATION_BATCH = 500
 Indices = tuple[Tensor, ...]
 """Batches as indices [B] into the task's images."""
 Epochs = Callable[[Stretch], Iterator[Indices]]
-"""A stretch of a client's training samples -> its passes, without end."""
+"""A function: stretch of a client's training samples -> its passes, without end."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Participant:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a participant's training gave beside its new weights.
+    """Results of a participant's training besides its new weights.
 
     loss: sum over the steps, on the device; statistics: sums over the training data, as the method defines them;
     watch: has the seconds by purpose
@@ -64,15 +64,15 @@ class Trained:
 class EagerEngine:
     """Trains and evaluates the clients of one task under one method.
 
-    task has its images on the device. flops: of every piece of work that was counted; cache: what parts have made of
-    test images; takes_statistics: whether the method reads the training data once more after training; fell_back: why
-    an engine that builds on this one did as this one does somewhere, or None
+    task: has its images on the device; flops: of every piece of work that was counted; cache: outputs of parts on test
+    images; takes_statistics: True if the method reads the training data once more after training; fell_back: why an
+    engine that builds on this one trained as this one does, or None
     """
 
     def __init__(self, method: Method, task: Task, config: FederationConfig, device: torch.device) -> None:
         self.method, self.task, self.config, self.device = method, task, config, device
         self._resident: dict[str, dict[str, nn.Module]] = {}
-        self._weights: dict[str, State] = {}  # of the same modules, in their memory
+        self._weights: dict[str, State] = {}  # of the same modules, sharing their memory
         self.flops = FlopTable()
         self.cache = EvaluationCache()
         self.takes_statistics = type(method).statistics is not Method.statistics
@@ -81,11 +81,11 @@ class EagerEngine:
         keep_freed_memory()
 
     def initial_state(self, client: int) -> State:
-        """A client's state before it has ever taken part: a function of the seed."""
+        """Return a client's state before it has ever taken part: a function of the seed."""
         return weights(self._new_parts(client))
 
     def load(self, client: int, state: State, t: RoundNumber = FIRST) -> Client:
-        """The client in round t, its weights in the modules of its architecture until the next client is loaded."""
+        """Return the client in round t; until the next is loaded, the modules of its architecture hold its weights."""
         info = self.task.infos[client]
         if info.architecture not in self._resident:
             self._resident[info.architecture] = self._new_parts(client)
@@ -98,11 +98,11 @@ class EagerEngine:
             return Client(replace(info, progress=t), parts, values)
 
     def state(self, client: Client) -> State:
-        """The client's state; its parts are in the modules' memory, so that who keeps it copies it."""
+        """Return the client's state; its parts lie in the modules' memory, so a caller that keeps it copies it."""
         return {**self._weights[client.info.architecture], **copied(dict(client.values))}
 
     def train(self, participants: Iterable[Participant], t: RoundNumber) -> Iterator[tuple[Client, Trained]]:
-        """Train the participants of round t; each as it is after its training, until the next one is asked for."""
+        """Train the participants of round t; yield each after its training, valid until the next one is requested."""
         for participant in participants:
             client = self.load(participant.id, participant.state, t)
             with self._seeded(client):
@@ -110,7 +110,7 @@ class EagerEngine:
             yield client, trained
 
     def train_client(self, client: Client, epochs: Epochs, watch: Stopwatch) -> Trained:
-        """Train the client in place through all phases of the method, then take the statistics, by this watch."""
+        """Train the client in place through all phases of the method, then take the statistics; watch times both."""
         passes = cache(epochs)  # a stretch's passes go on from phase to phase
         total, done, flops = torch.zeros((), device=self.device), 0, 0
         with deterministic_convolutions(), located(f"{place(client)}, training"):
@@ -133,14 +133,14 @@ class EagerEngine:
         return Trained(total, steps, flops, statistics, watch)
 
     def _seeded(self, client: Client) -> contextlib.AbstractContextManager[None]:
-        """Within the block torch draws what this client draws in training in its round."""
+        """Let torch draw within the block from the seed of this client's training in its round."""
         info = client.info
         return torch_seeded("training", seed=self.task.seed, client=info.id, round=seed_round(info.progress.round))
 
     def evaluate(self, client: Client, indices: Tensor, split: str, unchanged: Collection[str]) -> dict[str, int]:
-        """Correct predictions on these samples, for each of the method's predictors.
+        """Return the number of correct predictions on these samples for each of the method's predictors.
 
-        split: which of the client's samples these are; unchanged: its parts that are as they were when it last trained
+        split: name of the split that the samples are from; unchanged: names of parts that are as when it last trained
         """
         predictors = self.method.predictors()
         correct = {name: torch.zeros((), dtype=torch.int64, device=self.device) for name in predictors}
@@ -155,7 +155,7 @@ class EagerEngine:
         return {name: int(count) for name, count in correct.items()}
 
     def inspect(self, client: Client, indices: Tensor) -> Inspection:
-        """What the method shows of its predictions on these samples."""
+        """Return what the method shows of its predictions on these samples."""
         with deterministic_convolutions(), frozen(client), located(f"{place(client)}, inspection"):
             shown = [
                 self.method.inspect(client, self.task.batch(chunk)[0]) for chunk in indices.split(EVALUATION_BATCH)
@@ -170,13 +170,13 @@ class EagerEngine:
         return {name: module.to(self.device, **formats) for name, module in parts.items()}
 
     def steps(self, phase: Phase, passes: Epochs) -> list[Indices]:
-        """The steps of a phase: of each stretch a batch, as indices."""
+        """Return the steps of a phase: for each a batch of every stretch, as indices."""
         epochs = self.config.local_epochs if phase.epochs is None else phase.epochs
         stretches = [chain.from_iterable(islice(passes(stretch), epochs)) for stretch in phase.samples]
         return list(islice(zip(*stretches, strict=False), phase.steps))
 
     def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
-        """Sum of the losses over the steps of the phase with this number, still on the device."""
+        """Take the steps of the phase with this number; return the sum of their losses, still on the device."""
         total = torch.zeros((), device=self.device)
         optimiser = self.optimiser(client, phase)
         for batches in steps:
@@ -184,7 +184,7 @@ class EagerEngine:
         return total
 
     def step(self, client: Client, phase: Phase, optimiser: torch.optim.Optimizer, batches: Indices) -> Tensor:
-        """One step; its loss."""
+        """Take one step; return its loss."""
         loss = self.loss(client, phase, batches)
         loss.backward()
         optimiser.step()
@@ -194,18 +194,18 @@ class EagerEngine:
         return loss.detach()
 
     def optimiser(self, client: Client, phase: Phase) -> torch.optim.Optimizer:
-        """SGD over the phase's parts; sets them to train and the others to stand still."""
+        """Return SGD over the phase's parts, which are set to train; the other parts are frozen."""
         trained = set_to_train(client.parts, phase)
         return self._sgd(phase, {name: list(client.parts[name].parameters()) for name in trained})
 
     def _sgd(self, phase: Phase, tensors: Mapping[str, list[Tensor]]) -> torch.optim.Optimizer:
-        """SGD with the rates of a phase over the parameters of each part by name."""
+        """Return SGD with the learning rates of a phase over the parameters of each part by name."""
         groups = [{"params": of, "lr": phase.lr.get(name, self.config.lr)} for name, of in tensors.items() if of]
         decay = self.config.weight_decay if phase.weight_decay is None else phase.weight_decay
         return torch.optim.SGD(groups, lr=self.config.lr, momentum=self.config.momentum, weight_decay=decay, fused=True)
 
     def loss(self, client: Client, phase: Phase, batches: Indices) -> Tensor:
-        """The loss of a step on these batches, augmented and in the precision of training."""
+        """Return the loss of a step on these batches, augmented and in the precision of training."""
         drawn = [Batch(*self.task.batch(indices)) for indices in batches]
         if self.config.augmentation == "lab":
             drawn = [batch._replace(x=augment.lab(batch.x)) for batch in drawn]
@@ -213,13 +213,13 @@ class EagerEngine:
             return (phase.loss or self.method.loss)(client, *drawn)
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
-        """Within the block networks compute in the precision of training; statistics and evaluation are in full."""
+        """Let networks compute in the training precision within the block; statistics and evaluation are in full."""
         if self.config.precision == "bf16" and torch.amp.is_autocast_available(self.device.type):
             return torch.autocast(self.device.type, torch.bfloat16)
         return contextlib.nullcontext()
 
     def step_flops(self, client: Client, number: int, phase: Phase, *batch_sizes: int) -> int:
-        """FLOPs of one training step; that step is also the warm-up of its shape, on no clock and without effect."""
+        """Return the FLOPs of a training step. Counting takes a step that has no effect and warms up, off the clock."""
 
         def step() -> None:
             before = copied(self.state(client))
@@ -230,12 +230,12 @@ class EagerEngine:
         return self.flops.of((client.info.architecture, number, batch_sizes), step)
 
     def statistics_flops(self, client: Client, chunk: Tensor) -> int:
-        """FLOPs of the statistics of some training samples."""
+        """Return the FLOPs of the statistics of some training samples."""
         key = (client.info.architecture, "statistics", len(chunk))
         return self.flops.of(key, lambda: self.collect_statistics(client, (chunk,)))
 
     def collect_statistics(self, client: Client, chunks: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """The method's statistics, summed over these chunks of training samples."""
+        """Return the method's statistics, summed over these chunks of training samples."""
         sums: dict[str, Tensor] = {}
         if not chunks:
             return sums
@@ -247,7 +247,7 @@ class EagerEngine:
 
 
 def _copy(part: str, weights: Weights, to: Weights) -> None:
-    """Copy a part's weights over others. Raises ValueError if their names or shapes differ."""
+    """Copy weights into those of a part. Raises ValueError if their names or shapes differ."""
     given, held = ({key: tuple(tensor.shape) for key, tensor in of.items()} for of in (weights, to))
     if given != held:
         raise ValueError(f"the state has weights {given} for {part}, which has {held}")
@@ -256,18 +256,18 @@ def _copy(part: str, weights: Weights, to: Weights) -> None:
 
 
 def place(client: Client) -> str:
-    """Client and round, as errors name them."""
+    """Return client and round, as errors name them."""
     return f"client {client.info.id}, round {client.info.progress.round}"
 
 
 def deterministic_convolutions() -> contextlib.AbstractContextManager[None]:
-    """Within the block convolutions are in the precision of their numbers, by the same kernels every time."""
+    """Let convolutions keep the precision of their inputs (no TF32), by the same kernels every time, in the block."""
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 @contextlib.contextmanager
 def frozen(client: Client) -> Iterator[None]:
-    """Evaluation mode, no gradients."""
+    """Put the parts into evaluation mode, and take no gradients within the block."""
     for module in client.parts.values():
         module.eval()
     with torch.no_grad():
@@ -275,7 +275,7 @@ def frozen(client: Client) -> Iterator[None]:
 
 
 def set_to_train(parts: Mapping[str, nn.Module], phase: Phase) -> list[str]:
-    """Let the parts that a phase trains train, and the others stand still; the names of the former."""
+    """Set the parts that a phase trains to train, and freeze the others; return the names of the former."""
     trained = parts.keys() if phase.trains is None else phase.trains
     for name, module in parts.items():
         module.train(name in trained).requires_grad_(name in trained)

@@ -1,4 +1,4 @@
-"""Outputs of parts on test images, kept while their weights stand still: an evaluation computes nothing twice.
+"""Outputs of parts on test images, kept while their weights do not change: an evaluation computes nothing twice.
 
 Two predictors of a method often begin with the same representation; after a download a client has a new expert in front
 of its old header; and a client that took no part since the last evaluation has all of its own parts as they were.
@@ -11,14 +11,14 @@ from typing import Any
 from torch import Tensor, nn
 
 MOST_CACHED_BYTES = 2**28
-"""Of outputs that are kept: 128 numbers for each of half a million samples."""
+"""Bytes of cached outputs: enough for 128 numbers for each of half a million samples."""
 
 
 class EvaluationCache:
     """Outputs of the parts of one federation's clients.
 
     An output's key is (part name, key of its input); an input is a batch of test images or another cached output.
-    limit: bytes that outputs may take; what comes later is not kept
+    limit: bytes that outputs may take; outputs beyond it are not kept
     """
 
     def __init__(self, limit: int = MOST_CACHED_BYTES) -> None:
@@ -31,7 +31,7 @@ class EvaluationCache:
 
     @contextlib.contextmanager
     def answering(self, client: int, batch: Hashable, images: Tensor, parts: Mapping[str, nn.Module]) -> Iterator[None]:
-        """Within the block these parts of a client, unchanged since it last trained, answer from the cache.
+        """Let these parts of a client, unchanged since it last trained, answer from the cache within the block.
 
         batch: a key for the images. Only for evaluation mode without gradients.
         """
@@ -44,9 +44,9 @@ class EvaluationCache:
             forward, own = module.forward, _weights(module)
 
             def answer(*inputs: Any, **others: Any) -> Any:
-                lent = _weights(module) != own  # torch.func.functional_call lends others for a call
+                lent = _weights(module) != own  # a method may call the part with other weights by functional_call
                 if lent or len(inputs) != 1 or others or id(inputs[0]) not in keys:
-                    return forward(*inputs, **others)
+                    return forward(*inputs, **others)  # an input that the method has computed itself has no key
                 key = name, keys[id(inputs[0])]
                 if key in known:
                     return known[key]
@@ -54,7 +54,7 @@ class EvaluationCache:
                 if isinstance(output, Tensor) and self._bytes + output.nbytes <= self._limit:
                     self._bytes += output.nbytes
                     known[key] = output
-                    keys[id(output)] = key
+                    keys[id(output)] = key  # outputs of a part that reads this one are cached, too
                 return output
 
             return answer

@@ -1,10 +1,10 @@
-"""CUDA graphs: a training step is recorded once per phase, architecture and batch shape, then replayed in one launch.
+"""The graph engine: it records a step once per phase, architecture and batch shape, and replays it in one launch.
 
 Small networks leave a GPU waiting for its next kernel, for each has to be launched from Python. A replay does what the
 plain step does, on the memory that the step was recorded on: the modules of an architecture, into which every client is
-loaded; copies of the values that a client holds beside them; the indices of a batch; an optimiser that stays.
+loaded; copies of the values that a client holds besides them; the indices of a batch; an optimiser that is kept.
 
-What can't be recorded (a step that waits for the device, or looks at who the client is) is done by the plain engine.
+Steps that can't be recorded, because they wait for the device or read the client's info, are taken by the plain engine.
 """
 
 from collections import Counter
@@ -24,27 +24,27 @@ from benchmark.method import Phase
 from benchmark.seeds import torch_seeded
 
 STEPS_BEFORE_RECORDING = 8
-"""Steps of one shape that are done before it is recorded: that takes as long as several, and remainders are rare."""
+"""Plain steps of a shape before it is recorded: recording takes as long as several, and remainders are rare."""
 WARM_UP_STEPS = 2
-"""Steps on a stream of their own before a recording, in which libraries make their workspaces."""
+"""Steps on a separate stream before a recording, in which libraries make their workspaces."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One step on memory that stays: replay() trains on the batches of these indices and gives the loss."""
+    """One step on memory that stays in place: replay() trains on the batches of these indices and returns the loss."""
 
     indices: Indices
     replay: Callable[[], Tensor]
 
     def __call__(self, batches: Indices) -> Tensor:
-        """Take the step on these batches; return its loss, until the next replay."""
+        """Take the step on these batches; return its loss, which the next replay overwrites."""
         for place, given in zip(self.indices, batches, strict=True):
             place.copy_(given)
         return self.replay()
 
 
 class GraphEngine(EagerEngine):
-    """Replays steps that come again."""
+    """Records steps whose shape recurs, and replays them."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -55,7 +55,7 @@ class GraphEngine(EagerEngine):
         self._pool: Any = None
 
     def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
-        """Sum of the losses over the steps of the phase with this number, still on the device."""
+        """Take the steps of the phase with this number; return the sum of their losses, still on the device."""
         total = torch.zeros((), device=self.device)
         key, standing = self._stand_in(client)
         optimiser = self._lasting_optimiser(client, number, phase)
@@ -66,7 +66,7 @@ class GraphEngine(EagerEngine):
         return total
 
     def _stand_in(self, client: Client) -> tuple[tuple, Client]:
-        """A key, and an anonymous client of that key: the client's parts, and its values where recordings read them."""
+        """Return a key and its anonymous client: the client's parts, and copies of its values that recordings read."""
         leaves, structure = pytree.tree_flatten(dict(client.values))
         key = (client.info.architecture, structure, *((leaf.shape, leaf.dtype) for leaf in leaves))
         if key not in self._standing:
@@ -77,9 +77,9 @@ class GraphEngine(EagerEngine):
         return key, self._standing[key]
 
     def _lasting_optimiser(self, client: Client, number: int, phase: Phase) -> torch.optim.Optimizer:
-        """The optimiser of a phase over the modules of an architecture, as if it were new.
+        """Return the optimiser of a phase over the modules of an architecture, as if it were new.
 
-        Momentum that is zero at first moves weights as momentum that is not there yet.
+        Momentum that begins at zero moves weights as momentum that does not exist yet.
         """
         key = client.info.architecture, number
         trained = set_to_train(client.parts, phase)
@@ -100,7 +100,7 @@ class GraphEngine(EagerEngine):
         optimiser: torch.optim.Optimizer,
         batches: Indices,
     ) -> Recording | None:
-        """The recording of a step of this shape; None before it has come often enough, or if it can't be recorded."""
+        """Return the recording of a step of this shape; None if it was too rare so far, or can't be recorded."""
         self._seen[shape] += 1
         if shape not in self._recordings and self._seen[shape] > STEPS_BEFORE_RECORDING:
             indices = tuple(batch.clone() for batch in batches)
@@ -119,8 +119,8 @@ class GraphEngine(EagerEngine):
         return self._recordings.get(shape)
 
     def record(self, step: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        """Take a step for warm-up, then record it; return what replays it and gives its loss."""
-        self._pool = self._pool or torch.cuda.graph_pool_handle()  # no memory of a step is needed after it: one for all
+        """Take a step for warm-up, then record it; return a function that replays it and returns its loss."""
+        self._pool = self._pool or torch.cuda.graph_pool_handle()  # shared: a step's memory is free after it
         with torch.cuda.device(self.device):
             here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
             aside.wait_stream(here)
@@ -140,7 +140,7 @@ class GraphEngine(EagerEngine):
 
 
 def _overwrite(values: Mapping[str, Value], leaves: list[Tensor]) -> None:
-    """Put new numbers into values that stay where they are."""
+    """Copy new numbers into values, whose memory stays in place."""
     for place, given in zip(pytree.tree_leaves(dict(values)), leaves, strict=True):
         place.copy_(given)
 

@@ -1,4 +1,4 @@
-"""What a method shows of its predictions, in a form small enough to keep; `run --inspect` stores it."""
+"""Inspection: what a method shows of its predictions, in a form small enough to keep; `run --inspect` stores it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,14 +14,14 @@ from benchmark.engine.eager import EagerEngine
 MOST_SAMPLES = 400
 """Test samples of all clients together whose representations are kept."""
 COMPONENTS = 32
-"""Principal components of a representation that are kept: what t-SNE starts from."""
+"""Principal components of a representation that are kept; t-SNE starts from them."""
 
 
 class InspectionObserver(Observer):
     """Adds the weights of experts to the record of every evaluated round, and keeps representations at the end."""
 
     def round_over(self, federation: Any, record: Any) -> None:
-        """Add what is weighed -> per client, class -> mean weight."""
+        """Add expert -> per client, class -> mean weight, if the round was evaluated."""
         if "post_local" in record:
             t = RoundNumber(record["round"], federation.config.rounds)
             clients = (federation.client(k, t) for k in range(federation.task.num_clients))
@@ -29,14 +29,14 @@ class InspectionObserver(Observer):
             record["inspection"] = {name: [of_client[name] for of_client in weights] for name in weights[0]}
 
     def artefacts(self, federation: Any, rounds: Sequence[Any]) -> dict[str, dict[str, np.ndarray]]:
-        """inspection.npz, if the method shows representations."""
+        """Return the arrays of inspection.npz if the method shows representations."""
         clients = range(federation.task.num_clients)
         found = condensed({k: representations(federation.engine, federation.client(k)) for k in clients})
         return {"inspection": found} if found else {}
 
 
 def weights_by_class(engine: EagerEngine, client: Client) -> Mapping[str, dict[str, float]]:
-    """What is weighed -> class -> its mean weight over the client's test samples of that class."""
+    """Return expert -> class -> its mean weight over the client's test samples of that class."""
     test = engine.task.clients[client.info.id].test
     labels = engine.task.labels.index_select(0, test)
     shown = engine.inspect(client, test).weights
@@ -47,17 +47,17 @@ def weights_by_class(engine: EagerEngine, client: Client) -> Mapping[str, dict[s
 
 
 def representations(engine: EagerEngine, client: Client) -> tuple[Mapping[str, Tensor], Tensor]:
-    """Representations [n, d] of the client's first test samples, by name, and their labels [n], on the CPU."""
+    """Return representations [n, d] of the client's first test samples, by name, and labels [n], on the CPU."""
     test = engine.task.clients[client.info.id].test[: max(2, MOST_SAMPLES // engine.task.num_clients)]
     shown = engine.inspect(client, test).representations
     return {name: vectors.cpu() for name, vectors in shown.items()}, engine.task.labels.index_select(0, test).cpu()
 
 
 def condensed(of_clients: Mapping[int, tuple[Mapping[str, Tensor], Tensor]]) -> dict[str, np.ndarray]:
-    """All clients' representations as arrays to store; none if there are none.
+    """Return all clients' representations as arrays to store; none if there are none.
 
-    points [n, components] float32 in the principal components of them all; beside each its kind (position in names),
-    client and label, [n] int32; names [kinds].
+    points: [n, components] float32, in the principal components of them all; kind (position in names), client, label:
+    [n] int32, of each point; names: [kinds]
     """
     rows = [(name, k, found, labels) for k, (shown, labels) in of_clients.items() for name, found in shown.items()]
     if not rows:

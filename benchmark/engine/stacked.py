@@ -1,10 +1,10 @@
-"""The stacked engine: all participants with one network train in one step, their weights side by side.
+"""The stacked engine: it trains all participants of one architecture in one step, their weights side by side.
 
 Weights, buffers, values and batches of K clients are stacked along a new first dimension, the method's loss is mapped
-over it (torch.vmap), and one optimiser moves all K. Clients stay together as long as their batches are alike; where one
-has a batch of another size, or none any more, they go on in smaller stacks.
+over it (torch.vmap), and one optimiser moves all K. Clients stay together as long as their batches have equal sizes;
+when a client has a batch of another size, or none left, they go on in smaller stacks.
 
-What can't be mapped (random draws, a loss that looks at who the client is) is trained by the plain engine.
+Methods that can't be mapped (random draws, a loss that reads the client's info) are trained by the plain engine.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ from benchmark.method import Batch, Method, Phase
 class Stack:
     """K clients of one architecture side by side: every tensor is [K, ...].
 
-    tensors: weights and buffers, by their names in `net`; momentum: of the weights that are trained; loss: sums so far
+    tensors: weights and buffers, by names in `net`; momentum: of the weights that are trained; loss: [K], sums so far
     """
 
     net: "Parts"
@@ -39,18 +39,18 @@ class Stack:
     loss: Tensor
 
     def of(self, rows: Tensor) -> "Stack":
-        """A copy of some of the clients."""
+        """Return a copy of some of the clients."""
         held = self.tensors, self.values, self.momentum, self.loss
         return Stack(self.net, *pytree.tree_map(lambda tensor: tensor.detach()[rows], held))
 
     def put(self, rows: Tensor, those: "Stack") -> None:
-        """Take over what has become of some of the clients in training."""
+        """Copy tensors, momentum and losses of some of the clients, which were trained apart, back into these rows."""
         mine, theirs = (pytree.tree_leaves((s.tensors, s.momentum, s.loss)) for s in (self, those))
         for all_of_them, some in zip(mine, theirs, strict=True):
             all_of_them.index_copy_(0, rows, some)
 
     def mapped(self, hook: Callable[..., Any], *batches: Batch) -> Any:
-        """hook(client, *batches) of every client; batches are [K, B, ...]."""
+        """Return hook(client, *batches) of every client, [K, ...]; batches are [K, B, ...]."""
 
         def of_one(tensors: dict[str, Tensor], values: Mapping[str, Value], *own: Batch) -> Any:
             return functional_call(self.net, tensors, (hook, values, *own))
@@ -58,7 +58,7 @@ class Stack:
         return torch.vmap(of_one)(self.tensors, dict(self.values), *batches)
 
     def each(self, hook: Callable[[Client], None]) -> None:
-        """hook(client) of one client after the other, which may change weights in place; without gradients."""
+        """Call hook(client) for one client after the other, without gradients; it may change weights in place."""
         with torch.no_grad():
             for row in range(len(self.loss)):  # a view of each row: changes in place reach the stack; vmap allows none
                 tensors, values = pytree.tree_map(lambda tensor, k=row: tensor[k], (self.tensors, dict(self.values)))
@@ -73,7 +73,7 @@ class Parts(nn.ModuleList):
         self.names = list(parts)
 
     def forward(self, hook: Callable[..., Any], values: Mapping[str, Value], *batches: Batch) -> Any:
-        """hook(client, *batches), the client with the weights that are lent now."""
+        """Return hook(client, *batches) of a client that has the weights that functional_call lends now."""
         return hook(Client(AnonymousClientInfo(), dict(zip(self.names, self, strict=True)), values), *batches)
 
 
@@ -81,7 +81,7 @@ class StackedEngine(EagerEngine):
     """Trains all participants of one architecture together."""
 
     def train(self, participants: Iterable[Participant], t: RoundNumber) -> Iterator[tuple[Client, Trained]]:
-        """Train the participants of round t; each as it is after its training, until the next one is asked for."""
+        """Train the participants of round t; yield each after its training, valid until the next one is requested."""
         participants = list(participants)
         if self.fell_back is None:
             try:
@@ -106,10 +106,10 @@ class StackedEngine(EagerEngine):
         return {k: row for group in groups.values() for k, row in self._group(group, t).items()}
 
     def _group(self, participants: list[Participant], t: RoundNumber) -> dict[int, "_Row"]:
-        """Train clients of one architecture, which hold the same values."""
+        """Train clients of one architecture, whose values have the same names and shapes."""
         client = self.load(participants[0].id, participants[0].state, t)
         stack = _stacked(Parts(client.parts), participants, torch.zeros(len(participants), device=self.device))
-        passes = [cache(participant.epochs) for participant in participants]
+        passes = [cache(participant.epochs) for participant in participants]  # they go on from phase to phase
         rows = [_Row(stack, number) for number in range(len(participants))]
         with deterministic_convolutions():
             for number, phase in enumerate(self.method.phases()):
@@ -118,18 +118,18 @@ class StackedEngine(EagerEngine):
                     row.steps += len(own)
                     row.flops += sum(self.step_flops(client, number, phase, *map(len, batches)) for batches in own)
                 names = _weights(stack.net, set_to_train(client.parts, phase))
-                stack.momentum.clear()
+                stack.momentum.clear()  # each phase has a new optimiser in the plain engine, too
                 if self.config.momentum:
                     stack.momentum.update({n: torch.zeros_like(stack.tensors[n]) for of in names.values() for n in of})
                 span = Span(self.device)
                 self._advance(stack, phase, names, steps)
                 span.end()
                 for row, own in zip(rows, steps, strict=True):
-                    row.spans.append((span, len(own) / sum(map(len, steps))))
+                    row.spans.append((span, len(own) / sum(map(len, steps))))  # by steps: only the stack is timed
         return {participant.id: row for participant, row in zip(participants, rows, strict=True)}
 
     def _advance(self, stack: Stack, phase: Phase, names: Mapping[str, list[str]], steps: list[list[Indices]]) -> None:
-        """Take each client through its steps of a phase, together as long as their batches are alike."""
+        """Train each client through its steps of a phase, together as long as their batches have equal sizes."""
         sizes = [[tuple(map(len, batches)) for batches in own] for own in steps]
         alike = next((i for i, of in enumerate(zip(*sizes, strict=False)) if len(set(of)) > 1), min(map(len, steps)))
         self._train_stack(stack, phase, names, [own[:alike] for own in steps])
@@ -146,12 +146,12 @@ class StackedEngine(EagerEngine):
     def _train_stack(
         self, stack: Stack, phase: Phase, names: Mapping[str, list[str]], steps: list[list[Indices]]
     ) -> None:
-        """Take all clients through steps whose batches are alike."""
+        """Train all clients through steps whose batches have equal sizes."""
         # One optimiser moves all K clients: SGD works number by number, so on stacked weights it does what K would do.
         optimiser = self._sgd(phase, {part: [stack.tensors[n].requires_grad_() for n in names[part]] for part in names})
         for name, momentum in stack.momentum.items():
             optimiser.state[stack.tensors[name]]["momentum_buffer"] = momentum
-        for batches in zip(*steps, strict=True):  # of every client
+        for batches in zip(*steps, strict=True):  # one step of every client
             drawn = [self._batches(torch.stack(of)) for of in zip(*batches, strict=True)]
             with self._precision():
                 losses = stack.mapped(phase.loss or self.method.loss, *drawn)
@@ -165,13 +165,13 @@ class StackedEngine(EagerEngine):
             tensor.requires_grad_(False)
 
     def _batches(self, indices: Tensor) -> Batch:
-        """The batches [K, B] of all clients: images [K, B, c, h, w], labels [K, B]."""
+        """Return the batches [K, B] of all clients: images [K, B, c, h, w], labels [K, B]."""
         x, y = self.task.batch(indices.flatten())
         return Batch(x.unflatten(0, indices.shape), y.view(indices.shape))
 
     def _finished(self, participant: Participant, row: "_Row", t: RoundNumber) -> tuple[Client, Trained]:
         client = self.load(participant.id, participant.state | row.state, t)
-        for span, share in row.spans:  # not before: what a stack that failed has taken is on no watch
+        for span, share in row.spans:  # only now: the time of a stack that failed must not count
             participant.watch.add("training", span, share)
         with self._seeded(client):
             return client, self._trained(client, row.stack.loss[row.number], row.steps, row.flops, participant.watch)
@@ -189,7 +189,7 @@ class _Row:
 
     @property
     def state(self) -> dict[str, dict[str, Tensor]]:
-        """Its parts."""
+        """Return the weights of its parts, by part."""
         own: dict[str, dict[str, Tensor]] = {name: {} for name in self.stack.net.names}
         for name, tensor in self.stack.tensors.items():
             part, _, key = name.partition(".")
@@ -198,7 +198,7 @@ class _Row:
 
 
 def _stacked(net: Parts, participants: list[Participant], loss: Tensor) -> Stack:
-    """The states of these clients side by side; loss [K] is zero."""
+    """Stack the states of these clients; loss [K] is zero."""
     parts = [{str(i): p.state[name] for i, name in enumerate(net.names)} for p in participants]
     values = [{name: value for name, value in p.state.items() if name not in net.names} for p in participants]
     weights, held = (pytree.tree_map(lambda *of: torch.stack(of), *trees) for trees in (parts, values))
@@ -207,7 +207,7 @@ def _stacked(net: Parts, participants: list[Participant], loss: Tensor) -> Stack
 
 
 def _weights(net: Parts, trained: list[str]) -> dict[str, list[str]]:
-    """The names of the weights of each part that is trained."""
+    """Return the names in `net` of the weights of each part that is trained."""
     return {
         name: [f"{i}.{key}" for key, _ in module.named_parameters()]
         for i, (name, module) in enumerate(zip(net.names, net, strict=True))

@@ -1,1 +1,1 @@
-"""What a run will cost, told before it begins."""
+"""Predictions of what a run will cost, made before it begins."""

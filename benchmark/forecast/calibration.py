@@ -1,7 +1,7 @@
 """Costs of the parts of a run, measured in a rehearsal: a few rounds of a few clients, one for every architecture.
 
-They have few samples, of which some have more classes than others, so that one sees what the size of a message depends
-on. Runs that differ in seed, partition or length alone have one rehearsal in common.
+The clients have few samples, and some have more classes than others, which shows what the size of a message depends on.
+Runs that differ only in seed, partition or number of rounds share a rehearsal.
 """
 
 import json
@@ -33,26 +33,26 @@ from benchmark.storage.schema import ClientRound, Round
 from benchmark.task import ClientData, Task
 
 TIMED_SECONDS = 0.01
-"""Steps are repeated for so long, to be timed together; a single step may take longer."""
+"""Steps are repeated for so many seconds, to be timed together; a single step may take longer."""
 MOST_REPEATS = 20
-"""How often they are repeated at most."""
+"""The most often that they are repeated."""
 SHORTEST_STRETCH = 0.1
-"""The smallest share of the training samples that has a full batch in the rehearsal; all of them are two more than a
-batch, so that steps of two sizes are timed."""
+"""The smallest share of a client's training samples that has a full batch in the rehearsal. A client has as many
+samples as that takes, and two more, so that steps of two sizes are timed."""
 ROUNDS = 4
 SOLO = 3
-"""The round that client 0 does alone, so that the others miss one; the rounds before and after it are timed."""
+"""The round in which client 0 is alone, so that the others miss one; the rounds before and after it are timed."""
 TIMED = (SOLO - 1, SOLO + 1)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What one rehearsal gave.
+    """The measurements of one rehearsal.
 
     Seconds by architecture: of a step by its samples, of a sample's statistics, of a turn's messages, and of a visit.
     Seconds: of what is on no clock in a turn (beside), of the server by the number of participants, of counting the
     FLOPs of one shape of a client's work, and of the server's. Bytes: by architecture, of a client's state and of what
-    it sent; memory, of this rehearsal at its peak. clients: how many it had
+    it sent; memory, of this rehearsal at its peak. clients: their number in it
     """
 
     flops: Flops
@@ -73,11 +73,11 @@ class Calibration:
 
 
 CALIBRATIONS: dict[str, Calibration] = {}
-"""By what they depend on; those of this process."""
+"""The calibrations of this process, by what they depend on."""
 
 
 def calibration(run: Run, work: Workload, device: torch.device) -> Calibration:
-    """Costs of a run's parts on a device, rehearsed once for all runs that are alike in this."""
+    """Return the costs of a run's parts on a device; one rehearsal serves all runs that are alike in them."""
     batch, most = work.common_batch, max(len(data.test) for data in work.task.clients)
     test = min(EVALUATION_BATCH, 1 << (most - 1).bit_length())  # so that partitions alike in this share a rehearsal
     clients = min(max(2, len(work.task.line_up.architectures)), work.task.num_clients)
@@ -94,21 +94,21 @@ def calibration(run: Run, work: Workload, device: torch.device) -> Calibration:
     if key not in CALIBRATIONS:
         with torch_seeded("forecast"):
             found, memory = _rehearsed(replace(run, spec=spec), work, device, test)
-        rest = PeakMemory(device).bytes  # what it has freed is not its own
+        rest = PeakMemory(device).bytes  # memory in use after the rehearsal is not the rehearsal's
         used = None if memory is None or rest is None else max(0, memory - rest)
         CALIBRATIONS[key] = replace(found, memory=used)
     return CALIBRATIONS[key]
 
 
 class TimedEngine(EagerEngine):
-    """Takes one step of every shape, and in some rounds keeps how long it took."""
+    """Takes one step of every shape, and in some rounds records its seconds."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.seconds: dict[WorkShape, list[float]] = defaultdict(list)
 
     def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
-        """Sum of the losses over one step of each shape."""
+        """Take one step of each shape; return the sum of their losses, without those of timed steps."""
         total = torch.zeros((), device=self.device)
         for sizes, alike in groupby(sorted(steps, key=_sizes), _sizes):
             few = [next(alike)]
@@ -134,15 +134,15 @@ def _sizes(batches: Indices) -> tuple[int, ...]:
 
 
 class RehearsalSchedule(Schedule):
-    """All take part in every round but one."""
+    """A schedule in which all clients take part in every round but one."""
 
     def participants(self, round: int) -> list[int]:
-        """Client 0 alone in the third round."""
+        """Return all clients, in round SOLO client 0 alone."""
         return [0] if round == SOLO else [*range(self.task.num_clients)]
 
 
 def sample(work: Workload, clients: int, train: int, test: int) -> Task:
-    """The first clients with so many samples for training and tests, of one to three classes in turn."""
+    """Make a task of the first clients with so many samples for training and tests, of one to three classes in turn."""
     task = work.task
     pool = torch.cat([data.train for data in task.clients])
     by_class = [pool[task.labels[pool] == c] for c in task.labels[pool].unique()]
@@ -156,7 +156,7 @@ def sample(work: Workload, clients: int, train: int, test: int) -> Task:
 
 
 def _rehearsed(run: Run, work: Workload, device: torch.device, test: int) -> tuple[Calibration, int | None]:
-    """What a rehearsal gave, and the memory that was in use at its peak."""
+    """Rehearse a run; return the measurements, and the memory that was in use at the peak."""
     config, memory = run.spec.federation, PeakMemory(device)
     stretches = [stop - start for phase in run.method.phases() for start, stop in phase.samples]
     train = ceil(config.batch_size / max(SHORTEST_STRETCH, min(stretches))) + 2
@@ -171,7 +171,7 @@ def _rehearsed(run: Run, work: Workload, device: torch.device, test: int) -> tup
 class RehearsedRound(NamedTuple):
     """A round of the rehearsal.
 
-    counting: seconds in which FLOPs were counted; counted: how many shapes; beside: seconds on no clock otherwise
+    counting: seconds in which FLOPs were counted; counted: number of shapes; beside: all other seconds on no clock
     """
 
     record: Round
@@ -181,7 +181,7 @@ class RehearsedRound(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """Seconds of a client: to load its state, to evaluate a sample, again after a download, to make its first state."""
+    """Seconds of a client: to load its state, evaluate a sample, again after a download, and make its initial state."""
 
     load: float
     evaluation: float
@@ -199,7 +199,7 @@ def _rehearsed_round(federation: Federation, t: int) -> RehearsedRound:
 
 
 def _visit(federation: Federation, k: int) -> Visit:
-    """Client 0 evaluates a full batch, which takes memory; for the time of the others a part will do."""
+    """Time a visit to client k. Client 0 evaluates a full batch, for the peak of memory; for others a part suffices."""
     test, engine, watch = federation.task.clients[k].test, federation.engine, Stopwatch(federation.device)
     test = test[: len(test) if k == 0 else max(1, len(test) // 4)]
     with watch.measure("load"):
@@ -218,7 +218,7 @@ def _visit(federation: Federation, k: int) -> Visit:
 
 
 def _read(federation: Federation, rounds: Sequence[RehearsedRound], visits: Mapping[str, Visit]) -> Calibration:
-    """What the rounds of a rehearsal say."""
+    """Read the costs off the rounds of a rehearsal."""
     task, engine = federation.task, federation.engine
     assert isinstance(engine, TimedEngine)
     first, warm, solo, last = rounds
@@ -252,19 +252,19 @@ def _read(federation: Federation, rounds: Sequence[RehearsedRound], visits: Mapp
 
 
 def _turn(rehearsed: RehearsedRound, k: int) -> ClientRound:
-    """What is recorded of a client in a round in which all take part."""
+    """Return the record of a client in a round in which all take part."""
     return rehearsed.record["clients"][k]
 
 
 def _shapes(engine: TimedEngine) -> list[WorkShape]:
-    """Of every phase the largest step that was timed, and of the statistics one chunk."""
+    """Return the timed shapes of steps, the largest first, and a chunk of the statistics of each architecture."""
     timed = sorted(engine.seconds, key=lambda shape: shape.sizes)
     names = engine.task.by_architecture if engine.takes_statistics else ()
     return [*reversed(timed), *(WorkShape(name, STATISTICS, (EVALUATION_BATCH,)) for name in names)]
 
 
 def _step_lines(engine: TimedEngine) -> dict[tuple[str, int], Line]:
-    """Architecture and phase -> seconds of a step by the samples that it sees."""
+    """Return (architecture, phase) -> seconds of a step by its number of samples."""
     points: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
     for shape, values in engine.seconds.items():
         points[shape.architecture, shape.phase][sum(shape.sizes)] = mean(values)

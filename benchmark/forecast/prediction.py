@@ -1,4 +1,4 @@
-"""Predict a run's costs before it begins, and compare them with what was measured once it has ended."""
+"""Predictions of a run's costs, made before it begins and compared with the measurements once it has ended."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,7 +17,7 @@ from benchmark.storage.schema import Errors, Prediction
 
 META = torch.device("meta")
 SERVER_SHAPES = 2
-"""How often the server's FLOPs are counted in most runs: before it holds what participants sent, and after that."""
+"""Times that the server's FLOPs are counted in most runs: before it holds what participants sent, and after that."""
 UNKNOWN = Prediction(
     client_flops=None,
     bytes_up=None,
@@ -32,7 +32,7 @@ UNKNOWN = Prediction(
 
 
 def forecast(run: Run, device: torch.device) -> Prediction:
-    """Predict what a run costs on a device. Draws and states of the run are left alone.
+    """Predict what a run costs on a device. Random draws and states of the run stay as they are.
 
     A hook that raises leaves all or part of the prediction null; the run will report it.
     """
@@ -51,7 +51,7 @@ def forecast(run: Run, device: torch.device) -> Prediction:
 
 
 def errors(prediction: Prediction | None, measured: Mapping[str, Any]) -> Errors | None:
-    """(predicted - measured) / measured; None if either is missing or 0 was measured."""
+    """Return (predicted - measured) / measured of each cost; None if either is missing or 0 was measured."""
     if prediction is None:
         return None
 
@@ -63,13 +63,13 @@ def errors(prediction: Prediction | None, measured: Mapping[str, Any]) -> Errors
 
 
 def workload_of(run: Run) -> Workload:
-    """The work of a run, divided into steps as the plain engine divides it."""
+    """Return the work of a run, divided into steps as the plain engine divides it."""
     task, config = run.problem.task(), run.spec.federation
     return workload(run.method, task, config, ShapeOnlyEngine(run.method, task, config, META))
 
 
 def shape_flops(run: Run) -> int:
-    """FLOPs of the clients in all rounds, from shapes alone. Raises HookError if a method looks at values."""
+    """Count the FLOPs of the clients in all rounds from shapes alone. Raises HookError if a method looks at values."""
     with META:
         federation = Federation(run.method, run.problem.task(), run.spec.federation, META, engine=ShapeOnlyEngine)
         count = count_with(federation.engine, lambda name: federation.client(federation.task.by_architecture[name]))
@@ -101,7 +101,7 @@ def _prediction(run: Run, work: Workload, found: Calibration) -> Prediction:
 
 
 def _counted_anew(run: Run) -> Any:
-    """A function that counts shapes that are on no line, in a federation that is made for the first of them."""
+    """Return a function that counts shapes that are on no line, in a federation made for the first of them."""
     federations: list[Federation] = []
 
     def count(shape: WorkShape) -> int:
@@ -129,7 +129,7 @@ def _server_seconds(work: Workload, found: Calibration) -> float:
 
 
 def _eval_seconds(work: Workload, found: Calibration) -> float:
-    """Seconds of evaluation: of clients that have changed, and if something is downloaded of all again after that."""
+    """Return the seconds of evaluation: of clients that changed, and again of all if the method sends downloads."""
     again = bool(found.down)
     total = 0.0
     for changed, seen in work.evaluated:
@@ -143,7 +143,7 @@ def _eval_seconds(work: Workload, found: Calibration) -> float:
 
 
 def memory_needed(work: Workload, found: Calibration) -> int | None:
-    """Bytes on top of what is in use before the run: those of the rehearsal, and what further clients hold and send."""
+    """Return the bytes on top of those before the run: the rehearsal's, and what further clients hold and send."""
     if found.memory is None:
         return None
     held = sum(found.state[_architecture(work, k)] for k in work.turns_of)

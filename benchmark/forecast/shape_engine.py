@@ -1,4 +1,4 @@
-"""An engine that counts what training steps cost from shapes alone."""
+"""An engine that counts the FLOPs of training steps from shapes alone."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ class ShapeOnlyEngine(EagerEngine):
     """Counts training steps on the meta device: nothing is computed and no memory is taken."""
 
     def step(self, client: Client, phase: Phase, optimiser: torch.optim.Optimizer, batches: Indices) -> Tensor:
-        """Forward and backward alone: an optimiser has nothing that counts, and `project` may look at values."""
+        """Do forward and backward alone: an optimiser has no FLOPs that count, and `project` may look at values."""
         loss = self.loss(client, phase, batches)
         loss.backward()
         return loss.detach()

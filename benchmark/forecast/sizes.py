@@ -1,4 +1,4 @@
-"""Sizes of messages, by rules that the messages of a rehearsal obey."""
+"""Sizes of messages, predicted by rules that the messages of a rehearsal obey."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -16,19 +16,19 @@ PLACES: tuple[Callable[[Turn], Any], ...] = (
     lambda turn: turn.since,
     lambda turn: (turn.architecture, turn.since),
 )
-"""By what the size of any other message is looked up, the simplest first."""
+"""Keys by which the size of any other message is looked up, the simplest first."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Bytes of the messages of one name; exact: it held for every message that was seen."""
+    """A rule for the bytes of the messages of one name; exact: True if it held for every message that was seen."""
 
     size: Callable[[Turn], float]
     exact: bool
 
 
 def rule(seen: Sequence[tuple[Turn, int]]) -> Rule:
-    """The simplest rule that messages of one name obey: one size, in proportion to rows, or by place.
+    """Return the simplest rule that messages of one name obey: one size, in proportion to rows, or by place.
 
     If none holds, sizes vary with what is learned, and the rule is their mean by place.
     """
@@ -46,7 +46,7 @@ def _by_rows(field: str, bytes_per_row: float) -> Rule:
 
 
 def _by_place(seen: Sequence[tuple[Turn, int]], place: Callable[[Turn], Any]) -> Rule:
-    """The mean size at each place; elsewhere that of all turns that began alike, or of all."""
+    """Return the mean size by place; at a place not seen, that of turns with the same `since`, or of all."""
     groups: dict[Any, list[int]] = defaultdict(list)
     for turn, size in seen:
         for where in {place(turn), ("like", turn.since), "anywhere"}:
@@ -60,6 +60,6 @@ def _by_place(seen: Sequence[tuple[Turn, int]], place: Callable[[Turn], Any]) ->
 
 
 def rules(seen: Sequence[tuple[Turn, Mapping[str, int]]]) -> dict[str, Rule]:
-    """Name of a message -> its rule, from the sizes by name that turns of a rehearsal had in one direction."""
+    """Return message name -> its rule, from the sizes by name of a rehearsal's turns in one direction."""
     names = {name: None for _, sizes in seen for name in sizes}
     return {name: rule([(turn, sizes.get(name, 0)) for turn, sizes in seen]) for name in names}

@@ -1,4 +1,4 @@
-"""The work of a run's clients: who takes part when, in steps of which shapes. Nothing is computed for it."""
+"""The work of a run's clients: participants by round, and the shapes of their steps. No step is computed for it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from benchmark.task import Task
 StepSizes = tuple[int, ...]
 """Samples of a step, one number for each stretch that its phase draws from; of statistics, one number."""
 STATISTICS = -1
-"""Stands where a phase's number does."""
+"""The phase's number of a piece of work that takes statistics."""
 
 
 class WorkShape(NamedTuple):
@@ -29,7 +29,7 @@ class WorkShape(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """A participant in a round, by all that the size of its messages can depend on besides what was learned.
+    """A participant in a round: all that the size of its messages can depend on besides what was learned.
 
     since: "first" in the first round, "stayed" after a round that it took part in, otherwise "back"
     own, known, others, returning: row counts for a per-class table: the client's classes; classes that any earlier
@@ -49,7 +49,7 @@ class Turn(NamedTuple):
 class Workload:
     """The work of a run, from its schedule.
 
-    participants: of each round; steps: of one turn of each client, how many of each shape, its statistics among them
+    participants: of each round; steps: of one turn of each client, their number by shape, with its statistics
     """
 
     task: Task
@@ -59,12 +59,12 @@ class Workload:
 
     @cached_property
     def turns_of(self) -> Counter[int]:
-        """Client -> how many rounds it takes part in, at least one."""
+        """Count the rounds in which a client takes part: client -> number, at least one."""
         return Counter(k for ids in self.participants for k in ids)
 
     @cached_property
     def shapes(self) -> Counter[WorkShape]:
-        """How much there is of each shape in all rounds."""
+        """Count the pieces of work of each shape in all rounds."""
         total: Counter[WorkShape] = Counter()
         for k, turns in self.turns_of.items():
             for shape, count in self.steps[k].items():
@@ -73,7 +73,7 @@ class Workload:
 
     @property
     def common_batch(self) -> int:
-        """The samples that most training steps see."""
+        """Return the number of samples that most training steps have."""
         seen: Counter[int] = Counter()
         for shape, count in self.shapes.items():
             if shape.phase != STATISTICS:
@@ -81,12 +81,12 @@ class Workload:
         return seen.most_common(1)[0][0]
 
     def turns(self) -> Iterator[Turn]:
-        """Every turn of every participant, round by round."""
+        """Yield every turn of every participant, round by round."""
         return turns(self.task, self.participants)
 
     @property
     def evaluated(self) -> Iterator[tuple[set[int], set[int]]]:
-        """Of each evaluated round: (clients that are not as they were last evaluated, who has ever taken part)."""
+        """Yield for each evaluated round: (clients that changed since the last one, clients that ever took part)."""
         changed, seen = {*range(self.config.clients)}, set[int]()
         for t, ids in enumerate(self.participants, start=1):
             changed.update(ids)
@@ -97,7 +97,7 @@ class Workload:
 
 
 def workload(method: Method, task: Task, config: FederationConfig, engine: EagerEngine) -> Workload:
-    """The work of a run, divided into steps as this engine divides it."""
+    """Return the work of a run, divided into steps as this engine divides it."""
     schedule = Schedule(task, config)
     names = [info.architecture for info in task.infos]
     steps = [
@@ -120,7 +120,7 @@ def _chunks(engine: EagerEngine, samples: int) -> list[int]:
 
 
 def turns(task: Task, participants: Sequence[Sequence[int]]) -> Iterator[Turn]:
-    """Every turn of every participant, round by round."""
+    """Yield every turn of every participant, round by round."""
     classes = [{*task.labels[data.train].tolist()} for data in task.clients]
     owners, seen = Counter[int](), set[int]()
     for t, (before, ids) in enumerate(pairwise([[], *participants])):
@@ -135,20 +135,20 @@ def turns(task: Task, participants: Sequence[Sequence[int]]) -> Iterator[Turn]:
 
 
 class Line(NamedTuple):
-    """at_zero + slope x size."""
+    """A line: at_zero + slope x size."""
 
     at_zero: float
     slope: float
 
     def __call__(self, size: float) -> float:
-        """Its value there."""
+        """Return the value at a size."""
         return self.at_zero + self.slope * size
 
     @classmethod
     def through(cls, points: Mapping[int, float]) -> "Line":
-        """The line through the smallest and the largest of the points, level where they would make it fall.
+        """Return the line through the smallest and the largest point, but a level one if it would fall.
 
-        Through zero where there is but one.
+        If there is only one point, the line goes through zero.
         """
         (low, a), (high, b) = min(points.items()), max(points.items())
         if low == high:
@@ -161,8 +161,9 @@ class Line(NamedTuple):
 class Flops:
     """FLOPs of all shapes from those of a few.
 
-    What a step counts grows in a straight line with its samples unless a method compares samples with each other. So
-    three sizes are counted, and others only if those three do not lie on one line. count gives the FLOPs of a shape.
+    The FLOPs of a step grow linearly with its samples unless a method compares samples with each other. So three sizes
+    are counted, and others only if those three do not lie on one line. count: a function that returns the FLOPs of a
+    shape
     """
 
     lines: dict[tuple[str, int], Line | None]
@@ -170,7 +171,7 @@ class Flops:
 
     @classmethod
     def counting(cls, count: Callable[[WorkShape], int], shapes: Sequence[WorkShape]) -> "Flops":
-        """Learn the lines for architecture and phase of these shapes."""
+        """Fit the lines for architecture and phase of these shapes."""
         flops = cls({}, {})
         for architecture, phase, sizes in shapes:
             if (architecture, phase) not in flops.lines:
@@ -180,7 +181,7 @@ class Flops:
         return flops
 
     def of(self, shape: WorkShape, count: Callable[[WorkShape], int]) -> int:
-        """FLOPs of one piece of work of that shape."""
+        """Return the FLOPs of one piece of work of that shape."""
         if line := self.lines.get(shape[:2]):
             return int(line(shape.sizes[0]))
         if shape not in self.counted:
@@ -188,12 +189,12 @@ class Flops:
         return self.counted[shape]
 
     def total(self, work: Workload, count: Callable[[WorkShape], int]) -> int:
-        """FLOPs of the clients in all rounds."""
+        """Return the FLOPs of the clients in all rounds."""
         return sum(n * self.of(shape, count) for shape, n in work.shapes.items())
 
 
 def _line(count: Callable[[WorkShape], int], architecture: str, phase: int, size: int) -> Line | None:
-    """The line that three sizes lie on, or None."""
+    """Return the line that three sizes lie on, or None."""
     two, three, large = sorted({2, 3, max(size, 4)})
     found = {n: count(WorkShape(architecture, phase, (n,))) for n in (two, three, large)}
     slope = found[three] - found[two]
@@ -202,7 +203,7 @@ def _line(count: Callable[[WorkShape], int], architecture: str, phase: int, size
 
 
 def count_with(engine: EagerEngine, client: Callable) -> Callable[[WorkShape], int]:
-    """A function that counts the FLOPs of a shape with this engine. client: architecture -> Client, loaded."""
+    """Return a function that counts the FLOPs of a shape with this engine. client: architecture -> Client, loaded."""
 
     def count(shape: WorkShape) -> int:
         loaded = client(shape.architecture)

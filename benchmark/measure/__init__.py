@@ -1,1 +1,1 @@
-"""FLOPs, seconds, memory, and where a run took place."""
+"""Measurements of a run: FLOPs, seconds, memory, and its environment."""

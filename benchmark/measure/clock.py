@@ -11,20 +11,19 @@ import torch
 
 
 class Span:
-    """A stretch of time on the device's own clock: CUDA events on a GPU, a monotonic clock on a CPU."""
+    """A stretch of time from its creation on, by the device's own clock: CUDA events; on a CPU a monotonic clock."""
 
     def __init__(self, device: torch.device) -> None:
-        """It begins now."""
         self._device = device
         self._begin = self._end = self._now()
 
     def end(self) -> None:
-        """It ends now. On a GPU nobody waits: the event is reached when the work before it is done."""
+        """End now. On a GPU this does not wait: the GPU records the event when the work before it is done."""
         self._end = self._now()
 
     @property
     def seconds(self) -> float:
-        """How long it was; on a GPU this waits for its end."""
+        """Return its length; on a GPU this waits for its end."""
         if isinstance(self._begin, torch.cuda.Event):
             self._end.synchronize()
             return self._begin.elapsed_time(self._end) / 1000
@@ -42,7 +41,6 @@ class Stopwatch:
     """Seconds by purpose."""
 
     def __init__(self, device: torch.device) -> None:
-        """Nothing has been measured yet."""
         self._device = device
         self._spans: list[tuple[str, Span, float]] = []
 
@@ -60,7 +58,7 @@ class Stopwatch:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Seconds by purpose, 0 where there were none; on a GPU this waits for the end of all that was measured."""
+        """Return seconds by purpose, 0 for others; on a GPU this waits for the end of all that was measured."""
         total: dict[str, float] = defaultdict(float)
         for purpose, span, share in self._spans:
             total[purpose] += share * span.seconds
@@ -68,7 +66,7 @@ class Stopwatch:
 
 
 def matrix_product_rate(device: torch.device, size: int = 2048, repeats: int = 7) -> float:
-    """FLOPs per second of a single-precision matrix product, the yardstick for training: a median of several."""
+    """Return FLOPs per second of a single-precision matrix product, a yardstick of training: the median of several."""
     a, b = (torch.rand(size, size, device=device) for _ in range(2))
     seconds = []
     for _ in range(repeats + 2):

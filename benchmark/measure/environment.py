@@ -1,4 +1,4 @@
-"""Where a run took place: versions, device, code."""
+"""The environment of a run: versions, device, code."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")
 
 
 def environment(device: "torch.device") -> dict[str, Any]:
-    """Versions, hardware, threads, and the revision of this code."""
+    """Return versions, hardware, threads, and the revision of this code."""
     import torch
 
     return {
@@ -34,7 +34,7 @@ def environment(device: "torch.device") -> dict[str, Any]:
 
 
 def version(package: str) -> str | None:
-    """The version of an installed package, or None."""
+    """Return the version of a package, None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -50,7 +50,7 @@ def _cpu() -> str:
 
 
 def _revision() -> dict[str, Any]:
-    """The git revision of this code and whether files differ from it; nulls where it is no checkout."""
+    """Return the git revision of this code, and whether files differ from it; None for both outside of a checkout."""
 
     def git(*words: str) -> str:
         package = Path(__file__).resolve().parents[1]
@@ -67,7 +67,7 @@ def _revision() -> dict[str, Any]:
 
 
 def find_device(name: str) -> "torch.device":
-    """auto, cpu, cuda or cuda:1 as a device that is there. Raises RequestError."""
+    """Return the device that auto, cpu, cuda or cuda:1 names. Raises RequestError if the machine has none such."""
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0

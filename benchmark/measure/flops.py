@@ -28,7 +28,7 @@ def _convolution_backward_flops(
     output_mask: Sequence[bool],
     **kwargs: object,
 ) -> int:
-    """Either gradient costs what the forward pass costs.
+    """Return the FLOPs of the gradients that are asked for; each costs as much as the forward pass.
 
     weight is [out, in / groups, ...], so grouping is in its shape; torch's own formula counts the weight's gradient
     `groups` times (torch 2.14; pytorch#183405).
@@ -40,16 +40,16 @@ def _convolution_backward_flops(
 def _attention_flops(
     query: Sequence[int], key: Sequence[int], value: Sequence[int], width: int, *args: object, **kwargs: object
 ) -> int:
-    """Self-attention of tokens [B, T, d] without gradients, which torch does in one operation and counts as nothing.
+    """Return the FLOPs of self-attention of tokens [B, T, d] without gradients, one operation that torch counts as 0.
 
-    Three projections, Q K^T and its product with V for all heads together, and the projection of what comes out.
+    They are three projections, Q K^T and its product with V for all heads together, and the projection of the result.
     """
     batch, tokens, _ = query
     return 2 * batch * tokens * width * (4 * width + 2 * tokens)
 
 
 def _cpu_attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[int], *args: Any, **kw: Any) -> int:
-    """Scaled dot products on a CPU, which torch counts from 2.15 on."""
+    """Return the FLOPs of scaled dot products on a CPU, which torch counts from 2.15 on."""
     return int(sdpa_flop_count(query, key, value))
 
 
@@ -68,9 +68,9 @@ CORRECTED: dict[Any, Callable[..., int]] = {
 
 
 class FlopTable:
-    """FLOPs of pieces of work by what they depend on: a piece is done to be counted when its key is new, then never.
+    """FLOPs of pieces of work by what they depend on: a piece is run to be counted when its key is new, and only then.
 
-    seconds: what counting has taken so far
+    seconds: time that counting has taken so far
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class FlopTable:
         return len(self._known)
 
     def of(self, key: Hashable, work: Callable[[], object]) -> int:
-        """FLOPs of the work with this key; it must leave everything as it was."""
+        """Return the FLOPs of the work with this key; the work must leave everything as it was."""
         if key not in self._known:
             begun = perf_counter()
             with torch_seeded("warm-up"), FlopCounter() as counter:
@@ -92,19 +92,16 @@ class FlopTable:
 
 
 class FlopCounter:
-    """Counts what runs inside `with`; .total is the FLOPs so far."""
+    """Counts the FLOPs of what runs inside `with`; total: their number, known at its end."""
 
     def __init__(self) -> None:
-        """Start at 0."""
         self._mode = FlopCounterMode(display=False, custom_mapping=CORRECTED)
         self.total = 0
 
     def __enter__(self) -> "FlopCounter":
-        """Start to count."""
         self._mode.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Stop and keep the sum."""
         self._mode.__exit__(*error)
         self.total = int(self._mode.get_total_flops())

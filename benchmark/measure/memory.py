@@ -1,4 +1,4 @@
-"""Memory in use at its peak, and what keeps it from being spent on the allocator."""
+"""Memory: its peak in use, and settings that save time in the allocator and the garbage collector."""
 
 import contextlib
 import ctypes
@@ -11,10 +11,12 @@ import torch
 
 
 class PeakMemory:
-    """The most memory in use since it was made: on the device, and of the process where the system can tell."""
+    """The most memory in use since this object was made: on a GPU that of torch, otherwise that of the process.
+
+    The peak of the process counts from its start if the system does not let it be reset.
+    """
 
     def __init__(self, device: torch.device) -> None:
-        """Start over, where the system lets one."""
         self._device = device
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -25,7 +27,7 @@ class PeakMemory:
 
     @property
     def bytes(self) -> int | None:
-        """Peak in bytes: allocated on a GPU, resident on a CPU; None where it can't be known."""
+        """Return the peak in bytes: allocated on a GPU, resident on a CPU; None if the system does not report it."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         return peak_resident_bytes()
@@ -46,7 +48,7 @@ def gc_frozen() -> Iterator[None]:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what a training step frees for the next step, where the C library is glibc.
+    """Let glibc keep memory that a training step frees for the next step; other C libraries are left alone.
 
     By default it gives large blocks, such as the gradients of a wide layer, back to the system and faults them in
     again: some 4,500 page faults a step for CNN-1, a tenth to a fifth of its time.
@@ -57,7 +59,7 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Give what is free back to the system, where the C library is glibc."""
+    """Let glibc give free memory back to the system; other C libraries are left alone."""
     if libc := _glibc():
         libc.malloc_trim(0)
 
@@ -70,7 +72,7 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def peak_resident_bytes() -> int | None:
-    """Peak resident memory of this process in bytes, or None where the system does not tell."""
+    """Return the peak resident memory of this process in bytes, or None if the system does not report it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

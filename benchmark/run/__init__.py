@@ -1,1 +1,1 @@
-"""A grid becomes results."""
+"""From a request to results: planning a grid, and executing its runs."""

@@ -1,4 +1,4 @@
-"""A grid that is told and not run: what every run of it would cost, and how long they would take together."""
+"""A dry run: predictions of the costs of every run of a grid, and of the time of all together. No run is executed."""
 
 import heapq
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ COSTS = ("client_flops", "bytes_up", "bytes_down")
 
 @dataclass(frozen=True)
 class Planned:
-    """One run, what it would cost, and what would become of it: "new", "goes on", "again" or "already there"."""
+    """One run, its predicted costs, and what a request would do: "new", "goes on", "again" or "already there"."""
 
     run: Run
     prediction: Prediction
@@ -26,15 +26,15 @@ class Planned:
 
     @property
     def to_do(self) -> bool:
-        """Whether there is anything to do."""
+        """Return whether the run would be executed."""
         return self.status != "already there"
 
 
 def planned(runs: Sequence[Run], request: Request) -> list[Planned]:
-    """Every run, on the device and with the threads that it would have. Nothing is written."""
-    own = requests_of_workers(request)[0] if request.jobs else request
-    use_threads(own.threads)
-    device = find_device(own.device)
+    """Predict every run on the device and with the threads that it would have. Nothing is written."""
+    of_worker = requests_of_workers(request)[0] if request.jobs else request
+    use_threads(of_worker.threads)
+    device = find_device(of_worker.device)
     plans = []
     for run in runs:
         with gc_frozen():
@@ -51,26 +51,26 @@ def _status(run: Run, request: Request) -> str:
 
 
 def totals(plans: Sequence[Planned], jobs: int) -> dict[str, float | int | None]:
-    """What all that is to be done costs, as far as it can be told: runs, how many of them can't be told, sums, seconds.
+    """Return the costs of all runs to do, as far as they are predicted: number of runs, of those not predicted, sums.
 
-    seconds: until the last of so many workers is ready, where each takes the longest run that is left.
+    seconds: until the last of so many workers is ready, if each takes the longest run that is left
     """
     left = [plan.prediction for plan in plans if plan.to_do]
-    told = [p["seconds"] for p in left if p["seconds"] is not None]
+    predicted = [p["seconds"] for p in left if p["seconds"] is not None]
     sums = {name: _sum([p[name] for p in left]) for name in COSTS}  # type: ignore[literal-required]
     unknown = sum(any(p[name] is None for name in (*COSTS, "seconds")) for p in left)  # type: ignore[literal-required]
-    seconds = together(told, jobs) if told or not left else None
+    seconds = together(predicted, jobs) if predicted or not left else None
     return {"runs": len(left), "not_predicted": unknown, **sums, "seconds": seconds}
 
 
 def _sum(values: Sequence[int | None]) -> int | None:
-    """Of those that are known; None where there are others only."""
+    """Return the sum of those that are known, None if all are unknown."""
     known = [value for value in values if value is not None]
     return sum(known) if known or not values else None
 
 
 def together(seconds: Sequence[float], jobs: int) -> float:
-    """How long runs of these durations take with so many at a time, the longest first."""
+    """Return the seconds that runs of these durations take with so many at a time, the longest first."""
     ends = [0.0] * jobs
     for duration in sorted(seconds, reverse=True):
         heapq.heapreplace(ends, ends[0] + duration)

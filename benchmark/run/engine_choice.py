@@ -1,4 +1,4 @@
-"""Which engine a run gets."""
+"""The choice of a run's engine."""
 
 from time import perf_counter
 
@@ -14,16 +14,16 @@ from benchmark.task import Task
 
 ENGINES: dict[str, type[EagerEngine]] = {"eager": EagerEngine, "graphs": GraphEngine, "stacked": StackedEngine}
 WORTH_TRYING = 100
-"""Rounds of a run that is worth trying all engines first: they take less than a tenth of it."""
+"""Rounds from which on it pays to try all engines first: the trials take less than a tenth of the run."""
 TRIALS = 3
-"""Rounds that an engine is tried for; the last one counts, when what is done once has been done."""
+"""Rounds of an engine's trial; the last one counts, because work that is done once is done by then."""
 
 
 def choose(method: Method, task: Task, config: FederationConfig, device: torch.device) -> str:
-    """The engine for a run that asks for none.
+    """Return the name of the engine for a run whose request names none.
 
-    On a CPU the plain one, which is the fastest there (docs/performance.md). On a GPU that depends on card, network and
-    batch: there a long run gets the one that trains a round fastest when it is tried, a short one the plain one.
+    On a CPU it is the plain one, which is the fastest there (docs/performance.md). On a GPU the fastest depends on
+    card, network and batch: a long run gets the engine whose trial has the fastest round, a short run the plain one.
     """
     if device.type == "cpu" or config.rounds < WORTH_TRYING:
         return "eager"
@@ -33,7 +33,7 @@ def choose(method: Method, task: Task, config: FederationConfig, device: torch.d
 def round_seconds(
     engine: type[EagerEngine], method: Method, task: Task, config: FederationConfig, device: torch.device
 ) -> float:
-    """Seconds that this engine takes for a round, without evaluation; infinite where it fails."""
+    """Return the seconds that this engine takes for a round without evaluation, infinity if it fails."""
     unevaluated = config.model_copy(update={"rounds": TRIALS + 1, "eval_every": TRIALS + 1})
     federation = Federation(method, task, unevaluated, device, engine=engine)
     seconds = float("inf")
@@ -42,6 +42,6 @@ def round_seconds(
             begun = perf_counter()
             federation.round(t)  # its end waits for the device
             seconds = perf_counter() - begun
-    except Exception:  # what is wrong with the method is told when it runs
+    except Exception:  # a faulty method fails again in its run, which reports it
         return float("inf")
     return seconds

@@ -1,4 +1,4 @@
-"""What is to be run: from a request to the runs of its grid, everything checked before anything runs."""
+"""A plan: from a request to the runs of its grid; everything is checked before anything runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ from benchmark.storage.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for; the grid is the product of the axes."""
+    """A user's request for a grid of runs; the grid is the product of the axes."""
 
     methods: Sequence[str]
     datasets: Sequence[str]
@@ -39,43 +39,43 @@ class Request:
     data: Path
     results: Path
     device: str
-    """One, or several with commas between them, which processes get in turn."""
+    """One, or several with commas between them, which are dealt to the processes in turn."""
     command: Sequence[str]
     force: bool = False
-    """Run again what had ended before this request."""
+    """Repeat runs that ended before this request."""
     engine: str = "auto"
     """A name in benchmark.run.engine_choice, or auto."""
     inspect: bool = False
-    """Store what methods show of their predictions."""
+    """Store what methods show of their predictions, such as the weights of experts."""
     observers: Sequence[Callable[[], Observer]] = ()
-    """Make the observers of each run, in addition; they are sent to worker processes."""
+    """Functions that make additional observers of each run; they are sent to worker processes."""
     forecast: bool = False
     """Predict what a run costs before its first round."""
     checkpoint_every: float = 20.0
     """Seconds between two checkpoints of a run, at least; 0: one after every round."""
     executor: str = "local"
-    """Where processes are: local, or ray for a cluster."""
+    """The place of the processes: local, or ray for a cluster."""
     ray_address: str | None = None
-    """Of the cluster; None: what the environment says, or one of this machine alone that ends with the request."""
+    """The cluster's address; None: that in the environment, or a cluster of this machine that ends with the request."""
     jobs: int | None = None
-    """Processes that do runs, each one at a time; None: this process does them, or all that a cluster has room for."""
+    """Processes that execute runs, each one at a time; None: this process alone, or all that a cluster has room for."""
     threads: int | None = None
-    """That each process computes with; None: an equal share of the cores, on a cluster one, or what torch chooses in
-    this process."""
+    """Threads that each process computes with; None: an equal share of the cores, on a cluster one, or torch's choice
+    in this process."""
     shard: tuple[int, int] = (1, 1)
-    """(i, n): of the grid every n-th run, beginning with the i-th."""
+    """(i, n): every n-th run of the grid, beginning with the i-th."""
     begun: str = field(default_factory=lambda: now())
 
     @property
     def devices(self) -> list[str]:
-        """The devices by name."""
+        """Return the names of the devices."""
         return self.device.split(",")
 
 
 def plan(request: Request) -> list[Run]:
-    """Every run of the grid, or of the shard of it, in order.
+    """Return every run of the grid, or of the shard of it, in order.
 
-    Raises RequestError for the first thing that can't be, before anything runs.
+    Raises RequestError for the first part of the request that is impossible, before anything runs.
     """
     _check_devices(request)
     methods = [registry.method(text) for text in request.methods]
@@ -116,14 +116,14 @@ def plan(request: Request) -> list[Run]:
                 )
                 folder = RunFolder.of(request.results, request.experiment, dataset.name, spec.label, run.key)
                 if folder.exists and not request.force:
-                    folder.read()  # one that is damaged is told of now, not when its turn comes
+                    folder.read()  # so that a damaged one raises now, not when its turn comes
                 runs.append(Run(run, method, problem, folder))
     first, every = request.shard
     return runs[first - 1 :: every]
 
 
 def _check_devices(request: Request) -> None:
-    """Raises RequestError where they are not here; those of a cluster are looked for there."""
+    """Raise RequestError if this machine lacks a device; the nodes of a cluster check their own."""
     if request.executor == "ray":
         if request.device not in ("auto", "cpu", "cuda"):
             raise RequestError(f"--device is auto, cpu or cuda with --executor ray, not {request.device!r}")
@@ -148,7 +148,7 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
             reason = unsupported(method, task)
         except RequestError as error:
             raise RequestError(f"{spec.label}: {error}") from error
-        except Exception as error:  # code of anybody's
+        except Exception as error:  # user code may raise anything
             raise RequestError(f"{spec.label} fails before it runs: {type(error).__name__}: {error}") from error
         if reason:
             raise RequestError(
@@ -157,7 +157,7 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
 
 
 def _instead(method: Method, problem: Problem) -> str:
-    """What to ask for where a method can't use the line-up of a problem."""
+    """Return what to request instead if a method can't use the line-up of a problem."""
     line_up = problem.line_up
     adapted = line_up.adapted(LineUpOptions("linear", line_up.small.width))
     if line_up.adapter == "none" and not unsupported(method, replace(problem, line_up=adapted).task()):
@@ -185,10 +185,10 @@ def _distinct(what: str, values: Sequence[object]) -> None:
 
 
 def now() -> str:
-    """The time in words that sort as it passes."""
+    """Return the time as text that sorts by time."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def seconds_between(start: str, end: str) -> float:
-    """From one such time to another."""
+    """Return the seconds from one such time to another."""
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

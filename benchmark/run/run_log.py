@@ -1,4 +1,4 @@
-"""The record of one run while it goes on: run.json, a line per round, artefacts, and memory at its peak."""
+"""The record of a run in progress: run.json, a line per round, artefacts, and the peak of memory."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,13 +17,13 @@ from benchmark.storage.schema import Prediction, Round
 from benchmark.storage.summary import summarise
 
 OF_THIS_ATTEMPT = ("status", "reason", "traceback", "finished", "summary", "files", "prediction_error", "inspected")
-"""What a run that resumes takes from its new attempt; everything else stays as it was when it began."""
+"""Facts that a resumed run takes from its new attempt; all others stay as they were when it began."""
 
 
 class RunLog:
-    """Stores what becomes of a run; raises StorageError if that is not possible.
+    """Stores the record of a run; raises StorageError if that is not possible.
 
-    facts: run.json as it would be if the run began anew, changed in place of it as things become known
+    facts: the content of run.json: as if the run began anew at first, then changed as facts become known
     rounds: those that are done
     """
 
@@ -36,12 +36,12 @@ class RunLog:
         self._memory: PeakMemory | None = None
 
     def begin(self) -> None:
-        """Begin anew: what an earlier attempt has left is thrown away."""
+        """Begin anew: remove the files of an earlier attempt."""
         self._folder.start(self.facts)
         self._begun = True
 
     def resume(self, before: Mapping[str, Any], manifest: Manifest) -> bool:
-        """Go on after a checkpoint of an earlier attempt, with its run.json; False if its rounds are damaged."""
+        """Resume after a checkpoint of an earlier attempt, with its run.json; False if its rounds are damaged."""
         here = {name: self.facts[name] for name in ("started", "environment")}
         resumed = [*before["resumed"], here | {"rounds_done": manifest["rounds_done"]}]
         facts = {**before, **{name: self.facts[name] for name in OF_THIS_ATTEMPT}, "resumed": resumed}
@@ -57,7 +57,7 @@ class RunLog:
         self._peak = peak or 0
 
     def predict(self, prediction: Prediction) -> None:
-        """Keep a prediction that was made before the first round; the time that it took is not the run's."""
+        """Store a prediction that was made before the first round; the time that it took is not the run's."""
         self.facts |= {"prediction": prediction, "started": now()}
         self._folder.write(self.facts)
 
@@ -67,7 +67,7 @@ class RunLog:
 
     @property
     def peak(self) -> int | None:
-        """The most memory that was in use in bytes, None if that is not known."""
+        """Return the most bytes of memory that were in use, None if that is not known."""
         self._peak = max(self._peak, (self._memory.bytes if self._memory else None) or 0)
         return self._peak or None
 
@@ -89,7 +89,7 @@ class RunLog:
         weights_hash: str | None = None,
         **environment: Any,
     ) -> Mapping[str, Any]:
-        """Store how the run ended; its summary. environment: what became known of it since the run began."""
+        """Store how the run ended; return its summary. environment: facts of it that became known during the run"""
         if not self._begun:
             self.begin()
         summary = self._summary()
@@ -110,6 +110,6 @@ class RunLog:
         }
 
     def _prediction_error(self, summary: Mapping[str, Any]) -> Any:
-        """How far off the prediction was; of seconds only if the run was not interrupted."""
+        """Return the errors of the prediction; that of seconds only if the run was not interrupted."""
         passed = seconds_between(self.facts["started"], self.facts["finished"])
         return errors(self.facts["prediction"], {**summary, "seconds": None if self.facts["resumed"] else passed})

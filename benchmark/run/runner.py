@@ -1,4 +1,4 @@
-"""Runs become results: a run that is missing is executed, one that was interrupted resumes, a failure is recorded."""
+"""Execution of runs: a missing run is executed, an interrupted one resumes, and a failure is recorded."""
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ from benchmark.storage.summary import accuracies
 
 REASON_CHARACTERS = 500
 LOOK_AGAIN_SECONDS = 1.0
-"""Seconds until runs that another process holds are looked at again."""
+"""Seconds until runs that another process holds are tried again."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Outcome:
 
 
 def execute_all(runs: Sequence[Run], request: Request, display: Display) -> list[Outcome]:
-    """Every run of the grid, in order, in this process; a failure is recorded and the next run begins.
+    """Execute every run of the grid, in order, in this process; a failure is recorded and the next run begins.
 
-    Another process with the same grid shares it: a run that it works on is left to it, and taken over when it dies.
-    Raises StorageError where results can't be kept.
+    Another process with the same grid shares it: this one leaves to it the run that it works on, and takes that over if
+    it dies. Raises StorageError if results can't be stored.
     """
     use_threads(request.threads)
     outcomes: dict[Path, Outcome] = {}
@@ -65,20 +65,20 @@ def execute_all(runs: Sequence[Run], request: Request, display: Display) -> list
 
 
 def use_threads(number: int | None) -> None:
-    """Compute with so many threads from now on; None: as many as torch chooses."""
+    """Let torch compute with so many threads from now on; None: as many as it chooses."""
     if number is not None:
         torch.set_num_threads(number)
 
 
 def title(run: Run, number: int, of: int) -> str:
-    """The title under which progress is shown for the run with this number in its grid."""
+    """Return the title under which progress is shown for the run with this number in its grid."""
     return f"{number}/{of} {run.spec.dataset} {run.spec.method.label}"
 
 
 def attempt(run: Run, request: Request, start: Callable[[], RunProgress]) -> Outcome | None:
     """Execute one run unless a finished result exists. Returns None while another process holds it.
 
-    start: is called once this process holds the run, and returns where its progress is shown. Raises StorageError.
+    start: is called once this process holds the run, and returns what shows its progress. Raises StorageError.
     """
     with nullcontext(True) if nothing_to_do(run, request) else run.folder.claim() as mine:
         if not mine:
@@ -91,7 +91,7 @@ def attempt(run: Run, request: Request, start: Callable[[], RunProgress]) -> Out
 
 
 def is_complete(run: Run, request: Request) -> bool:
-    """Return whether a run has ended already and is not to be run again."""
+    """Return whether a run has ended already and the request does not repeat it."""
     return _stored_outcome(run, request) is not None
 
 
@@ -101,7 +101,7 @@ def nothing_to_do(run: Run, request: Request) -> bool:
 
 
 def execute(run: Run, request: Request, shown: RunProgress) -> Outcome:
-    """Run it, or what is left of it, and record it; a failure is recorded too. Raises StorageError."""
+    """Execute a run, or the rest of it, and record it, even if it fails. Raises StorageError."""
     device = find_device(request.device)
     log = RunLog(run.folder, _facts(run, request, device, _speed(device)), device)
     ended: dict[str, Any]
@@ -120,7 +120,7 @@ def execute(run: Run, request: Request, shown: RunProgress) -> Outcome:
 
 
 def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown: RunProgress) -> dict[str, Any]:
-    """Do the rounds of a run that are left; the hash of the final weights, and why an engine fell back if it did."""
+    """Do the remaining rounds; return the hash of the final weights, and the reason if an engine fell back."""
     checkpoint = Checkpoint(run.folder.path)
     interrupted = _interrupted(run, request, checkpoint)
     task, config = run.problem.task(), run.spec.federation
@@ -161,7 +161,7 @@ def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown:
 
 
 class CheckpointPace:
-    """When checkpoints are due: at most one every so many seconds, and one after the last round."""
+    """A schedule of checkpoints: at most one every so many seconds, and one after the last round."""
 
     def __init__(self, seconds: float, rounds: int) -> None:
         self._seconds, self._rounds = seconds, rounds
@@ -175,11 +175,11 @@ class CheckpointPace:
         return round == self._rounds or now - self._last >= self._seconds
 
     def saved(self) -> None:
-        """Count from now on; what a checkpoint takes is no part of the next round."""
+        """Count from now on; the time of a checkpoint is no part of the next round."""
         self._last = self._round_begun = perf_counter()
 
     def expects_one(self, round: int) -> bool:
-        """Return whether this round, which begins now, will probably end with one: if it takes as long as the last."""
+        """Return whether this round, which begins now, ends with a checkpoint if it takes as long as the last one."""
         return round == self._rounds or perf_counter() + self._round_seconds - self._last >= self._seconds
 
 
@@ -206,7 +206,7 @@ def record_death(run: Run, request: Request, reason: str) -> Outcome | None:
 
 
 def _stored_outcome(run: Run, request: Request) -> Outcome | None:
-    """The outcome of a run that need not be run: it ended for good, and holds all that is asked for."""
+    """Return the outcome of a run that need not be executed again, or None."""
     try:
         found = run.folder.read() if run.folder.exists else None
     except RequestError:
@@ -226,7 +226,7 @@ def _stored_outcome(run: Run, request: Request) -> Outcome | None:
 
 
 def _interrupted(run: Run, request: Request, checkpoint: Checkpoint) -> tuple[Mapping[str, Any], Manifest] | None:
-    """The run.json and the checkpoint of an interrupted attempt, if this one can go on from them."""
+    """Return the run.json and the checkpoint of an interrupted attempt, if this one can resume from them."""
     manifest = checkpoint.manifest()
     if not manifest:
         return None
@@ -240,14 +240,14 @@ def _interrupted(run: Run, request: Request, checkpoint: Checkpoint) -> tuple[Ma
 
 
 def _engine(request: Request, interrupted: tuple[Mapping[str, Any], Manifest] | None) -> str | None:
-    """The engine that the request names, or with which an interrupted attempt had begun; None if there is neither."""
+    """Return the engine of the request, or that of an interrupted attempt; None if there is neither."""
     if request.engine != "auto":
         return request.engine
     return interrupted[0]["environment"].get("engine", "eager") if interrupted else None
 
 
 def _facts(run: Run, request: Request, device: torch.device, speed: float | None) -> dict[str, Any]:
-    """run.json of a run that begins now, on a device of this speed in FLOPs per second."""
+    """Return the run.json of a run that begins now, on a device of this speed in FLOPs per second."""
     problem = run.problem
     return {
         "status": "running",
@@ -279,7 +279,7 @@ def _facts(run: Run, request: Request, device: torch.device, speed: float | None
 
 
 def _speed(device: torch.device) -> float | None:
-    """FLOPs per second of a matrix product, or None if there is no memory for one: the run will fail and say so."""
+    """Return the FLOPs per second of a matrix product; None without memory for one: the run will fail and say so."""
     try:
         return matrix_product_rate(device, size=1024, repeats=3)
     except (MemoryError, RuntimeError):
@@ -287,7 +287,7 @@ def _speed(device: torch.device) -> float | None:
 
 
 def _reason(error: Exception) -> str:
-    """An exception in one line; the traceback has it in full."""
+    """Return an exception in one line; the traceback has it in full."""
     named = str(error) if isinstance(error, HookError) else f"{type(error).__name__}: {error}"
     text = " ".join(named.split())[:REASON_CHARACTERS]
     cause = error.__cause__ if isinstance(error, HookError) else error

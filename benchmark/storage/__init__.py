@@ -1,1 +1,1 @@
-"""What is on disk: files, what a run's folder holds, checkpoints, and whether all of it fits together."""
+"""Storage on disk: files, the folders of runs, checkpoints, and a check that all of it fits together."""

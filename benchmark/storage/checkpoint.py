@@ -1,11 +1,12 @@
-"""Checkpoints: what server and clients held after a completed round, so that an interrupted run resumes. Tensors only.
+"""Checkpoints: the states of server and clients after a completed round, so that an interrupted run can resume.
 
     checkpoint.json            the round, and which files belong to it, with their checksums
     checkpoint.<holder>.<version>.tensors
 
-Only states that have changed are written anew, while the round goes on, so a checkpoint costs what participants since
-the last one hold. checkpoint.json gets its name last: wherever the process is cut off, the files it names are whole.
-Generators have no state to keep: every seed is a function of the round.
+Files of states hold tensors only. Only states that have changed are written anew, while the round goes on, so a
+checkpoint costs as much as the states of participants since the last one. checkpoint.json gets its name last: whenever
+the process is cut off, the files that it names are whole. Generators have no state to keep: every seed is a function of
+the round.
 """
 
 import hashlib
@@ -39,12 +40,12 @@ from benchmark.storage.schema import STRICT
 
 Number = Annotated[int, Field(ge=0)]
 Entry = tuple[Number, Number, Number]
-"""A holder's file: its version, its checksum, the number of its layout."""
+"""The file of a holder (the server or a client): its version, its checksum, the number of its layout."""
 
 
 @with_config(STRICT)
 class Manifest(TypedDict):
-    """checkpoint.json; a layout that many clients have in common stands there once."""
+    """The content of checkpoint.json; a layout that many clients have in common is in it once."""
 
     rounds_done: Annotated[int, Field(ge=1)]
     peak_memory_bytes: int | None
@@ -63,7 +64,7 @@ class Checkpoint:
     folder: Path
 
     def save(self, rounds_done: int, server: State, states: ClientStates, peak_memory_bytes: int | None) -> None:
-        """Keep what server and clients hold after so many rounds. Raises StorageError."""
+        """Store the states of server and clients after so many rounds. Raises StorageError."""
         t, held = rounds_done, pack(server)
         of_server = StoredState(t, write_state(self.folder / file_of("server", t), on_cpu(held)), held.layout)
         states.keep(self.folder)
@@ -84,14 +85,14 @@ class Checkpoint:
         remove([self.folder / file_of("server", t - 1)])
 
     def manifest(self) -> Manifest | None:
-        """The content of checkpoint.json, or None if there is none that is whole."""
+        """Return the content of checkpoint.json, or None if it is missing or damaged."""
         try:
             return ADAPTER.validate_json(self._path.read_bytes())
         except (OSError, ValueError):
             return None
 
     def whole(self, manifest: Manifest) -> bool:
-        """Return whether every file that belongs to it is there and can be read."""
+        """Return whether every file of the checkpoint is there and undamaged."""
         try:
             for name, stored in _files(manifest):
                 read_state(self.folder / name, stored)
@@ -100,7 +101,7 @@ class Checkpoint:
         return True
 
     def restore(self, manifest: Manifest, states: ClientStates, device: torch.device) -> State:
-        """Give new states what clients held, from files that are whole; what the server held, on the device.
+        """Restore the clients' states into `states`; return the server's state, on the device. The files must be whole.
 
         Files that the manifest does not name are removed.
         """
@@ -126,13 +127,13 @@ def _server(manifest: Manifest) -> tuple[str, StoredState]:
 
 
 def _files(manifest: Manifest) -> Iterable[tuple[str, StoredState]]:
-    """The name and the state of every file."""
+    """Yield the name and the facts of every file."""
     clients = ((k, _stored(manifest, entry)) for k, entry in manifest["clients"].items())
     return chain([_server(manifest)], ((file_of(f"client-{k}", stored.version), stored) for k, stored in clients))
 
 
 def fingerprint(server: State, states: Mapping[int, State]) -> str:
-    """SHA-256 of all that server and clients hold: equal if two runs ended equal to the bit."""
+    """Return the SHA-256 of all states of server and clients: equal if two runs ended equal to the bit."""
     whole = hashlib.sha256()
     for holder, state in chain([("server", server)], ((k, states[k]) for k in sorted(states))):
         for name, value in state.items():

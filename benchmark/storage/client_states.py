@@ -1,9 +1,9 @@
-"""States of clients between rounds: those used last in memory, within a limit, and the others in files.
+"""States of clients between rounds: those used last are in memory, within a limit, and the others in files.
 
 Without a folder everything stays in memory. With one, the files are those that a checkpoint names, so a state that does
-not fit into memory costs no file more. A state is written when memory has no room for it or when a checkpoint asks for
-it; in a round that ends with a checkpoint (write_early) as soon as a client has it, while the next one trains. States
-that are asked for soon are read while training goes on, too.
+not fit into memory costs no additional file. A state is written when memory has no room for it or when a checkpoint
+needs it; in a round that ends with a checkpoint (write_early) as soon as the client has it, while the next one trains.
+States that are needed soon are read while training goes on, too.
 """
 
 from collections import OrderedDict, deque
@@ -20,21 +20,21 @@ from benchmark.storage.packed_state import PackedState, StoredState, on_cpu, pac
 
 MOST_STATE_BYTES = 2**30
 MEMORY_SHARE = 0.25
-"""The share of the available memory that states take, up to MOST_STATE_BYTES: other processes want some."""
+"""The share of the available memory that states take, up to MOST_STATE_BYTES: other processes need some."""
 MOST_PENDING_WRITES = 8
-"""States that may wait to be written."""
+"""Most states that wait to be written; each is in memory until then."""
 STATES_READ_AHEAD = 8
-"""States that may have been read before they are asked for."""
+"""Most states that are read before they are needed."""
 
 
 class ClientStates(Mapping[int, State]):
     """Client id -> its state, for clients that have taken part.
 
-    A state that is put in is copied; one that comes out belongs to the store and must not be changed. A state that was
-    on disk is equal to the bit, on the device.
+    A state that is put in is copied; one that is returned belongs to the store and must not be changed. A state that
+    was on disk is equal to the bit, on the device. Iteration is in the order in which clients first took part.
 
-    limit: bytes in memory beside what is in use; None: by what is available on the device
-    write_early: write a state as soon as a client has it, because a checkpoint comes at the end of the round
+    limit: most bytes of states in memory, though one always stays; None: a share of what is available on the device
+    write_early: True to write a state as soon as a client has it, because the round ends with a checkpoint
     """
 
     def __init__(self, device: torch.device, limit: int | None = None) -> None:
@@ -42,35 +42,31 @@ class ClientStates(Mapping[int, State]):
         self._device = device
         self._limit = default_limit(device) if limit is None else limit
         self._versions: dict[int, int] = {}
-        self._held: OrderedDict[int, PackedState] = (
-            OrderedDict()
-        )  # in order of use, the least recent first: that one is dropped next
-        self._initial: dict[int, PackedState] = {}
+        self._held: OrderedDict[int, PackedState] = OrderedDict()  # least recently used first: it is dropped next
+        self._initial: dict[int, PackedState] = {}  # made from the seed, so they are dropped first and never written
         self._bytes = 0
         self._unwritten: set[int] = set()  # in memory and in no file yet; never dropped before they are written
         self._stored: dict[int, StoredState] = {}
         self._writes: OrderedDict[int, Future[StoredState]] = OrderedDict()
-        self._expected: deque[int] = deque()  # to be asked for next, in this order
-        self._reads: dict[int, Future[Tensor]] = {}  # what was read ahead
-        self._outdated: list[Path] = []  # the last checkpoint may name these files, so they stay until the next one
-        self._spare: list[Path] = []  # no checkpoint names these: to be overwritten, which costs half of a new file
+        self._expected: deque[int] = deque()  # the next clients, in this order
+        self._reads: dict[int, Future[Tensor]] = {}  # begun ahead of their use
+        self._outdated: list[Path] = []  # the last checkpoint may name these files: they stay until the next one
+        self._spare: list[Path] = []  # no checkpoint names these: overwriting them takes half as long as new files
         self._folder: Path | None = None
         self._writer, self._reader = (ThreadPoolExecutor(1, f"states {what}") for what in ("out", "in"))
 
     def __len__(self) -> int:
-        """How many clients have a state."""
         return len(self._versions)
 
     def __iter__(self) -> Iterator[int]:
-        """Their ids, in the order in which they first took part."""
         return iter(self._versions)
 
     def __contains__(self, client: object) -> bool:
-        """Whether a client has a state; nothing is read."""
+        """Return whether a client has a state; unlike Mapping's own test this reads no file."""
         return client in self._versions
 
     def __getitem__(self, client: int) -> State:
-        """A client's state; what is read takes the place of what was used least recently."""
+        """Return a client's state; a state that is read replaces those used least recently."""
         if client in self._held:
             self._held.move_to_end(client)
             return self._held[client].state
@@ -83,12 +79,12 @@ class ClientStates(Mapping[int, State]):
         return held.state
 
     def __setitem__(self, client: int, state: State) -> None:
-        """Keep a copy of a client's new state. Raises StorageError, also where an earlier one could not be written."""
+        """Keep a copy of a client's new state. Raises StorageError, also if an earlier state could not be written."""
         self._forget_initial(client)
         if client in self._held:
             self._bytes -= self._held.pop(client).content.nbytes
         self._reads.pop(client, None)
-        if client in self._writes:
+        if client in self._writes:  # only a finished write has a file that the next lines can retire
             self._finish(client)
         if self._stored.pop(client, None):
             self._outdated.append(self._path(client))
@@ -96,16 +92,16 @@ class ClientStates(Mapping[int, State]):
         if self._folder:
             self._unwritten.add(client)
         self._hold(client, pack(state))
-        if self.write_early and self._device.type != "cuda":  # reading a GPU's memory now would have training wait
+        if self.write_early and self._device.type != "cuda":  # a copy from a GPU now would make training wait
             self._write_all()
 
     def expect(self, clients: Iterable[int]) -> None:
-        """These clients' states are asked for next, in this order: those on disk are read ahead, a few at a time."""
+        """Announce the clients whose states are needed next, in this order: a few of those on disk are read ahead."""
         self._expected, self._reads = deque(clients), {}
         self._read_ahead()
 
     def initial(self, client: int, make: Callable[[], State]) -> State:
-        """The state of a client that has not taken part: made, and kept as long as nothing else wants the memory."""
+        """Make the state of a client that has not taken part; keep it as long as nothing else needs the memory."""
         if client not in self._initial:
             made = pack(make())
             if self._bytes + made.content.nbytes > self._limit:
@@ -116,11 +112,11 @@ class ClientStates(Mapping[int, State]):
 
     @property
     def bytes(self) -> int:
-        """Bytes of the states that are in memory."""
+        """Return the bytes of the states that are in memory."""
         return self._bytes
 
     def keep(self, folder: Path) -> None:
-        """Use this folder for files, from now on and no other; those that are in memory count as not written."""
+        """Use this folder, and no other, for files from now on; states that are in memory count as not written."""
         if self._folder == folder:
             return
         assert self._folder is None, "states on disk are not moved"
@@ -131,19 +127,19 @@ class ClientStates(Mapping[int, State]):
         self._shrink()
 
     def stored(self) -> Mapping[int, StoredState]:
-        """Every client's file, after all have reached the disk. Raises StorageError."""
+        """Write what is not written yet; return every client's file once all are on the disk. Raises StorageError."""
         self._write_all()
         while self._writes:
             self._finish(next(iter(self._writes)))
         return {client: self._stored[client] for client in self._versions}
 
     def restore(self, folder: Path, stored: Mapping[int, StoredState]) -> None:
-        """Take over the states in these files, each read when it is first asked for; there must be none yet."""
+        """Take over the states in these files, each read when it is first needed; there must be no states yet."""
         self._folder, self._stored = folder, dict(stored)
         self._versions = {client: held.version for client, held in stored.items()}
 
     def release_outdated(self) -> None:
-        """Give files of replaced states free to be overwritten: the checkpoint that named them has a successor."""
+        """Release files of replaced states to be overwritten: the checkpoint that named them has a successor."""
         self._spare += self._outdated
         self._outdated = []
 
@@ -158,14 +154,14 @@ class ClientStates(Mapping[int, State]):
         self._shrink()
 
     def _shrink(self) -> None:
-        """Drop initial states, then those used least recently, until the others fit; the last one always stays."""
+        """Drop initial states, then those used least recently, until the rest fits; the last one always stays."""
         while self._bytes > self._limit and self._initial:
             self._forget_initial(next(reversed(self._initial)))
         while self._bytes > self._limit and self._folder and len(self._held) > 1:
             client = next(iter(self._held))
             if client in self._unwritten:
                 self._write(client)
-            if client in self._writes:
+            if client in self._writes:  # until it is on the disk it could not be read again
                 self._finish(client)
             self._bytes -= self._held.pop(client).content.nbytes
 
@@ -174,6 +170,7 @@ class ClientStates(Mapping[int, State]):
             self._bytes -= made.content.nbytes
 
     def _read(self, client: int) -> Tensor:
+        # No checksum is compared: this process has written the file, or checked it when the run resumed.
         return read_state(self._path(client), self._stored[client], check=False)
 
     def _read_ahead(self) -> None:
@@ -191,7 +188,7 @@ class ClientStates(Mapping[int, State]):
         while len(self._writes) >= MOST_PENDING_WRITES:
             self._finish(next(iter(self._writes)))
         held = self._held[client]
-        content = on_cpu(held)  # in this thread: a copy from a GPU on another one could overtake what computes it
+        content = on_cpu(held)  # in this thread: a copy in another could run before the GPU has computed it
         path, version, over = self._path(client), self._versions[client], self._spare.pop() if self._spare else None
         self._writes[client] = self._writer.submit(
             lambda: StoredState(version, write_state(path, content, over), held.layout)
@@ -206,19 +203,19 @@ class ClientStates(Mapping[int, State]):
 
 
 def file_of(holder: str, version: int) -> str:
-    """The name of the file with a version of what a holder has."""
+    """Return the name of the file with this version of a holder's state."""
     return f"checkpoint.{holder}.{version}.tensors"
 
 
 def default_limit(device: torch.device) -> int:
-    """Bytes that states may take in the device's memory."""
+    """Return the bytes that states may take in the device's memory."""
     if device.type == "cuda":
         return int(MEMORY_SHARE * torch.cuda.mem_get_info(device)[0])
     return min([MOST_STATE_BYTES, *(int(MEMORY_SHARE * free) for free in _available())])
 
 
 def _available() -> Iterator[int]:
-    """Bytes that are available to the system and to the control group, as far as the system says."""
+    """Yield the bytes that are available to the system and to the control group, as far as the system reports them."""
     with suppress(OSError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

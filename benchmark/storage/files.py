@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, claims between processes, and names that are fit for a folder."""
+"""Files that are written completely or not at all, claims between processes, and names that suit a folder."""
 
 import contextlib
 import errno
@@ -15,15 +15,15 @@ from benchmark.errors import RequestError, StorageError
 
 LONGEST_NAME = 120
 TEMPORARY = ".tmp"
-"""How the name of a file ends that is not whole yet."""
+"""The suffix of a file that is not complete yet."""
 BLOCK = 4096
-"""Bytes that a disk takes at once, or a multiple of them."""
+"""Bytes of a block: a disk's own block size, or a multiple of it."""
 T = TypeVar("T")
 
 
 @contextlib.contextmanager
 def storing(path: Path) -> Iterator[None]:
-    """Whatever the system has against writing here, as a StorageError that says what to do."""
+    """Turn an OSError within the block into a StorageError that says what to do."""
     try:
         yield
     except OSError as error:
@@ -34,9 +34,9 @@ def storing(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a temporary file beside path, then give it the name; where that fails nothing is left behind.
+    """Let `write` fill a temporary file beside path, then rename it; if that fails nothing is left behind.
 
-    What is written has reached the disk before it has the name, so a power cut leaves the old file or the new one.
+    The content has reached the disk before the file gets its name, so a power cut leaves the old file or the new one.
     Raises StorageError.
     """
     with storing(path), tempfile.NamedTemporaryFile(dir=path.parent, suffix=TEMPORARY, delete=False) as file:
@@ -53,16 +53,16 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def flush(file: IO) -> None:
-    """Bring to the disk what was written to a file so far."""
+    """Force to the disk what was written to a file so far."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def write_over(path: Path, blocks: memoryview, over: Path | None = None) -> None:
-    """Write a file that nothing names yet; it has reached the disk then. Past the system's cache, see `_directly`.
+    """Write a file that nothing names yet to the disk, past the system's cache (see `_directly`).
 
-    blocks: whole blocks, where one begins; over: a file that nothing names any more, whose place it takes, for blocks
-    that the disk has given already cost it half. Raises StorageError; nothing is left behind then.
+    blocks: whole blocks of memory, aligned to BLOCK; over: an obsolete file to overwrite, because reusing its blocks
+    takes half as long as allocating new ones. Raises StorageError; nothing is left behind then.
     """
 
     def write(file: FileIO) -> None:
@@ -70,7 +70,7 @@ def write_over(path: Path, blocks: memoryview, over: Path | None = None) -> None
         while (done := file.tell()) < len(blocks):
             file.write(blocks[done:])
         file.truncate()
-        getattr(os, "fdatasync", os.fsync)(file.fileno())  # times and names follow with the file that names it
+        getattr(os, "fdatasync", os.fsync)(file.fileno())  # its name reaches the disk with the file that names it
 
     with storing(path):
         try:
@@ -83,9 +83,9 @@ def write_over(path: Path, blocks: memoryview, over: Path | None = None) -> None
 
 
 def read_into(path: Path, blocks: memoryview) -> bool:
-    """Read a file, past the system's cache, into memory of its size where a block begins; whether that is its size.
+    """Read a file, past the system's cache, into memory; return whether the file is as large as the memory.
 
-    Raises OSError.
+    blocks: whole blocks of memory, aligned to BLOCK. Raises OSError.
     """
 
     def read(file: FileIO) -> bool:
@@ -99,10 +99,10 @@ def read_into(path: Path, blocks: memoryview) -> bool:
 
 
 def _directly(path: Path, mode: str, work: Callable[[FileIO], T]) -> T:
-    """Do some work with a file whose blocks the disk takes from memory and puts there by itself.
+    """Do some work with a file that is open for direct access, in which the disk itself copies from and to memory.
 
-    A new page of the system's cache costs the processor up to forty times as much. Where a system or a file system does
-    not know this way, the work is done through the cache.
+    A new page of the system's cache costs the processor up to forty times as much. If the system or the file system has
+    no direct access, the work is done through the cache.
     """
 
     def opened(direct: int) -> FileIO:
@@ -120,9 +120,10 @@ def _directly(path: Path, mode: str, work: Callable[[FileIO], T]) -> T:
 
 @contextlib.contextmanager
 def claim(path: Path, patient: bool = False) -> Iterator[bool]:
-    """Whether this process alone holds the file of that name within the block; patient: wait until it does.
+    """Claim the file of that name for this process within the block; yield False if another process holds it.
 
-    The system lets go of the claim when the process ends, however it ends. Raises StorageError.
+    patient: wait until this process holds it. The system releases the claim when the process ends, however it ends.
+    Raises StorageError.
     """
     lock, mine = FileLock(path), True
     with storing(path):
@@ -136,12 +137,12 @@ def claim(path: Path, patient: bool = False) -> Iterator[bool]:
     try:
         yield True
     finally:
-        path.unlink(missing_ok=True)  # while it is held: who waits for it finds the file gone and asks again
+        path.unlink(missing_ok=True)  # while it is held: a waiting process finds the file gone and tries again
         lock.release()
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Remove these files, as far as they are there. Raises StorageError."""
+    """Remove those of these files that exist. Raises StorageError."""
     for path in paths:
         with storing(path):
             path.unlink(missing_ok=True)
@@ -158,7 +159,7 @@ def check_writable(folder: Path) -> None:
 
 
 def file_name(what: str, name: str) -> str:
-    """The name itself. Raises RequestError where it can't name a folder on every system."""
+    """Return the name itself. Raises RequestError if it can't name a folder on every system."""
     if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|\n') or len(name) > LONGEST_NAME:
         raise RequestError(
             f"{what} {name[:LONGEST_NAME]!r} can't name a folder; use up to {LONGEST_NAME} letters, digits, - and _"

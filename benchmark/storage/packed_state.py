@@ -1,8 +1,8 @@
-"""A state in one block of memory, and as a file: the bytes of its tensors one after another.
+"""States packed into one block of memory or a file: the bytes of their tensors one after another.
 
 The state's layout, which many states share, says which tensors they are. The file is the memory, so nothing is
-converted and nothing in a file can run. With thousands of clients the states' way to the disk and back is what a round
-costs beside training: docs/performance.md has what was measured.
+converted and nothing in a file can run. With thousands of clients the time of a round, besides training, is that of the
+states' way to the disk and back: docs/performance.md has the measurements.
 """
 
 from collections.abc import Callable
@@ -18,20 +18,20 @@ from benchmark.channel import Rows, State, Value
 from benchmark.storage.files import BLOCK, read_into, write_over
 
 ALIGNMENT = 64
-"""Bytes; every tensor begins at a multiple, as torch's own do: where it lies never shows in what is computed."""
+"""Bytes; every tensor begins at a multiple, as torch's own do, so its address does not affect what is computed."""
 _CPU = torch.device("cpu")
 
 Kind = Literal["rows", "tensor", "weights"]
 Field = tuple[str, str, tuple[int, ...]]
 """A tensor's key within its value, its type, its shape."""
 Layout = tuple[tuple[str, Kind, tuple[Field, ...]], ...]
-"""For each value of a state in its order: its name, which kind of value it is, and its tensors in their order."""
+"""For each value of a state in its order: its name, its kind, and its tensors in their order."""
 
 
 class PackedState(NamedTuple):
     """A state whose tensors lie in one block of memory.
 
-    content: [n] uint8, zero between the tensors; on a CPU whole blocks, and it begins where a block does
+    content: [n] uint8, zero between the tensors; on a CPU whole blocks, aligned to BLOCK
     """
 
     layout: Layout
@@ -40,7 +40,7 @@ class PackedState(NamedTuple):
 
 
 class StoredState(NamedTuple):
-    """A state in a file: which of its holder's versions it is, the file's checksum, and the state's layout."""
+    """A state in a file: the number of its version, the file's checksum, and the state's layout."""
 
     version: int
     checksum: int
@@ -48,7 +48,7 @@ class StoredState(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """A kind of value: its type, and the way from it to tensors by key and back."""
+    """A kind of value: its type, and functions from a value to its tensors by key and back."""
 
     type: type
     tensors: Callable[[Any], dict[str, Tensor]]
@@ -63,12 +63,12 @@ KINDS: dict[Kind, _Kind] = {
 
 
 def tensors_of(value: Value) -> dict[str, Tensor]:
-    """A value's tensors by key."""
+    """Return a value's tensors by key."""
     return KINDS[_kind(value)].tensors(value)
 
 
 def pack(state: State) -> PackedState:
-    """A copy of a state, on its device."""
+    """Return a packed copy of a state, on its device."""
     values = [(name, _kind(value), tensors_of(value)) for name, value in state.items()]
     layout = tuple((name, kind, tuple(_field(*item) for item in tensors.items())) for name, kind, tensors in values)
     tensors = [tensor.detach() for _, _, of in values for tensor in of.values()]
@@ -83,7 +83,7 @@ def pack(state: State) -> PackedState:
 
 
 def unpack(layout: Layout, content: Tensor) -> PackedState:
-    """The state of this layout with this content. Raises ValueError if the layout names a type that does not exist."""
+    """Return the state of this layout and content. Raises ValueError if the layout names a type that does not exist."""
     state: State = {}
     parts = iter(content.split(_sizes(layout))[::2])
     for name, kind, fields in layout:
@@ -102,9 +102,9 @@ def write_state(path: Path, content: Tensor, over: Path | None = None) -> int:
 
 
 def read_state(path: Path, stored: StoredState, check: bool = True) -> Tensor:
-    """A state's content from its file, on the CPU. Raises OSError, and ValueError if it is not as it was written.
+    """Return a state's content from its file, on the CPU. Raises OSError, and ValueError if the file has changed.
 
-    check: whether to compare checksums, which a process need not do with what it has written itself
+    check: True to compare checksums, which a process need not do with files that it has written itself
     """
     content = _memory(stored.layout, _CPU)
     whole = read_into(path, bytes_of(content))
@@ -114,12 +114,12 @@ def read_state(path: Path, stored: StoredState, check: bool = True) -> Tensor:
 
 
 def on_cpu(packed: PackedState) -> Tensor:
-    """The content of a packed state, on the CPU."""
+    """Return the content of a packed state, on the CPU."""
     return packed.content if packed.content.device == _CPU else _memory(packed.layout, _CPU).copy_(packed.content)
 
 
 def bytes_of(tensor: Tensor) -> memoryview:
-    """The bytes of a tensor on the CPU, without a copy."""
+    """Return the bytes of a tensor on the CPU, without a copy."""
     return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
@@ -133,7 +133,7 @@ def _field(key: str, tensor: Tensor) -> Field:
 
 @cache
 def _sizes(layout: Layout) -> list[int]:
-    """The bytes of each tensor of a content and of the gap behind it, in turn; the last gap ends a block."""
+    """Return the bytes of each tensor of a content and of the gap behind it, in turn; the last gap ends a block."""
     sizes: list[int] = []
     for _, dtype, shape in (field for _, _, fields in layout for field in fields):
         size = _dtype(dtype).itemsize * torch.Size(shape).numel()
@@ -144,7 +144,7 @@ def _sizes(layout: Layout) -> list[int]:
 
 
 def _memory(layout: Layout, device: torch.device) -> Tensor:
-    """Memory for a content of this layout."""
+    """Allocate memory for a content of this layout, aligned to BLOCK."""
     size = sum(_sizes(layout))
     memory = torch.empty(size + BLOCK, dtype=torch.uint8, device=device)
     return memory[-memory.data_ptr() % BLOCK :][:size]

@@ -1,11 +1,11 @@
-"""One run on disk. No torch, no method.
+"""The folder of one run. This module imports neither torch nor methods.
 
 results/<experiment>/<dataset>/<method label>/<key>/
     run.json        specification, environment, hashes, status, summary
     rounds.jsonl    one line per round
-    <name>.npz      what an observer has left, such as inspection.npz
-    checkpoint.*    while it is not finished: where to go on
-    claim           while a process works on it
+    <name>.npz      an artefact of an observer, such as inspection.npz
+    checkpoint.*    while the run is not finished: the states to resume from
+    claim           while a process works on the run
 """
 
 import hashlib
@@ -24,47 +24,44 @@ from benchmark.storage.files import TEMPORARY, claim, flush, remove, storing, wr
 from benchmark.storage.schema import BEFORE, FINAL, ROUND, RUN, SCHEMA, Round, RunRecord
 
 MANIFEST = "checkpoint.json"
-"""The file of a run that says where to go on."""
-
-
+"""The file of a run that says where to resume."""
 CLAIM = "claim"
-"""The file of a run that a process holds while it works on it."""
-
+"""The file of a run that a process holds while it works on the run."""
 
 Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run on disk. What writes raises StorageError, what reads RequestError."""
+    """One run on disk. Methods that write raise StorageError, methods that read RequestError."""
 
     path: Path
 
     @classmethod
     def of(cls, results: Path, experiment: str, dataset: str, label: str, key: str) -> "RunFolder":
-        """Where the run with this key is kept."""
+        """Return the folder of the run with this key."""
         return cls(results / experiment / dataset / label / key)
 
     @property
     def exists(self) -> bool:
-        """Whether the run has begun."""
+        """Return whether the run has begun."""
         return (self.path / "run.json").exists()
 
     @property
     def final(self) -> bool:
-        """Whether the run is there and would end as it did if it were run again."""
+        """Return whether the run has ended in a way that it would end in again."""
         return self.exists and self.read()["status"] in FINAL
 
     def claim(self) -> AbstractContextManager[bool]:
-        """Whether the run is this process's alone within the block."""
+        """Claim the run for this process within the block; yield False if another process holds it."""
         with storing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         return claim(self.path / CLAIM)
 
     def start(self, run: Facts) -> None:
-        """Begin anew: what an earlier attempt left is thrown away.
+        """Begin anew: remove the files of an earlier attempt.
 
-        In an order that leaves a run that is whole, or one that has to begin anew, wherever it is cut off.
+        Whenever the process is cut off, this order leaves a run that is complete or one that has to begin anew.
         """
         with storing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -75,9 +72,10 @@ class RunFolder:
         remove(self._debris())
 
     def go_on(self, run: Facts, rounds: int | None = None) -> list[Round]:
-        """Take up a run after so many rounds, or after all that are whole; these rounds.
+        """Resume a run after so many rounds, or after all that are whole; return these rounds.
 
-        A line beyond them was cut off, or is run again. Raises RequestError where they are not all there.
+        Lines beyond them are removed: they were cut off, or their rounds are run again. Raises RequestError if rounds
+        are missing.
         """
         path = self.path / "rounds.jsonl"
         try:
@@ -97,29 +95,29 @@ class RunFolder:
         write_whole(self.path / f"{name}.npz", lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     def finish(self, run: Facts) -> None:
-        """Write how the run ended, with size and hash of each file beside run.json."""
+        """Write how the run ended, and size and hash of each file beside run.json."""
         paths = sorted([*self.path.glob("rounds.jsonl"), *self.path.glob("*.npz")])
         self.write({**run, "files": {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in paths}})
 
     @property
     def tidy(self) -> bool:
-        """Whether there is nothing that only an unfinished run needs, or that a killed process has left."""
+        """Return whether the folder is free of files that only an unfinished run needs or a killed process has left."""
         return not self._debris() and not (self.path / CLAIM).exists()
 
     def tidy_up(self) -> None:
-        """Remove such files, where the run has ended for good."""
+        """Remove such files if the run has ended for good."""
         if self.final:
             remove(self._debris())
 
     def _debris(self) -> list[Path]:
-        """The manifest first: without it the other files of a checkpoint mean nothing."""
+        """Return such files, the manifest first: without it the other files of a checkpoint mean nothing."""
         paths = {
             path: None for pattern in (MANIFEST, "checkpoint.*", f"*{TEMPORARY}") for path in self.path.glob(pattern)
         }
         return [*paths]
 
     def write(self, run: Facts) -> None:
-        """Write run.json, whole or not at all."""
+        """Write run.json, completely or not at all."""
         whole = RUN.validate_python({"schema": SCHEMA, **run, "digest": ""})
         whole["digest"] = digest(whole)
         text = json.dumps(whole, indent=1, allow_nan=False) + "\n"
@@ -134,7 +132,7 @@ class RunFolder:
             flush(file)
 
     def read(self) -> RunRecord:
-        """run.json; one of an earlier schema as if it were of this, but for its number."""
+        """Read run.json; one of an earlier schema is returned in the current one, but with its own number."""
         path = self.path / "run.json"
         try:
             content = json.loads(path.read_bytes(), parse_constant=_refuse)
@@ -156,7 +154,7 @@ class RunFolder:
         return run
 
     def rounds(self) -> list[Round]:
-        """All rounds."""
+        """Read all rounds."""
         path = self.path / "rounds.jsonl"
         try:
             lines = path.read_bytes().splitlines()
@@ -166,7 +164,7 @@ class RunFolder:
 
 
 def digest(run: Facts) -> str:
-    """SHA-256 of a run.json without its digest."""
+    """Return the SHA-256 of a run.json without its digest."""
     content = {name: value for name, value in run.items() if name != "digest"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
@@ -176,7 +174,7 @@ def _refuse(constant: str) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -189,16 +187,16 @@ def _round(path: Path, line: bytes) -> Round:
 
 
 def _complaint(error: ValidationError) -> str:
-    """The first thing that is wrong, and where; never what a stranger has written there."""
+    """Return the first problem and its place, without the value in the file, which may come from anywhere."""
     first = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(str(step) for step in first["loc"] if str(step).isidentifier()) or "it"
     return f"{where}: {first['msg']}"[:200]
 
 
 def run_folders(results: Path, experiments: Sequence[str] = (), begun: bool = True) -> Iterator[RunFolder]:
-    """The runs of some experiments, or of all, in the order of their paths.
+    """Yield the runs of some experiments, or of all, in the order of their paths.
 
-    begun: only folders with a run.json; otherwise every folder at that depth with anything in it but a claim
+    begun: True for folders with a run.json only; otherwise every folder at that depth that holds more than a claim
     """
     for name in sorted(set(experiments)) or sorted(d.name for d in results.glob("*") if d.is_dir()):
         found = (results / name).glob("*/*/*/run.json" if begun else "*/*/*/*")

@@ -1,4 +1,4 @@
-"""The shape of stored results: what is read from disk has it or is refused. No torch.
+"""The schema of stored results: files that do not fit it are refused. This module imports no torch.
 
 run.json is a RunRecord; each line of rounds.jsonl is a Round.
 """
@@ -6,12 +6,12 @@ run.json is a RunRecord; each line of rounds.jsonl is a Round.
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, with_config
-from typing_extensions import TypedDict  # Python 3.11's own does not tell pydantic enough
+from typing_extensions import TypedDict  # Python 3.11's own lacks facts that pydantic needs
 
 SCHEMA = 4
 """The schema that this version writes."""
 BEFORE: dict[int, dict[str, Any]] = {2: {"prediction": None, "prediction_error": None}, 3: {}}
-"""Earlier schemas that this version reads -> what their run.json lacks, as it is read."""
+"""Earlier schemas that this version reads -> fields that their run.json lacks, with the values to assume."""
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Whole = Annotated[int, Field(ge=0, lt=10**24)]
@@ -25,13 +25,13 @@ Fact = str | int | float | bool | None
 Environment = dict[Text, Fact | dict[Text, Fact]]
 Status = Literal["running", "done", "failed", "diverged", "skipped"]
 ENDED: tuple[Status, ...] = ("done", "diverged", "failed")
-"""How a run ends that has run at all."""
+"""Statuses of a run that was executed and has ended."""
 FINAL: tuple[Status, ...] = ("done", "diverged")
-"""How a run ends for good: it would end so again. One that failed may have lacked memory, and is tried again."""
+"""Statuses that a run would end in again. A run that failed may have lacked memory, and is tried again."""
 
 
 def _only_hash(facts: object) -> object:
-    """Facts of a file as schemas before 4 have them: its hash alone."""
+    """Return the facts of a file; schemas before 4 have its hash alone."""
     return {"bytes": None, "sha256": facts} if isinstance(facts, str) else facts
 
 
@@ -53,7 +53,7 @@ class Scores(TypedDict):
 
 @with_config(STRICT)
 class ClientRound(TypedDict):
-    """What one participant did in one round; seconds by purpose, bytes by what travelled."""
+    """The work of one participant in one round; seconds by purpose, bytes by name of what travelled."""
 
     id: Whole
     steps: Whole
@@ -66,11 +66,11 @@ class ClientRound(TypedDict):
 
 @with_config(STRICT)
 class Round(TypedDict):
-    """One round; the scores are there where it was evaluated.
+    """One round; the scores are there if it was evaluated.
 
-    predictors: name -> moment -> scores, of the predictors beside the headline one
-    inspection: what was weighed -> per client, class -> mean weight of its test samples, if it was asked for
-    observed: what observers added, by name
+    predictors: name -> moment -> scores, of the predictors besides the headline one
+    inspection: expert -> per client, class -> mean weight of its test samples, if it was requested
+    observed: facts that observers added, by name
     """
 
     round: Annotated[int, Field(ge=1)]
@@ -94,10 +94,10 @@ class Round(TypedDict):
 
 @with_config(ConfigDict(extra="allow", strict=True, allow_inf_nan=False))
 class Summary(TypedDict, total=False):
-    """A cache of what the rounds say in all: accuracies in percent, null if no round was evaluated; totals of costs.
+    """A cache of facts that follow from the rounds: accuracies in percent, null if none was evaluated; totals of costs.
 
-    Readers compute it anew. A summary may lack names that this version knows and have names that it does not know:
-    what the code has learned since, or has not learned yet, makes no stored run unreadable.
+    Readers compute it anew. A summary may lack names that this version knows and have names that it does not know, so
+    runs that an older or a newer version stored stay readable.
     """
 
     rounds_done: Whole
@@ -142,7 +142,7 @@ class Prediction(TypedDict):
 
 @with_config(STRICT)
 class Errors(TypedDict):
-    """(predicted - measured) / measured; null where either is missing or 0 was measured."""
+    """Errors of a prediction: (predicted - measured) / measured; null if either is missing or 0 was measured."""
 
     client_flops: float | None
     bytes_up: float | None
@@ -167,7 +167,7 @@ class DatasetFacts(TypedDict):
 
 @with_config(STRICT)
 class PartitionFacts(TypedDict):
-    """Hash of all indices, and samples of each class at each client: [N][C]."""
+    """The partition of a run: hash of all indices, and samples of each class at each client: [N][C]."""
 
     hash: Text
     counts: list[list[Whole]]
@@ -175,7 +175,7 @@ class PartitionFacts(TypedDict):
 
 @with_config(STRICT)
 class Resumed(TypedDict):
-    """Where an interrupted run went on: after how many rounds, and in which environment."""
+    """The resumption of an interrupted run: after how many rounds, when, and in which environment."""
 
     rounds_done: Whole
     started: Text
@@ -186,9 +186,9 @@ class Resumed(TypedDict):
 class RunRecord(TypedDict):
     """One run.
 
-    files: what the run has written beside run.json, once it has ended
+    files: those that the run has written beside run.json, once it has ended
     weights_hash: of all that server and clients hold at the end
-    prediction: made before the first round, if it was asked for; prediction_error: of it, once the run is done
+    prediction: made before the first round, if requested; prediction_error: its errors, once the run is done
     digest: SHA-256 of everything else in this file
     """
 

@@ -1,4 +1,4 @@
-"""The summary of a run, computed from its rounds whenever it is read. No torch, no method."""
+"""The summary of a run, computed from its rounds whenever it is read. This module imports neither torch nor methods."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -8,11 +8,8 @@ import numpy as np
 
 Record = Mapping[str, Any]
 
-
 HEADLINE_SHARE = 0.05
 """The headline is the mean over this share of the evaluated rounds, the last ones; at least one."""
-
-
 ACCURACIES = (
     "accuracy_mean",
     "accuracy_std_clients",
@@ -27,15 +24,15 @@ MEASURED = ("gpu_seconds", "peak_memory_bytes")
 
 
 def accuracies(rounds: Sequence[Record], moment: str = "post_local") -> np.ndarray:
-    """Accuracy of each client in percent, per evaluated round: [evaluated rounds, N]."""
+    """Return the accuracy of each client in percent, per evaluated round: [evaluated rounds, N]."""
     scored = [r[moment] for r in rounds if moment in r]
     return np.array([100 * np.asarray(s["correct"]) / np.asarray(s["total"]) for s in scored])
 
 
 def headline_rounds(rounds: Sequence[Record]) -> tuple[list[int], str]:
-    """(positions among the evaluated rounds that the headline averages, the rule in words).
+    """Return (positions among the evaluated rounds of those that the headline averages, the rule in words).
 
-    With validation data it is the round that is best on them, the earliest of several; otherwise the last ones.
+    With validation data this is the round that is best on them, the earliest of several; otherwise the last ones.
     """
     evaluated = [r for r in rounds if "post_local" in r]
     if not evaluated:
@@ -49,7 +46,7 @@ def headline_rounds(rounds: Sequence[Record]) -> tuple[list[int], str]:
 
 
 def summarise(rounds: Sequence[Record]) -> dict[str, Any]:
-    """What the rounds say in all: accuracies in percent, totals of bytes, FLOPs and seconds."""
+    """Return the summary of the rounds: accuracies in percent, totals of bytes, FLOPs and seconds."""
     chosen, rule = headline_rounds(rounds)
     local, download = accuracies(rounds), accuracies(rounds, "post_download")
     summary: dict[str, Any] = {"rounds_done": len(rounds), "headline": rule, **dict.fromkeys(ACCURACIES)}
@@ -78,13 +75,13 @@ def summarise(rounds: Sequence[Record]) -> dict[str, Any]:
 
 
 def summary_of(run: Record, rounds: Sequence[Record]) -> dict[str, Any]:
-    """The summary of a run that has ended, of run.json only what was measured over the whole run."""
+    """Return the summary of a run that has ended; run.json gives it only what was measured over the whole run."""
     stored = run["summary"] or {}
     return summarise(rounds) | {name: stored.get(name) for name in MEASURED}
 
 
 def _by_predictor(rounds: Sequence[Record], chosen: list[int]) -> dict[str, float]:
-    """Mean post-local accuracy of the predictors beside the headline one."""
+    """Return the mean post-local accuracy of each predictor besides the headline one."""
     evaluated = [r["predictors"] for r in rounds if "predictors" in r]
     return {
         name: float(accuracies([r[name] for r in evaluated])[chosen].mean())

@@ -1,4 +1,7 @@
-"""Whether stored results are whole and fit together, each run in itself and all of one comparison. No torch."""
+"""Checks that stored results are whole and fit together, within each run and among those of a comparison.
+
+This module imports no torch.
+"""
 
 import json
 import math
@@ -17,18 +20,18 @@ from benchmark.storage.schema import ENDED, FINAL, Round, RunRecord
 from benchmark.storage.summary import summarise
 
 ENVIRONMENT = ("python", "packages", "cpu", "threads", "device", "git", "dirty")
-"""What every run says of where it took place."""
+"""Facts that every run records of its environment."""
 
 
 class Finding(NamedTuple):
-    """What is wrong, and in which file or folder."""
+    """A problem, and the file or folder that has it."""
 
     path: Path
     problem: str
 
 
 class Checked(NamedTuple):
-    """A run that could be read; rounds are there where it has ended."""
+    """A run that could be read; it has rounds only if it has ended."""
 
     folder: RunFolder
     run: RunRecord
@@ -36,9 +39,9 @@ class Checked(NamedTuple):
 
 
 class Met(NamedTuple):
-    """What a run has to have in common with others: little enough to keep of every run.
+    """Facts that a run has to have in common with others: little enough to keep of every run.
 
-    participants: of each round; tests: test samples of each client, None where nothing was evaluated
+    participants: of each round; tests: test samples of each client, None if no round was evaluated
     """
 
     path: Path
@@ -48,7 +51,7 @@ class Met(NamedTuple):
 
 
 def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding], int]:
-    """(everything that is wrong with the results of some experiments, or of all; how many runs there are)."""
+    """Return (every problem of the results of some experiments, or of all; the number of runs)."""
     findings: list[Finding] = []
     met: list[Met] = []
     folders = [*run_folders(results, experiments, begun=False)]
@@ -70,21 +73,21 @@ def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding
 
 
 def read_checked(folder: RunFolder) -> Checked:
-    """A run; another process may still write the rounds of one that has not ended.
+    """Read a run; without rounds if it has not ended, because another process may still write them.
 
-    Raises RequestError where a file is damaged or missing.
+    Raises RequestError if a file is damaged or missing.
     """
     run = folder.read()
     return Checked(folder, run, folder.rounds() if run["status"] in ENDED else ())
 
 
 def problems(checked: Checked) -> list[str]:
-    """What is wrong within one run: its numbers can't be relied on."""
+    """Return the problems within one run: its numbers can't be relied on."""
     folder, run, rounds = checked
     try:
         spec = RunSpec(**run["specification"])
     except (ValidationError, TypeError) as error:
-        return [f"its specification is none: {type(error).__name__}"]
+        return [f"its specification is not valid: {type(error).__name__}"]
     if spec.model_dump(mode="json", exclude_none=True) != run["specification"]:
         return ["its specification is not as it was written"]
     found = [*_naming(folder.path, run, spec), *_facts(run, spec)]
@@ -96,10 +99,10 @@ def problems(checked: Checked) -> list[str]:
 
 
 def remarks(checked: Checked) -> list[str]:
-    """What one should know of a run, and what does not belong in its folder; its numbers are what they are."""
+    """Return facts of a run that a reader should know, and files that do not belong in its folder; its numbers hold."""
     folder, run, _ = checked
     found = [
-        f"it went on after round {again['rounds_done']} with other {name}: its numbers can't be had again"
+        f"it went on after round {again['rounds_done']} with other {name}: its numbers can't be reproduced"
         for again in run["resumed"]
         for name in ("packages", "device")
         if again["environment"].get(name) != run["environment"].get(name)
@@ -115,7 +118,7 @@ def remarks(checked: Checked) -> list[str]:
 
 
 def _comparisons(runs: Sequence[Met]) -> dict[str, list[Met]]:
-    """Runs by experiment and all of the specification but method and seed."""
+    """Return the runs by experiment and all of the specification but method and seed."""
     groups: dict[str, list[Met]] = {}
     for met in runs:
         setting = {name: value for name, value in met.run["specification"].items() if name not in ("method", "seed")}
@@ -124,7 +127,7 @@ def _comparisons(runs: Sequence[Met]) -> dict[str, list[Met]]:
 
 
 def _naming(path: Path, run: RunRecord, spec: RunSpec) -> Iterator[str]:
-    """Whether the folder, the key and the data set are those of the specification."""
+    """Yield a problem if the folder, the key or the data set is not that of the specification."""
     if run["key"] != spec.key:
         yield f"its key is {run['key']!r}, that of its specification is {spec.key}"
     if (path.parents[1].name, path.parent.name, path.name) != (spec.dataset, spec.method.label, run["key"]):
@@ -134,7 +137,7 @@ def _naming(path: Path, run: RunRecord, spec: RunSpec) -> Iterator[str]:
 
 
 def _facts(run: RunRecord, spec: RunSpec) -> Iterator[str]:
-    """What run.json says beside the numbers."""
+    """Yield the problems of what run.json says besides the numbers."""
     clients, classes = spec.federation.clients, run["dataset"]["classes"]
     counts = run["partition"]["counts"]
     if len(counts) != clients or any(len(row) != classes for row in counts):
@@ -154,7 +157,7 @@ def _facts(run: RunRecord, spec: RunSpec) -> Iterator[str]:
 
 
 def _files(path: Path, run: RunRecord) -> Iterator[str]:
-    """Whether the files beside run.json are those that the run wrote."""
+    """Yield problems of the files beside run.json, which must be as the run wrote them, and of facts about them."""
     for name in sorted(run["files"]):
         if not (path / name).is_file():
             yield f"{name} is missing"
@@ -171,7 +174,7 @@ def _files(path: Path, run: RunRecord) -> Iterator[str]:
 
 
 def _counting(rounds: Sequence[Round], run: RunRecord, config: FederationConfig) -> Iterator[str]:
-    """Whether no round is missing, and each one's numbers add up."""
+    """Yield a problem if a round is missing, or the numbers of one do not add up."""
     if [r["round"] for r in rounds] != list(range(1, len(rounds) + 1)):
         yield "its rounds are not numbered one by one"
     if len(rounds) != config.rounds and (run["status"] == "done" or len(rounds) > config.rounds):
@@ -182,7 +185,7 @@ def _counting(rounds: Sequence[Round], run: RunRecord, config: FederationConfig)
     predictors = [r["predictors"].keys() for r in rounds if "predictors" in r]
     inspections = [r["inspection"].keys() for r in rounds if "inspection" in r]
     if any(names != group[0] for group in (predictors, inspections) for names in group):
-        yield "its predictors, or what it weighs, change from round to round"
+        yield "its predictors, or the experts in its inspection, change from round to round"
     for r in rounds:
         for problem in _round(r, config):
             yield f"round {r['round']}: {problem}"
@@ -215,12 +218,12 @@ def _round(r: Round, config: FederationConfig) -> Iterator[str]:
             yield "a predictor has scores of other moments"
         scores += by_moment.values()
     if any(len(weights) != config.clients for weights in r.get("inspection", {}).values()):
-        yield f"what it weighs is not of {config.clients} clients"
+        yield f"its inspection is not of {config.clients} clients"
     for s in scores:
         if not len(s["correct"]) == len(s["total"]) == config.clients:
             yield f"its scores are not of {config.clients} clients"
         elif any(correct > total for correct, total in zip(s["correct"], s["total"], strict=True)):
-            yield "more is correct than there is"
+            yield "more predictions are correct than there are samples"
 
 
 def _summary(run: RunRecord, rounds: Sequence[Round]) -> Iterator[str]:
@@ -240,7 +243,7 @@ def _alike(a: Any, b: Any) -> bool:
 
 
 def _among(runs: Sequence[Met]) -> Iterator[Finding]:
-    """What does not fit among the runs of one comparison."""
+    """Yield a finding for each pair of runs of one comparison that do not fit together."""
     for a, b in combinations(runs, 2):
         pair = _unpaired if a.run["specification"]["seed"] == b.run["specification"]["seed"] else _repeated
         for problem in pair(a, b):
@@ -248,7 +251,7 @@ def _among(runs: Sequence[Met]) -> Iterator[Finding]:
 
 
 def _unpaired(a: Met, b: Met) -> Iterator[str]:
-    """Two methods under one seed meet the same partition, networks, participants and test samples."""
+    """Yield differences of two methods under one seed: partition, networks, participants, test samples are the same."""
     if a.run["specification"]["method"]["label"] == b.run["specification"]["method"]["label"]:
         yield "one seed twice: it has method and seed in common with"
     if a.run["partition"] != b.run["partition"]:
@@ -264,7 +267,7 @@ def _unpaired(a: Met, b: Met) -> Iterator[str]:
 
 
 def _repeated(a: Met, b: Met) -> Iterator[str]:
-    """Two seeds draw two partitions, and never give the same rounds to the last digit of their seconds."""
+    """Yield what two seeds share: they draw two partitions, and no two runs take the same seconds to the last digit."""
     if a.run["partition"]["hash"] == b.run["partition"]["hash"]:
         yield "two seeds, one partition: it has the same as"
     if "rounds.jsonl" in a.run["files"] and a.run["files"]["rounds.jsonl"] == b.run["files"].get("rounds.jsonl"):

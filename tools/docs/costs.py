@@ -1,6 +1,6 @@
-"""What a round of each method costs a participant: measured on random pictures of CIFAR's shape, a step per phase.
+"""Costs of a round of each method: measured on random pictures of CIFAR's shape, with one step per phase.
 
-Bytes do not depend on what the pictures show, nor FLOPs, save where a method compresses what it sends.
+Neither bytes nor FLOPs depend on what the pictures show, unless a method compresses what it sends.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,23 +25,23 @@ CLIENTS = 10
 TRAIN = 4800
 """Training samples of a client, as when ten divide the 60,000 pictures of CIFAR and a fifth are for tests."""
 PICTURES = 20
-"""Different ones among them."""
+"""Different pictures among them; each is repeated."""
 DATASETS = {"cifar10": (10, 2), "cifar100": (100, 10)}
-"""Name -> number of classes, and how many of them a client has: the pathological partition of the field."""
+"""Name -> (number of classes, classes of each client): the usual pathological partition."""
 MEASURED_LINE_UPS = ("cnn5", "cnn1")
-"""A method is measured on the first that it can use, the reference on all."""
+"""A method is measured on the first that it can use, the reference on all of them."""
 REFERENCE = "standalone"
 
 MessageBytes = dict[str, int | None]
-"""Name of a message -> bytes; None where they vary with what was learned."""
+"""Name of a message -> bytes; None if they vary with what was learned."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What one method costs on one data set.
+    """The costs of one method on one data set.
 
     first_up, first_down: bytes per participant in the first round; up, down: in a later round
-    client_flops: of all ten clients in a round; server_flops: in a round, None where they vary with the messages
+    client_flops: of all ten clients in a round; server_flops: in a round, None if they vary with the messages
     """
 
     first_up: MessageBytes
@@ -58,7 +58,7 @@ STORED: TypeAdapter[Catalogue] = TypeAdapter(Catalogue)
 
 
 def task(line_up: LineUp, num_classes: int = 10, classes_per_client: int = 2) -> Task:
-    """Ten clients with random pictures of CIFAR's shape, each of its own classes; all of them in any stretch."""
+    """Make a task of ten clients with random pictures of CIFAR's shape; any stretch has all classes of its client."""
     shift = num_classes // CLIENTS
     mine = [[(shift * k + i) % num_classes for i in range(classes_per_client)] for k in range(CLIENTS)]
     held = torch.arange(CLIENTS * PICTURES).view(CLIENTS, PICTURES)
@@ -68,7 +68,7 @@ def task(line_up: LineUp, num_classes: int = 10, classes_per_client: int = 2) ->
 
 
 def measured(name: str) -> dict[str, dict[str, Costs]]:
-    """Line-up -> data set -> costs of a method in its defaults."""
+    """Return line-up -> data set -> measured costs of a method with its default hyper-parameters."""
     method, _ = registry.method(name)
     usable = [line_up for line_up in MEASURED_LINE_UPS if not unsupported(method, task(registry.line_up(line_up)))]
     chosen = usable if name == REFERENCE else usable[:1]
@@ -79,8 +79,8 @@ def measured(name: str) -> dict[str, dict[str, Costs]]:
 
 
 def measured_catalogue(names: Sequence[str], tell: Callable[[str], object]) -> Catalogue:
-    """The costs of these methods; tell is called with each name before it is measured."""
-    torch.set_num_threads(1)  # for single steps more are no faster, and on a busy machine far slower
+    """Measure the costs of these methods. tell: called with each name before it is measured"""
+    torch.set_num_threads(1)  # more are no faster for single steps, and far slower on a busy machine
     found = {}
     for name in names:
         tell(name)
@@ -89,18 +89,18 @@ def measured_catalogue(names: Sequence[str], tell: Callable[[str], object]) -> C
 
 
 def load(file: Path) -> Catalogue:
-    """What was stored; nothing where there is no file."""
+    """Return the stored costs; none if there is no file."""
     return STORED.validate_json(file.read_bytes()) if file.exists() else {}
 
 
 def written(costs: Catalogue) -> str:
-    """Costs as they are stored."""
+    """Return the text of costs, as it is stored."""
     return STORED.dump_json(dict(sorted(costs.items())), indent=1).decode() + "\n"
 
 
 def _costs(name: str, problem: Task) -> Costs:
     method, _ = registry.method(name)
-    config = FederationConfig(clients=CLIENTS, rounds=3, eval_every=3)  # two are enough, and none is evaluated
+    config = FederationConfig(clients=CLIENTS, rounds=3, eval_every=3)  # only two are done, so none is evaluated
     federation = Federation(method, problem, config, torch.device("cpu"), engine=OneStepEngine)
     first, later = (federation.round(t) for t in (1, 2))
     varying = _varying(later)
@@ -115,18 +115,18 @@ def _costs(name: str, problem: Task) -> Costs:
 
 
 def _varying(record: Round) -> set[str]:
-    """Names of messages whose size depends on what was learned: clients with as many classes sent unequal ones."""
+    """Return the messages whose size depends on what was learned: clients with equally many classes differ in it."""
     sent = [turn["bytes_up"] for turn in record["clients"]]
     return {name for name in sent[0] if len({sizes[name] for sizes in sent}) > 1}
 
 
 def _sizes(record: Mapping[str, Any], direction: str, varying: set[str]) -> MessageBytes:
-    """Name -> bytes of a participant; all are alike."""
+    """Return name -> bytes of a participant; all have the same."""
     return {name: None if name in varying else size for name, size in record["clients"][0][direction].items()}
 
 
 def line_up_class(method: Any) -> str:
-    """Which line-ups a method can use, in words: what two networks must have in common for it."""
+    """Return in words which line-ups a method can use: what two networks must have in common for it."""
     one, other = registry.line_up("cnn5").architectures[:2]
     pairs = {
         "any": (one, replace(other, width=other.width // 2)),

@@ -1,4 +1,4 @@
-"""An engine that counts what rounds cost by one step of each phase."""
+"""An engine that measures the costs of a round by one step of each phase."""
 
 from torch import Tensor
 
@@ -8,12 +8,12 @@ from benchmark.method import Phase
 
 
 class OneStepEngine(EagerEngine):
-    """Messages are as large, and FLOPs as many, as after training; the weights are those after a step or two."""
+    """Takes one step of each phase: bytes and FLOPs are those of full training, weights those after a step or two."""
 
     def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
-        """The loss of the first step."""
+        """Take the first step; return its loss."""
         return super().train_phase(client, number, phase, steps[:1])
 
     def collect_statistics(self, client: Client, chunks: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """The statistics of the first chunk."""
+        """Return the statistics of the first chunk."""
         return super().collect_statistics(client, chunks[:1])

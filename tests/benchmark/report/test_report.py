@@ -515,7 +515,7 @@ def test_what_lies_beside_a_result_does_not_keep_it_from_its_report(results, wit
     resumed = [{"rounds_done": 1, "started": "2026", "environment": other}]
     RunFolder(folder).write(run | {"resumed": resumed})
     found = comparison(results)
-    note = "a, seed 0: it went on after round 1 with other packages: its numbers can't be had again"
+    note = "a, seed 0: it went on after round 1 with other packages: its numbers can't be reproduced"
     assert footnotes(found) == [note]
     assert texts(main_table(found, "standalone"))["a"]["Accuracy [%]"] == "85.00"
 

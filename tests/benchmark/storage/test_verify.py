@@ -117,7 +117,7 @@ DAMAGE = {
     ),
     "a specification that can't be": (
         lambda f: edit(f, lambda r: r["specification"]["federation"].update(lr=-1)),
-        "its specification is none",
+        "its specification is not valid",
     ),
     "a round too few": (
         lambda f: edit(f, lambda r: r["specification"]["federation"].update(rounds=4)),
@@ -130,7 +130,7 @@ DAMAGE = {
     ),
     "more correct than there is": (
         lambda f: edit_round(f, 2, lambda r: r["post_local"].update(correct=[11, 1])),
-        "round 2: more is correct than there is",
+        "round 2: more predictions are correct than there are samples",
     ),
     "a client's score is missing": (
         lambda f: edit_round(f, 1, lambda r: r["post_local"].update(correct=[1])),
@@ -146,7 +146,7 @@ DAMAGE = {
     ),
     "a predictor that comes and goes": (
         lambda f: edit_round(f, 2, lambda r: r.update(predictors={"p": {"post_local": r["post_local"]}})),
-        "its predictors, or what it weighs, change from round to round",
+        "its predictors, or the experts in its inspection, change from round to round",
     ),
     "a predictor without a moment": (
         lambda f: edit_round(f, 2, lambda r: r.update(predictors={"p": {"post_local": r["post_local"]}})),
@@ -154,7 +154,7 @@ DAMAGE = {
     ),
     "weights of too few clients": (
         lambda f: edit_round(f, 3, lambda r: r.update(inspection={"shared expert": [{"0": 0.5}]})),
-        "round 3: what it weighs is not of 2 clients",
+        "round 3: its inspection is not of 2 clients",
     ),
     "a participant too few": (
         lambda f: edit_round(f, 1, lambda r: r.update(participants=[0])),
@@ -185,7 +185,7 @@ DAMAGE = {
         lambda f: (f / "run.json").write_text((f / "run.json").read_text().replace("a CPU", "\\ud800")),
         "run.json is damaged",
     ),
-    "no specification": (lambda f: edit(f, lambda r: r.update(specification={})), "its specification is none"),
+    "no specification": (lambda f: edit(f, lambda r: r.update(specification={})), "its specification is not valid"),
     "a specification with less in it": (
         lambda f: edit(f, lambda r: r["specification"]["federation"].pop("lr")),
         "its specification is not as it was written",
