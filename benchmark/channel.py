@@ -253,8 +253,9 @@ class Channel:
         return {k: {name: int(size) for name, size in sent.items()} for k, sent in self._sizes[direction].items()}
 
     def _carry(self, direction: Direction, client: int, message: Message, source: State | None) -> Message:
-        copy = copied(message)
-        self._sizes[direction][client] = {name: _size(value) for name, value in copy.items()}
+        with located(f"client {client}, round {self._round.round}, {direction}load"):
+            copy = copied(message)
+            self._sizes[direction][client] = {name: _size(value) for name, value in copy.items()}
         for observer in self._observers:
             place = f"client {client}, round {self._round.round}, {type(observer).__name__} at {direction}load"
             with torch_seeded("observer"), located(place):

@@ -94,7 +94,8 @@ class Federation:
     def _upload(self, client: Client, trained: Trained, channel: Channel) -> None:
         """Keep the state of a client after its training, and carry the message that the method makes of it."""
         k = client.info.id
-        self.states[k] = self.engine.state(client)
+        with located(f"{place(client)}, state"):
+            self.states[k] = self.engine.state(client)
         self.evaluation.forget(k)
         with located(f"{place(client)}, upload"), trained.watch.measure("messages"):
             message = self.method.upload(client, trained.statistics)

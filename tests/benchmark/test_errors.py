@@ -59,7 +59,8 @@ class Fragile(Method):
 
     def upload(self, client, statistics):
         self.fails("upload", client.info.id, client.info.progress.round)
-        return {"word": torch.zeros(1)}
+        odd = self.breaks == "upload of a text" and (client.info.id, client.info.progress.round) == (2, 2)
+        return {"word": "text" if odd else torch.zeros(1)}
 
     def aggregate(self, server, inbox):
         self.fails("aggregate", 2, inbox.progress.round)
@@ -75,6 +76,7 @@ PLACES = {
     "project": "client 2, round 2, training, phase 0: KeyError: 'lost'",
     "statistics": "client 2, round 2, statistics: KeyError: 'lost'",
     "upload": "client 2, round 2, upload: KeyError: 'lost'",
+    "upload of a text": "client 2, round 2, upload: AttributeError: 'str' object has no attribute 'detach'",
     "aggregate": "server, round 2, aggregate: KeyError: 'lost'",
     "predictor": "client 2, round 2, evaluation: KeyError: 'lost'",
 }
@@ -88,7 +90,7 @@ def test_the_place_is_named_whatever_the_hook(hook):
     with pytest.raises(HookError) as caught:
         federation.round(2)
     assert str(caught.value) == PLACES[hook]
-    assert isinstance(caught.value.__cause__, KeyError)
+    assert type(caught.value.__cause__).__name__ in PLACES[hook]
 
 
 def test_the_stacked_engine_names_the_place_as_well():
