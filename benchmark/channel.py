@@ -74,15 +74,16 @@ Direction = Literal["up", "down"]
 
 def packed(value: Value) -> Value:
     """Return a copy of what travels: it shares no memory with the original and always has the same memory layout."""
-    copy: Value = pytree.tree_map(_packed, value, is_leaf=_is_rows)
-    return dict(copy) if isinstance(copy, dict) else copy  # a plain dict: state_dict() gives an OrderedDict
+    if isinstance(value, dict):  # by hand, here and in _size: pytree makes carrying weights an eighth slower
+        return {name: _packed_tensor(tensor) for name, tensor in value.items()}
+    if isinstance(value, Rows):
+        values = torch.where(value.present[:, None], value.values.detach(), 0)
+        return Rows(values.contiguous(), value.present.detach().clone())
+    return _packed_tensor(value)
 
 
-def _packed(part: Tensor | Rows) -> Tensor | Rows:
-    if isinstance(part, Rows):
-        values = torch.where(part.present[:, None], part.values.detach(), 0)
-        return Rows(values.contiguous(), part.present.detach().clone())
-    return part.detach().clone(memory_format=torch.contiguous_format)
+def _packed_tensor(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
 def copied(state: State) -> State:
@@ -97,13 +98,10 @@ def nbytes(value: Value) -> int:
 
 def _size(value: Value) -> int | Tensor:
     """Return the same; for rows a number that is still on the device, so that the harness does not wait for it."""
-    return sum(map(_part_size, pytree.tree_leaves(value, is_leaf=_is_rows)))
-
-
-def _part_size(part: Tensor | Rows) -> int | Tensor:
-    if isinstance(part, Rows):
-        return part.present.sum() * (part.values.element_size() * part.values[0].numel() + ROW_INDEX_BYTES)
-    return part.element_size() * part.numel()
+    if isinstance(value, Rows):
+        return value.present.sum() * (value.values.element_size() * value.values[0].numel() + ROW_INDEX_BYTES)
+    tensors = value.values() if isinstance(value, dict) else (value,)
+    return sum(tensor.element_size() * tensor.numel() for tensor in tensors)
 
 
 def wire_shape(state: State) -> Hashable:

@@ -13,7 +13,7 @@ FIRST_ROUND = 5.0
 the environment taken down, the federation made. The round's own first act, to count FLOPs, is not in it."""
 UNTIL_THEN = """
 import os, sys, time
-from benchmark import cli
+from benchmark.cli import commands
 from benchmark.federation import Federation
 
 def begun(federation, rounds_done=0):
@@ -21,7 +21,7 @@ def begun(federation, rounds_done=0):
     os._exit(0)
 
 Federation.run = begun
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(commands.main(sys.argv[1:]))
 """
 """The command line up to where it would ask the federation for its first round: what the clock says there."""
 
