@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -12,16 +12,40 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     model_serializer,
+    model_validator,
 )
 
 from benchmark.errors import RequestError
-from benchmark.fields import NonNegative, Positive
+from benchmark.fields import NonNegative, Positive, PositiveInt
 
 
-class FederationConfig(BaseModel):
-    """The settings of a federation, the same for every method."""
+class TrainingConfig(BaseModel):
+    """How a client trains: settings of the federation, each of which a method may replace by one of its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lr: Annotated[Positive, Field(description="Learning rate of the clients.")] = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, description="Momentum of SGD.")] = 0.0
+    weight_decay: Annotated[NonNegative, Field(description="Weight decay.")] = 0.0
+    optimizer: Annotated[
+        Literal["sgd", "adam"], Field(description="sgd or adam; new for every client, round and phase.")
+    ] = "sgd"
+    clip_norm: Annotated[
+        Positive | None, Field(description="Largest norm of a step's gradient over all parts that it trains.")
+    ] = None
+    lr_decay: Annotated[
+        float, Field(gt=0, le=1, description="Factor of all clients' rates from one round to the next, at most 1.")
+    ] = 1.0
+
+    @model_validator(mode="after")
+    def _momentum_is_of_sgd(self) -> Self:
+        if self.optimizer == "adam" and self.momentum:
+            raise ValueError("momentum is of sgd; leave it out with optimizer adam")
+        return self
+
+
+class FederationConfig(TrainingConfig):
+    """The settings of a federation, the same for every method that does not train by its own."""
 
     clients: Annotated[int, Field(ge=1, description="Number of clients N.")] = 10
     participation: Annotated[
@@ -29,12 +53,16 @@ class FederationConfig(BaseModel):
     ] = 1.0
     rounds: Annotated[int, Field(ge=1, description="Rounds.")] = 100
     local_epochs: Annotated[int, Field(ge=1, description="Passes over the local data per round.")] = 1
+    local_steps: Annotated[
+        PositiveInt | None, Field(description="Steps per round, for clients of any size, in place of passes.")
+    ] = None
     batch_size: Annotated[
         int, Field(ge=2, description="Samples per step, at least 2: batch normalisation needs two.")
     ] = 64
-    lr: Annotated[Positive, Field(description="Learning rate of SGD.")] = 0.01
-    momentum: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, description="Momentum of SGD.")] = 0.0
-    weight_decay: Annotated[NonNegative, Field(description="Weight decay of SGD.")] = 0.0
+    initial: Annotated[
+        Literal["own", "shared"],
+        Field(description="Initial weights of clients of one architecture: each its own, or the same for all of them."),
+    ] = "own"
     eval_every: Annotated[int, Field(ge=1, description="Evaluate every so many rounds, and after the last.")] = 1
     validation: Annotated[
         float,
@@ -54,11 +82,18 @@ class FederationConfig(BaseModel):
         Field(description="bf16: training steps under autocast; weights, messages and evaluation stay in fp32."),
     ] = "fp32"
 
+    @model_validator(mode="after")
+    def _steps_or_epochs(self) -> Self:
+        if self.local_steps is not None and self.local_epochs != 1:
+            raise ValueError("local_steps stands in place of local_epochs; give one of them")
+        return self
+
     @model_serializer(mode="wrap")
-    def _omit_default_precision(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out precision=fp32, so that the keys of older results stay valid."""
+    def _omit_later_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out settings that came later in their defaults, so that the keys of older results stay valid."""
         content: dict[str, Any] = serialise(self)
-        return {name: value for name, value in content.items() if (name, value) != ("precision", "fp32")}
+        fields = type(self).model_fields
+        return {k: v for k, v in content.items() if k not in LATER or v != fields[k].default}
 
     @property
     def participants(self) -> int:
@@ -66,8 +101,15 @@ class FederationConfig(BaseModel):
         return max(1, round(self.participation * self.clients))
 
 
+LATER = ("precision", "optimizer", "clip_norm", "lr_decay", "local_steps", "initial")
+"""Settings that results of the first versions lack."""
+
+
 class MethodSpec(BaseModel):
-    """A method by name, the label of this variant, all its hyper-parameters, and the hash of a user-defined file."""
+    """A method by name, the label of this variant, all its hyper-parameters, and the hash of a user-defined file.
+
+    training: its own settings in place of the federation's
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -75,6 +117,7 @@ class MethodSpec(BaseModel):
     label: str
     hyperparameters: dict[str, Any]
     source_hash: str | None = None
+    training: dict[str, Any] | None = None
 
 
 class RunSpec(BaseModel):
@@ -91,6 +134,11 @@ class RunSpec(BaseModel):
     """Hash of the file that defines the line-up, if it is user-defined."""
     federation: FederationConfig
     seed: Annotated[int, Field(ge=0)]
+
+    @property
+    def config(self) -> FederationConfig:
+        """The settings that the method trains by: the federation's, and its own in place of some."""
+        return FederationConfig(**self.federation.model_dump() | (self.method.training or {}))
 
     @property
     def key(self) -> str:
@@ -110,6 +158,8 @@ def federation_config(values: dict[str, Any]) -> FederationConfig:
 def request_error(error: ValidationError, spell: Any = str) -> RequestError:
     """Return the first complaint of a validation as one line; `spell` turns a field's name into what the user typed."""
     first = error.errors()[0]
+    if first["type"] == "value_error":  # of several fields together, which it names itself
+        return RequestError(first["msg"].removeprefix("Value error, "))
     name = spell(str(first["loc"][0]) if first["loc"] else "value")
     if first["type"] == "missing":
         return RequestError(f"{name} has no default; give it a value")

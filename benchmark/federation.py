@@ -14,7 +14,7 @@ from benchmark.engine.eager import EagerEngine, Participant, Trained, place
 from benchmark.errors import Diverged, located
 from benchmark.evaluation import Evaluation
 from benchmark.measure.clock import Stopwatch
-from benchmark.method import Method
+from benchmark.method import Method, with_client_rate
 from benchmark.schedule import Schedule
 from benchmark.seeds import seed_round, torch_seeded
 from benchmark.storage.client_states import ClientStates
@@ -42,8 +42,9 @@ class Federation:
         observers: Sequence[Observer] = (),
         state_bytes: int | None = None,
     ) -> None:
+        method = with_client_rate(method, config.lr)
         self.method, self.config, self.device, self.observers = method, config, device, observers
-        self.task = task.to(device)
+        self.task = replace(task, initial=config.initial).to(device)
         self.engine = engine(method, self.task, config, device)
         self.schedule = schedule(self.task, config)
         with torch_seeded("init", seed=task.seed, client="server", part="state"), located("server, initial state"):

@@ -4,14 +4,16 @@ The loop, the optimiser and the counting are the harness's.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from copy import copy
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple, get_args, get_type_hints
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.channel import Inbox, Message, State
 from benchmark.client import Client, ClientInfo
+from benchmark.fields import FollowsClient
 from benchmark.models.line_up import LocalModel
 from benchmark.seeds import torch_seeded
 from benchmark.task import Task
@@ -153,12 +155,23 @@ class Method:
         return server | inbox.mean(self.shares())
 
 
+def with_client_rate(method: Method, lr: float) -> Method:
+    """The method with the clients' learning rate in place of rates that follow it and are not set."""
+    hints = get_type_hints(type(method), include_extras=True)
+    follow = [f.name for f in fields(method) if any(isinstance(m, FollowsClient) for m in get_args(hints[f.name]))]
+    resolved = copy(method)  # not a new instance: one that is watched has hooks of its own
+    for name in follow:
+        if getattr(method, name) is None:
+            object.__setattr__(resolved, name, lr)
+    return resolved
+
+
 def initial_parts(method: Method, task: Task, client: int | None) -> dict[str, nn.Module]:
     """Build modules for a client (None: for the server), in initial weights that depend on seed, client and part.
 
     The local network has the same weights under every method; the small one has the same for every client.
     """
-    with torch_seeded("init", seed=task.seed, client="server" if client is None else client, part="private"):
+    with torch_seeded("init", seed=task.seed, client=task.owner(client), part="private"):
         return method.parts(task.local_model(client), task)
 
 

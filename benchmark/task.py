@@ -4,6 +4,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ class Task:
     labels:   [N] int64
     mean, std: [c] per channel, of the data set's training images scaled to 0-255
     clients:  who holds which samples
+    initial:  whether clients of one architecture begin with their own weights or the same; a federation sets it
     """
 
     images: Tensor
@@ -40,6 +42,7 @@ class Task:
     clients: tuple[ClientData, ...]
     line_up: LineUp
     seed: int
+    initial: Literal["own", "shared"] = "own"
 
     @property
     def num_clients(self) -> int:
@@ -102,8 +105,13 @@ class Task:
 
     def local_model(self, client: int | None) -> LocalModel:
         """Build a client's own network in its initial weights; None: the server's, of client 0's architecture."""
-        architecture = self.line_up.of(client or 0)
-        return self._build(architecture, "server" if client is None else client)
+        return self._build(self.line_up.of(client or 0), self.owner(client))
+
+    def owner(self, client: int | None) -> int | str:
+        """Name the holder of a client's initial weights in seeds: the client, or all clients of its architecture."""
+        if client is None:
+            return "server"
+        return client if self.initial == "own" else self.line_up.of(client).name
 
     def small_model(self, width: int | None = None) -> LocalModel:
         """Return the small network that all can share, in its initial weights, the same for every client.

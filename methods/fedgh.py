@@ -15,7 +15,7 @@ One round, for the participants S:
 
 Departures from the paper:
     - Representations are averaged after training, in evaluation mode.
-    - The server's rate and passes are fields; the paper gives the clients' rate, 0.01, and no number of passes.
+    - The server's passes are a field, of which the paper gives no number; its rate is the clients', as in the paper.
     - In the authors' code the server's steps never reach the header, which stays in its initial weights; here they do.
 """
 
@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, State, Task
-from benchmark.fields import Positive, PositiveInt
+from benchmark.fields import ClientRate, PositiveInt
 from benchmark.functional import class_means, class_sums, fit
 
 
@@ -33,7 +33,7 @@ from benchmark.functional import class_means, class_sums, fit
 class FedGH(Method):
     """A generalised global header, trained by the server."""
 
-    server_lr: Positive = 0.01  # eta_theta
+    server_lr: ClientRate = None  # eta_theta; the client's rate unless set
     server_epochs: PositiveInt = 1  # passes over what came in a round
 
     def unsupported(self, task: Task) -> str | None:

@@ -21,7 +21,8 @@ Departures from the paper:
     - The gate is switchable normalisation of the image, Linear, batch norm, Sigmoid, Linear, Softmax. The paper puts a
       second batch norm after the softmax; that takes away the sum to one that its own formula needs. Its first stands
       after the sigmoid; here before it. Normalising the image before flattening gives instance statistics a meaning.
-    - The paper gives neither the gate's width nor the rate that it chose for the gate; both are fields.
+    - The paper gives neither the gate's width nor the rate that it chose for the gate; both are fields, and the rate is
+      the clients' unless it is set.
     - n is the number of samples of the participants. The paper's notation has it over all clients, which would shrink
       theta at every round in which not all take part.
 
@@ -35,7 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api import Client, Inspection, LocalModel, Method, Phase, SwitchNorm2d, Task
-from benchmark.fields import Positive, PositiveInt, UnitInterval
+from benchmark.fields import ClientRate, PositiveInt, UnitInterval
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class FedMoE(Method):
 
     gate: Literal["learned", "static"] = "learned"  # static: the same two weights for every sample
     gate_width: PositiveInt = 64  # hidden units of phi
-    gate_lr: Positive = 0.01  # eta_phi
+    gate_lr: ClientRate = None  # eta_phi; the client's rate unless set
     expert_weight: UnitInterval = 0.5  # a_0 if the gate is static
     federate: bool = True  # False: theta never travels
 

@@ -24,7 +24,7 @@ Departures from the paper, which says one thing in its equations and another in 
       pulls the class mean, by the distance itself, with lambda 0.1.
     - In the first round clients have no prototypes, as in the code; the paper's box sends untrained ones.
     - The headline is the header's; the paper predicts with the nearest prototype.
-    - The server's rate and batch size are fields; in the code they are the clients', which a server does not see here.
+    - The server's batch size is a field; in the code it is the clients', as its rate is here.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
-from benchmark.fields import NonNegative, Positive, PositiveInt
+from benchmark.fields import ClientRate, NonNegative, PositiveInt
 from benchmark.functional import class_means, class_sums, fit, nearest, pull
 
 
@@ -47,7 +47,7 @@ class FedTGP(Method):
     margin: NonNegative = 100.0  # tau, the largest margin
     server_epochs: PositiveInt = 100  # S, passes over the prototypes of a round
     server_batch_size: PositiveInt = 64  # B, prototypes a step
-    server_lr: Positive = 0.01  # of the server's SGD
+    server_lr: ClientRate = None  # of the server's SGD; the client's rate unless set
 
     def unsupported(self, task: Task) -> str | None:
         """Refuse networks without one width, which prototypes need."""

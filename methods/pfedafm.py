@@ -18,8 +18,8 @@ One round, for the participants S:
 A client predicts with the mixture.
 
 Departures from the paper: none known. The authors' scripts judge a client between its two phases, with the G that came;
-here it is judged after both with its G_k, and after the next download with the new G. alpha's rate is their script's
-for heterogeneous networks.
+here it is judged after both with its G_k, and after the next download with the new G. alpha's rate is the clients', as
+in their script for heterogeneous networks.
 """
 
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, LocalModel, Method, Phase, Task
-from benchmark.fields import Positive
+from benchmark.fields import ClientRate
 
 
 @dataclass(frozen=True)
 class PFedAFM(Method):
     """An elementwise mixture of a shared and a private extractor, trained in turn."""
 
-    mix_lr: Positive = 0.01  # of alpha
+    mix_lr: ClientRate = None  # of alpha; the client's rate unless set
 
     def shares(self) -> tuple[str, ...]:
         """Share the small extractor."""

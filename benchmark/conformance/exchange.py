@@ -11,8 +11,8 @@ from torch import Tensor
 from benchmark.channel import Inbox, Message, Rows, State
 from benchmark.client import Client, ClientInfo
 from benchmark.conformance.suite import Broken
-from benchmark.conformance.toy import federate, same, tensors, toy_federation, toy_task, watched
-from benchmark.method import Method, initial_parts
+from benchmark.conformance.toy import TOY_LR, federate, same, tensors, toy_federation, toy_task, watched
+from benchmark.method import Method, initial_parts, with_client_rate
 
 ELEMENT_BYTES = {
     **{torch.float32: 4, torch.float16: 2, torch.bfloat16: 2},
@@ -23,6 +23,7 @@ ELEMENT_BYTES = {
 
 def aggregate(method: Method) -> None:
     """Aggregation leaves the server's state and the inbox as they were."""
+    method = with_client_rate(method, TOY_LR)  # the hook below asks this one, not the federation's
 
     def watching(server: State, inbox: Inbox) -> State:
         before = copy.deepcopy((server, dict(inbox.messages)))

@@ -19,6 +19,7 @@ from benchmark.task import ClientData, Task
 
 CPU = torch.device("cpu")
 WIDTH = 6
+TOY_LR = 0.1
 SHAPE = (2, 5, 5)
 
 
@@ -107,7 +108,7 @@ def toy_federation(method: Method, task: Task, **config: object) -> Federation:
 
     It has a copy of the method: what a method remembers besides the states is lost, as in a new process.
     """
-    defaults: dict[str, object] = {"clients": task.num_clients, "rounds": 2, "batch_size": 4, "lr": 0.1}
+    defaults: dict[str, object] = {"clients": task.num_clients, "rounds": 2, "batch_size": 4, "lr": TOY_LR}
     return Federation(copy.deepcopy(method), task, FederationConfig.model_validate(defaults | config), CPU)
 
 

@@ -28,6 +28,12 @@ ODD: Mapping[str, tuple[tuple[int, ...], list[tuple[int, ...]] | None, dict[str,
     "one participant": ((8, 6, 7), None, {"participation": 0.1}),
     "a remainder of one sample": ((5, 9, 13), None, {"batch_size": 4}),
     "momentum and two epochs": ((6, 6, 6), None, {"momentum": 0.9, "weight_decay": 0.01, "local_epochs": 2}),
+    "clipping, decay, steps in place of epochs and alike initial weights": (
+        (3, 9, 6),
+        None,
+        {"clip_norm": 0.5, "lr_decay": 0.5, "local_steps": 3, "initial": "shared"},
+    ),
+    "Adam": ((6, 6, 6), None, {"optimizer": "adam", "lr": 0.01}),
     "augmentation": ((6, 6, 6), None, {"augmentation": "lab"}),
 }
 """Training samples per client, labels per client, configuration."""
@@ -141,7 +147,7 @@ def device(method: Method) -> None:
     federation, _ = federate(method, task, rounds=1)
     for k in task.by_architecture.values():
         with where("where tensors have no values to wait for (torch's device meta)"):
-            _on_meta(method, federation, k)
+            _on_meta(federation.method, federation, k)
 
 
 def _on_meta(method: Method, federation: Federation, k: int) -> None:

@@ -6,7 +6,7 @@ leaks from one client, or one round, into another.
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, islice
@@ -170,10 +170,13 @@ class EagerEngine:
         return {name: module.to(self.device, **formats) for name, module in parts.items()}
 
     def steps(self, phase: Phase, passes: Epochs) -> list[Indices]:
-        """Return the steps of a phase: for each a batch of every stretch, as indices."""
-        epochs = self.config.local_epochs if phase.epochs is None else phase.epochs
+        """Return the steps of a phase: of each stretch a batch, as indices."""
+        epochs: int | None = self.config.local_epochs if phase.epochs is None else phase.epochs
+        steps = phase.steps
+        if self.config.local_steps is not None and phase.epochs is None and phase.steps is None:
+            epochs, steps = None, self.config.local_steps
         stretches = [chain.from_iterable(islice(passes(stretch), epochs)) for stretch in phase.samples]
-        return list(islice(zip(*stretches, strict=False), phase.steps))
+        return list(islice(zip(*stretches, strict=False), steps))
 
     def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
         """Take the steps of the phase with this number; return the sum of their losses, still on the device."""
@@ -187,6 +190,9 @@ class EagerEngine:
         """Take one step; return its loss."""
         loss = self.loss(client, phase, batches)
         loss.backward()
+        if self.config.clip_norm is not None:
+            trained = [tensor for group in optimiser.param_groups for tensor in group["params"]]
+            nn.utils.clip_grad_norm_(trained, self.config.clip_norm)
         optimiser.step()
         optimiser.zero_grad()
         with torch.no_grad():
@@ -194,15 +200,27 @@ class EagerEngine:
         return loss.detach()
 
     def optimiser(self, client: Client, phase: Phase) -> torch.optim.Optimizer:
-        """Return SGD over the phase's parts, which are set to train; the other parts are frozen."""
+        """Set the parts of a phase to train and the others to stand still; return an optimiser of the former."""
         trained = set_to_train(client.parts, phase)
-        return self._sgd(phase, {name: list(client.parts[name].parameters()) for name in trained})
+        tensors = {name: list(client.parts[name].parameters()) for name in trained}
+        return self.optimiser_of(phase, tensors, client.info.progress)
 
-    def _sgd(self, phase: Phase, tensors: Mapping[str, list[Tensor]]) -> torch.optim.Optimizer:
-        """Return SGD with the learning rates of a phase over the parameters of each part by name."""
-        groups = [{"params": of, "lr": phase.lr.get(name, self.config.lr)} for name, of in tensors.items() if of]
-        decay = self.config.weight_decay if phase.weight_decay is None else phase.weight_decay
-        return torch.optim.SGD(groups, lr=self.config.lr, momentum=self.config.momentum, weight_decay=decay, fused=True)
+    def optimiser_of(
+        self, phase: Phase, tensors: Mapping[str, Sequence[Tensor]], t: RoundNumber
+    ) -> torch.optim.Optimizer:
+        """Return an optimiser with the rates of a phase in round t over the parameters of each part by name."""
+        config, decay = self.config, self.config.lr_decay ** (t.round - 1)
+        groups: list[dict[str, Any]] = [
+            {"params": of, "lr": phase.lr.get(name, config.lr) * decay} for name, of in tensors.items() if of
+        ]
+        common: dict[str, Any] = {
+            "lr": config.lr,
+            "weight_decay": config.weight_decay if phase.weight_decay is None else phase.weight_decay,
+            "fused": True,
+        }
+        if config.optimizer == "adam":
+            return torch.optim.Adam(groups, capturable=self.device.type == "cuda", **common)
+        return torch.optim.SGD(groups, momentum=config.momentum, **common)
 
     def loss(self, client: Client, phase: Phase, batches: Indices) -> Tensor:
         """Return the loss of a step on these batches, augmented and in the precision of training."""

@@ -56,6 +56,9 @@ class GraphEngine(EagerEngine):
 
     def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
         """Take the steps of the phase with this number; return the sum of their losses, still on the device."""
+        if self.config.lr_decay != 1:  # a recording has the rate of the round that it was made in
+            self.fell_back = "no graph: rates decay from round to round"
+            return super().train_phase(client, number, phase, steps)
         total = torch.zeros((), device=self.device)
         key, standing = self._stand_in(client)
         optimiser = self._lasting_optimiser(client, number, phase)
@@ -84,11 +87,14 @@ class GraphEngine(EagerEngine):
         key = client.info.architecture, number
         trained = set_to_train(client.parts, phase)
         if key not in self._optimisers:
-            self._optimisers[key] = self._sgd(phase, {name: list(client.parts[name].parameters()) for name in trained})
+            tensors = {name: list(client.parts[name].parameters()) for name in trained}
+            self._optimisers[key] = self.optimiser_of(phase, tensors, client.info.progress)
         optimiser = self._optimisers[key]
         for group in optimiser.param_groups if self.config.momentum else ():
             for tensor in group["params"]:
-                optimiser.state[tensor].setdefault("momentum_buffer", torch.zeros_like(tensor)).zero_()
+                optimiser.state[tensor].setdefault("momentum_buffer", torch.zeros_like(tensor))
+        for tensor in _state_of(optimiser):
+            tensor.zero_()
         return optimiser
 
     def _recording(
@@ -104,7 +110,7 @@ class GraphEngine(EagerEngine):
         self._seen[shape] += 1
         if shape not in self._recordings and self._seen[shape] > STEPS_BEFORE_RECORDING:
             indices = tuple(batch.clone() for batch in batches)
-            before = copied(self.state(client)), [m.clone() for m in _momentum(optimiser)]
+            before = copied(self.state(client)), [held.clone() for held in _state_of(optimiser)]
             try:
                 with torch_seeded("warm-up"):
                     replay = self.record(lambda: self.step(standing, phase, optimiser, indices))
@@ -114,8 +120,8 @@ class GraphEngine(EagerEngine):
                 self.fell_back = f"no graph: {' '.join(str(error).split())[:200]}"
                 optimiser.zero_grad()
             self.load(client.info.id, before[0])
-            for momentum, held in zip(_momentum(optimiser), before[1], strict=True):
-                momentum.copy_(held)
+            for tensor, held in zip(_state_of(optimiser), before[1], strict=True):
+                tensor.copy_(held)
         return self._recordings.get(shape)
 
     def record(self, step: Callable[[], Tensor]) -> Callable[[], Tensor]:
@@ -145,5 +151,6 @@ def _overwrite(values: Mapping[str, Value], leaves: list[Tensor]) -> None:
         place.copy_(given)
 
 
-def _momentum(optimiser: torch.optim.Optimizer) -> list[Tensor]:
-    return [state["momentum_buffer"] for state in optimiser.state.values() if "momentum_buffer" in state]
+def _state_of(optimiser: torch.optim.Optimizer) -> list[Tensor]:
+    """The tensors that an optimiser keeps: momentum of SGD, or moments and counts of Adam; all zero in a new one."""
+    return [tensor for state in optimiser.state.values() for tensor in state.values() if isinstance(tensor, Tensor)]

@@ -33,6 +33,7 @@ class Stack:
     """
 
     net: "Parts"
+    t: RoundNumber
     tensors: dict[str, Tensor]
     values: Mapping[str, Value]
     momentum: dict[str, Tensor]
@@ -41,7 +42,7 @@ class Stack:
     def of(self, rows: Tensor) -> "Stack":
         """Return a copy of some of the clients."""
         held = self.tensors, self.values, self.momentum, self.loss
-        return Stack(self.net, *pytree.tree_map(lambda tensor: tensor.detach()[rows], held))
+        return Stack(self.net, self.t, *pytree.tree_map(lambda tensor: tensor.detach()[rows], held))
 
     def put(self, rows: Tensor, those: "Stack") -> None:
         """Copy tensors, momentum and losses of some of the clients, which were trained apart, back into these rows."""
@@ -96,6 +97,8 @@ class StackedEngine(EagerEngine):
     def _trained_together(self, participants: list[Participant], t: RoundNumber) -> dict[int, "_Row"]:
         if self.config.augmentation != "none":
             raise RuntimeError("augmentation draws at random")
+        if self.config.optimizer == "adam":
+            raise RuntimeError("Adam counts the steps of all clients together")
         groups: dict[tuple, list[Participant]] = {}
         for participant in participants:
             parts = self.load(participant.id, participant.state, t).parts
@@ -108,7 +111,7 @@ class StackedEngine(EagerEngine):
     def _group(self, participants: list[Participant], t: RoundNumber) -> dict[int, "_Row"]:
         """Train clients of one architecture, whose values have the same names and shapes."""
         client = self.load(participants[0].id, participants[0].state, t)
-        stack = _stacked(Parts(client.parts), participants, torch.zeros(len(participants), device=self.device))
+        stack = _stacked(Parts(client.parts), t, participants, torch.zeros(len(participants), device=self.device))
         passes = [cache(participant.epochs) for participant in participants]  # they go on from phase to phase
         rows = [_Row(stack, number) for number in range(len(participants))]
         with deterministic_convolutions():
@@ -148,7 +151,8 @@ class StackedEngine(EagerEngine):
     ) -> None:
         """Train all clients through steps whose batches have equal sizes."""
         # One optimiser moves all K clients: SGD works number by number, so on stacked weights it does what K would do.
-        optimiser = self._sgd(phase, {part: [stack.tensors[n].requires_grad_() for n in names[part]] for part in names})
+        trained = {part: [stack.tensors[n].requires_grad_() for n in names[part]] for part in names}
+        optimiser = self.optimiser_of(phase, trained, stack.t)
         for name, momentum in stack.momentum.items():
             optimiser.state[stack.tensors[name]]["momentum_buffer"] = momentum
         for batches in zip(*steps, strict=True):  # one step of every client
@@ -156,6 +160,8 @@ class StackedEngine(EagerEngine):
             with self._precision():
                 losses = stack.mapped(phase.loss or self.method.loss, *drawn)
             losses.sum().backward()  # a client's loss depends on its own row alone, so the sum mixes no gradients
+            if self.config.clip_norm is not None:
+                _clip_each([tensor for of in trained.values() for tensor in of], self.config.clip_norm)
             optimiser.step()
             optimiser.zero_grad()
             stack.loss.add_(losses.detach())
@@ -197,13 +203,22 @@ class _Row:
         return own
 
 
-def _stacked(net: Parts, participants: list[Participant], loss: Tensor) -> Stack:
+def _stacked(net: Parts, t: RoundNumber, participants: list[Participant], loss: Tensor) -> Stack:
     """Stack the states of these clients; loss [K] is zero."""
     parts = [{str(i): p.state[name] for i, name in enumerate(net.names)} for p in participants]
     values = [{name: value for name, value in p.state.items() if name not in net.names} for p in participants]
     weights, held = (pytree.tree_map(lambda *of: torch.stack(of), *trees) for trees in (parts, values))
     tensors = {f"{i}.{key}": tensor for i, part in weights.items() for key, tensor in part.items()}
-    return Stack(net, tensors, held, {}, loss)
+    return Stack(net, t, tensors, held, {}, loss)
+
+
+def _clip_each(tensors: list[Tensor], most: float) -> None:
+    """Scale the gradients [K, ...] of each client to at most this norm over all tensors, as clip_grad_norm_ does."""
+    gradients = [tensor.grad for tensor in tensors if tensor.grad is not None]
+    norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)  # [K]
+    scale = (most / (norms + 1e-6)).clamp(max=1)
+    for gradient in gradients:
+        gradient.mul_(scale.view(-1, *[1] * (gradient.dim() - 1)))
 
 
 def _weights(net: Parts, trained: list[str]) -> dict[str, list[str]]:

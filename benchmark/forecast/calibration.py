@@ -157,7 +157,7 @@ def sample(work: Workload, clients: int, train: int, test: int) -> Task:
 
 def _rehearsed(run: Run, work: Workload, device: torch.device, test: int) -> tuple[Calibration, int | None]:
     """Rehearse a run; return the measurements, and the memory that was in use at the peak."""
-    config, memory = run.spec.federation, PeakMemory(device)
+    config, memory = run.spec.config, PeakMemory(device)
     stretches = [stop - start for phase in run.method.phases() for start, stop in phase.samples]
     train = ceil(config.batch_size / max(SHORTEST_STRETCH, min(stretches))) + 2
     task = sample(work, config.clients, train, test)

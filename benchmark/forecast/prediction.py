@@ -64,14 +64,14 @@ def errors(prediction: Prediction | None, measured: Mapping[str, Any]) -> Errors
 
 def workload_of(run: Run) -> Workload:
     """Return the work of a run, divided into steps as the plain engine divides it."""
-    task, config = run.problem.task(), run.spec.federation
+    task, config = run.problem.task(), run.spec.config
     return workload(run.method, task, config, ShapeOnlyEngine(run.method, task, config, META))
 
 
 def shape_flops(run: Run) -> int:
     """Count the FLOPs of the clients in all rounds from shapes alone. Raises HookError if a method looks at values."""
     with META:
-        federation = Federation(run.method, run.problem.task(), run.spec.federation, META, engine=ShapeOnlyEngine)
+        federation = Federation(run.method, run.problem.task(), run.spec.config, META, engine=ShapeOnlyEngine)
         count = count_with(federation.engine, lambda name: federation.client(federation.task.by_architecture[name]))
         work = workload_of(run)
         return Flops.counting(count, [*work.shapes]).total(work, count)
@@ -106,7 +106,7 @@ def _counted_anew(run: Run) -> Any:
 
     def count(shape: WorkShape) -> int:
         if not federations:
-            federations.append(Federation(run.method, run.problem.task(), run.spec.federation, torch.device("cpu")))
+            federations.append(Federation(run.method, run.problem.task(), run.spec.config, torch.device("cpu")))
         (federation,) = federations
         first = federation.task.by_architecture
         return count_with(federation.engine, lambda name: federation.client(first[name]))(shape)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-from benchmark.config import MethodSpec, request_error
+from benchmark.config import MethodSpec, TrainingConfig, request_error
 from benchmark.errors import RequestError, plural, unknown
 from benchmark.plugins.user_modules import is_module, is_path, module_of, name_of, source_file
 from benchmark.storage.files import file_name
@@ -82,17 +82,30 @@ def method(text: str) -> tuple["Method", MethodSpec]:
     named, *settings = text.split("+")
     name, module, source_hash = _listed_or_own("method", "methods", named)
     cls = method_class(module)
-    given = _settings("hyper-parameter", name, settings, cls)
-    instance = _filled(name, cls, given)
+    own = [f.name for f in dataclasses.fields(cls)]
+    given = _settings("hyper-parameter", name, settings, (*own, *TrainingConfig.model_fields))
+    instance = _filled(name, cls, {key: value for key, value in given.items() if key in own})
+    training = _training(name, {key: value for key, value in given.items() if key not in own})
     label = file_name("method", "+".join([name, *(f"{key}={given[key]}" for key in sorted(given))]))
     values = dataclasses.asdict(instance)
-    return instance, MethodSpec(name=name, label=label, hyperparameters=values, source_hash=source_hash)
+    spec = MethodSpec(
+        name=name, label=label, hyperparameters=values, source_hash=source_hash, training=training or None
+    )
+    return instance, spec
 
 
-def _settings(kind: str, name: str, settings: Sequence[str], cls: type) -> dict[str, str]:
-    """Read the `key=value` settings after a name; the keys are fields of a dataclass. Raises RequestError."""
+def _training(name: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """Read a method's own training settings from text. Raises RequestError."""
+    try:
+        read = TrainingConfig.model_validate_strings(dict(given))
+    except ValidationError as error:
+        raise request_error(error, lambda field: f"{field} of {name}") from error
+    return {key: getattr(read, key) for key in given}
+
+
+def _settings(kind: str, name: str, settings: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """Read the `key=value` settings after a name, whose keys are known. Raises RequestError."""
     given: dict[str, str] = {}
-    known = [f.name for f in dataclasses.fields(cls)]
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not value:
@@ -241,7 +254,7 @@ def line_up(text: str) -> "LineUp":
 
     named, *settings = text.split("+")
     found = _own_line_up(named) if is_module(named) else _listed_line_up(named)
-    given = _settings("option", found.name, settings, LineUpOptions)
+    given = _settings("option", found.name, settings, [f.name for f in dataclasses.fields(LineUpOptions)])
     own = {key: str(value) for key, value in dataclasses.asdict(found.options).items()}
     options = _filled(found.name, LineUpOptions, own | given)
     if options.adapter == "none" and "width" in given:

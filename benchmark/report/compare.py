@@ -85,7 +85,7 @@ def _runs(folder: Path) -> dict[tuple[str, str, int], StoredRun]:
     """
     found: dict[tuple[str, str, int], StoredRun] = {}
     for run in map(StoredRun.read, (*run_folders(folder), *run_folders(folder.parent, [folder.name]))):
-        setting = {name: value for name, value in run.setting.items() if name != "data_hash"}
+        setting = {name: value for name, value in run.whole_setting.items() if name != "data_hash"}
         identity = (json.dumps(setting, sort_keys=True), run.label, run.seed)
         if identity in found:
             raise RequestError(

@@ -3,9 +3,10 @@
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.config import TrainingConfig
 from benchmark.errors import RequestError, plural
 from benchmark.report.statistics import intervals
 from benchmark.storage.run_folder import RunFolder, run_folders
@@ -34,6 +36,7 @@ NAME_CHARACTERS = 100
 class StoredRun:
     """One run as it was read, with what reports need of its rounds.
 
+    label: the method's, in a comparison with its own training settings if they differ from most runs'
     curve: one row per round: costs up to and with it, and the mean accuracy in percent, NaN if it was not evaluated
     clients: [N] headline accuracy of each client in percent; empty if no round was evaluated
     weights: round -> what is weighed -> per client, class -> mean weight; empty if the run was not inspected
@@ -43,6 +46,7 @@ class StoredRun:
     """
 
     run: RunRecord
+    label: str
     summary: Mapping[str, Any]
     curve: pd.DataFrame
     clients: np.ndarray
@@ -61,6 +65,7 @@ class StoredRun:
         chosen, _ = headline_rounds(rounds)
         return cls(
             run=checked.run,
+            label=checked.run["specification"]["method"]["label"],
             summary=summary_of(checked.run, rounds) if checked.run["status"] in ENDED else {},
             curve=_curve(rounds),
             clients=accuracies(rounds)[chosen].mean(0) if chosen else np.empty(0),
@@ -75,20 +80,27 @@ class StoredRun:
         return self.run["status"] == "done"
 
     @property
-    def label(self) -> str:
-        """The method's label."""
-        return self.run["specification"]["method"]["label"]
-
-    @property
     def seed(self) -> int:
         """The run's seed."""
         return self.run["specification"]["seed"]
 
     @property
-    def setting(self) -> dict[str, Any]:
-        """The specification without method and seed, flat: what the runs of a comparison have in common."""
+    def whole_setting(self) -> dict[str, Any]:
+        """The specification without method and seed, flat."""
         spec = {name: value for name, value in self.run["specification"].items() if name not in ("method", "seed")}
         return spec | spec.pop("federation")
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """What the runs of a comparison have in common: of the whole setting all but how clients train."""
+        return {name: value for name, value in self.whole_setting.items() if name not in TrainingConfig.model_fields}
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """How clients train under this run's federation, whatever its method says of its own."""
+        return {
+            name: self.whole_setting.get(name, field.default) for name, field in TrainingConfig.model_fields.items()
+        }
 
     def total(self, cost: str) -> float:
         """Return what all rounds cost, in base units."""
@@ -113,6 +125,8 @@ class Comparison:
     """Unique among the comparisons of a report, and fit for a file's name."""
     dataset: str
     setting: Mapping[str, Any]
+    training: Mapping[str, Any]
+    """How clients train in most of its runs; labels name what is different."""
     target: float | None
     """Accuracy in percent whose cost is given."""
     runs: Sequence[StoredRun]
@@ -179,13 +193,19 @@ class Comparison:
     @property
     def title(self) -> str:
         """The setting in words."""
-        s = self.setting
-        epochs = "one local epoch" if s["local_epochs"] == 1 else f"{s['local_epochs']} local epochs"
-        return (
-            f"{self.dataset}, {s['partition']}, {s['models']}, N = {s['clients']}, "
-            f"participation {100 * s['participation']:g} %, {s['rounds']} rounds, {epochs}, "
-            f"batch {s['batch_size']}, lr {s['lr']:g}"
-        )
+        s, training = self.setting, self.training
+        work = "one local epoch" if s["local_epochs"] == 1 else f"{s['local_epochs']} local epochs"
+        if s.get("local_steps"):
+            work = plural(s["local_steps"], "local step")
+        words = [
+            *(self.dataset, s["partition"], s["models"], f"N = {s['clients']}"),
+            *(f"participation {100 * s['participation']:g} %", f"{s['rounds']} rounds", work),
+            *(f"batch {s['batch_size']}", f"lr {training['lr']:g}"),
+        ]
+        usual = {name: field.default for name, field in TrainingConfig.model_fields.items() if name != "lr"}
+        words += [f"{k.replace('_', ' ')} {training[k]}" for k, v in usual.items() if training[k] != v]
+        words += [f"{k} {s[k]}" for k, v in (("augmentation", "none"), ("initial", "own")) if s.get(k, v) != v]
+        return ", ".join(words)
 
     @property
     def selection(self) -> str:
@@ -211,8 +231,22 @@ def read_experiment(
     for name, runs in zip(names, groups.values(), strict=True):
         dataset = runs[0].run["dataset"]
         target = targets.get(dataset["name"], targets.get("", dataset["target_accuracy"]))
-        comparisons.append(Comparison(name, dataset["name"], runs[0].setting, target, runs))
+        labelled, training = _labelled(runs)
+        comparisons.append(Comparison(name, dataset["name"], runs[0].setting, training, target, labelled))
     return sorted(comparisons, key=lambda comparison: _natural(comparison.name))
+
+
+def _labelled(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], dict[str, Any]]:
+    """Name in each label the training settings of a federation that differ from those of most runs; and the latter."""
+    counts = Counter(json.dumps(run.training) for run in runs)
+    usual: dict[str, Any] = json.loads(min(counts, key=lambda training: (-counts[training], training)))
+    labelled = []
+    for run in runs:
+        own = run.run["specification"]["method"].get("training") or {}
+        differs = {k: v for k, v in run.training.items() if v != usual[k] and k not in own}
+        words = [f"{key}={differs[key]}" for key in sorted(differs)]
+        labelled.append(replace(run, label="+".join([run.label, *words])))
+    return labelled, usual
 
 
 def _natural(name: str) -> list[tuple[bool, float, str]]:

@@ -1,7 +1,7 @@
 """A plan: from a request to the runs of its grid; everything is checked before anything runs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import product
@@ -10,10 +10,10 @@ from typing import Any
 
 from benchmark.channel import Observer
 from benchmark.compatibility import unsupported
-from benchmark.config import MethodSpec, RunSpec, federation_config
+from benchmark.config import FederationConfig, MethodSpec, RunSpec, federation_config
 from benchmark.errors import RequestError
 from benchmark.measure.environment import find_device
-from benchmark.method import Method
+from benchmark.method import Method, with_client_rate
 from benchmark.models.line_up import LineUpOptions
 from benchmark.partition import Division, Partition, draw
 from benchmark.plugins import registry
@@ -103,7 +103,7 @@ def plan(request: Request) -> list[Run]:
             division, shares = drawn(dataset, partition, federation.clients, federation.validation, seed)
             problem = Problem(dataset, line_up, shares, seed, division.shifts)
             _check_models(problem, methods)
-            for method, spec in methods:
+            for method, spec in (_with_rates(*each, federation) for each in methods):
                 run = RunSpec(
                     dataset=dataset.name,
                     data_hash=dataset.hash,
@@ -133,6 +133,13 @@ def _check_devices(request: Request) -> None:
             raise RequestError("--engine graphs needs a GPU; eager and stacked work on a CPU")
     if len(request.devices) > (request.jobs or 1):
         raise RequestError(f"--device names {len(request.devices)} devices; --jobs must be at least as many")
+
+
+def _with_rates(method: Method, spec: MethodSpec, federation: FederationConfig) -> tuple[Method, MethodSpec]:
+    """Put the clients' learning rate in place of the method's rates that follow it, as its federation will."""
+    config = federation_config(federation.model_dump() | (spec.training or {}))
+    method = with_client_rate(method, config.lr)
+    return method, spec.model_copy(update={"hyperparameters": asdict(method)})
 
 
 def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]) -> None:

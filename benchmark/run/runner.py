@@ -123,7 +123,7 @@ def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown:
     """Do the remaining rounds; return the hash of the final weights, and the reason if an engine fell back."""
     checkpoint = Checkpoint(run.folder.path)
     interrupted = _interrupted(run, request, checkpoint)
-    task, config = run.problem.task(), run.spec.federation
+    task, config = run.problem.task(), run.spec.config
     engine = _engine(request, interrupted) or choose(run.method, task, config, device)
     log.facts["environment"] |= {"engine": engine}
     if not (interrupted and log.resume(*interrupted)):

@@ -103,7 +103,7 @@ def test_with_one_class_alone_the_margin_is_tau(contrast, one):
 def test_training_is_defined_where_a_prototype_sits_on_a_clients(rows):
     """The distance has no slope there; the square root in the authors' code gives NaN."""
     on_top = rows([[0.0, 0.0], [3.0, 4.0]], [True, True])
-    server = FedTGP(server_epochs=3).aggregate(SERVER, inbox(on_top))
+    server = FedTGP(server_epochs=3, server_lr=0.01).aggregate(SERVER, inbox(on_top))
     assert torch.isfinite(server["prototypes"].values).all()
 
 

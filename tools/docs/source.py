@@ -74,7 +74,10 @@ def _allowed(annotation: ast.expr) -> str:
 
 def _of_field(annotated: Any) -> str:
     """Return one of benchmark.fields in words, from its constraints."""
-    kind, field = get_args(annotated)
+    kind, *metadata = get_args(annotated)
+    if any(isinstance(m, fields.FollowsClient) for m in metadata):
+        return f"{_of_field(get_args(kind)[0])} or none"
+    (field,) = metadata
     limits = [
         f"{sign} {getattr(limit, key):g}"
         for limit in field.metadata

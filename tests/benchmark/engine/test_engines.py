@@ -48,7 +48,7 @@ def addresses(engine, step):
     """Where what a recorded step reads and writes lies."""
     standing, _, optimiser, indices = (cell.cell_contents for cell in named(step, "standing phase optimiser indices"))
     modules = [tensor for part in standing.parts.values() for tensor in (*part.parameters(), *part.buffers())]
-    momentum = [state["momentum_buffer"] for state in optimiser.state.values() if state]
+    momentum = [held for state in optimiser.state.values() for held in state.values() if torch.is_tensor(held)]
     return [tensor.data_ptr() for tensor in (*modules, *tensors(dict(standing.values)), *momentum, *indices)]
 
 
@@ -96,6 +96,27 @@ def test_every_method_by_every_engine(name, engine, monkeypatch):
     reason = CAN_T_BE_STACKED.get(name.partition("+")[0]) if engine is StackedEngine else None
     assert (reason is None) == (other.engine.fell_back is None)
     assert reason is None or reason in other.engine.fell_back
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")
+@pytest.mark.parametrize("engine", [StackedEngine, Replayed])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"clip_norm": 0.3},
+        {"lr_decay": 0.5},
+        {"optimizer": "adam", "momentum": 0},
+        {"local_steps": 3, "local_epochs": 1},
+    ],
+)
+def test_every_setting_by_every_engine(setting, engine, monkeypatch):
+    """What an engine can't do in its way it leaves to the plain one: Adam in a stack, rates that change in a graph."""
+    monkeypatch.setattr("benchmark.engine.graphs.STEPS_BEFORE_RECORDING", 1)
+    task = toy_task(FML(), (7, 5, 9, 7, 6, 6))
+    (plain, _), (other, _) = (run(which, FML(), task, **SETTINGS | setting) for which in (EagerEngine, engine))
+    assert distance(plain, other) < 1e-10
+    left = (engine is StackedEngine and "optimizer" in setting) or (engine is Replayed and "lr_decay" in setting)
+    assert bool(other.engine.fell_back) == left
 
 
 def test_plain_training_moves_by_more_than_that():

@@ -192,9 +192,18 @@ def test_other_predictors_have_a_column(results, store):
 
 
 def test_settings_that_differ_are_comparisons_of_their_own(results, store):
-    store(results, "a", [(5, 5)] * 3, lr=0.1)
+    store(results, "a", [(5, 5)] * 3, batch_size=8)
     store(results, "a", [(5, 5)] * 3, dataset="other")
-    assert [c.name for c in read_experiment(results, "exp", {})] == ["digits-lr=0.01", "digits-lr=0.1", "other"]
+    names = [c.name for c in read_experiment(results, "exp", {})]
+    assert names == ["digits-batch_size=8", "digits-batch_size=64", "other"]
+
+
+def test_how_clients_train_makes_no_comparison_of_its_own(results, store):
+    """The labels name what is different from most runs: here a rate of two."""
+    store(results, "a", [(5, 5)] * 3, lr=0.1, momentum=0.9)
+    found = comparison(results)
+    assert sorted(found.methods) == ["a", "a+lr=0.1+momentum=0.9", "standalone"]
+    assert (found.training["lr"], found.training["momentum"]) == (0.01, 0.0)
 
 
 def test_an_axis_that_varies_is_found(tmp_path, store):
