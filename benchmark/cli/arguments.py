@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 MAIN_METHODS = ",".join(preset("demo")["methods"])
 AXES = {
-    "methods": (MAIN_METHODS, "Methods: names, .py files or dotted modules; +key=value for other hyper-parameters."),
+    "methods": (
+        MAIN_METHODS,
+        "Methods: names, .py files or dotted modules; +key=value for other hyper-parameters, or for an "
+        "lr, momentum, weight_decay, optimizer, clip_norm or lr_decay of its own.",
+    ),
     "datasets": (
         "",
         "Data sets: names, .npz or .py files, dotted modules or image folders. Without it, the preset demo.",

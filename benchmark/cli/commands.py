@@ -70,7 +70,10 @@ def _grid() -> list[click.Parameter]:
     from benchmark.cli.arguments import AXES, FEDERATION
 
     described = {name: (default, text) for name, (default, text) in AXES.items()}
-    described |= {name: (str(field.default), field.description) for name, field in FEDERATION.items()}
+    described |= {
+        name: ("" if field.default is None else str(field.default), field.description)
+        for name, field in FEDERATION.items()
+    }
     return [
         click.Option(
             ["--" + name.replace("_", "-")],

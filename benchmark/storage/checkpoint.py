@@ -82,7 +82,8 @@ class Checkpoint:
         )
         write_whole(self._path, lambda file: file.write(json.dumps(manifest).encode()))
         states.release_outdated()
-        remove([self.folder / file_of("server", t - 1)])
+        servers = self.folder.glob(file_of("server", "*"))
+        remove(path for path in servers if path.name != file_of("server", t))
 
     def manifest(self) -> Manifest | None:
         """Return the content of checkpoint.json, or None if it is missing or damaged."""

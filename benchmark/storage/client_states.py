@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmark.channel import State
+from benchmark.storage.files import remove
 from benchmark.storage.packed_state import PackedState, StoredState, on_cpu, pack, read_state, unpack, write_state
 
 MOST_STATE_BYTES = 2**30
@@ -51,6 +52,7 @@ class ClientStates(Mapping[int, State]):
         self._expected: deque[int] = deque()  # the next clients, in this order
         self._reads: dict[int, Future[Tensor]] = {}  # begun ahead of their use
         self._outdated: list[Path] = []  # the last checkpoint may name these files: they stay until the next one
+        self._named: dict[int, int] = {}  # client -> its version in the last checkpoint
         self._spare: list[Path] = []  # no checkpoint names these: overwriting them takes half as long as new files
         self._folder: Path | None = None
         self._writer, self._reader = (ThreadPoolExecutor(1, f"states {what}") for what in ("out", "in"))
@@ -86,8 +88,9 @@ class ClientStates(Mapping[int, State]):
         self._reads.pop(client, None)
         if client in self._writes:  # only a finished write has a file that the next lines can retire
             self._finish(client)
-        if self._stored.pop(client, None):
-            self._outdated.append(self._path(client))
+        if replaced := self._stored.pop(client, None):
+            named = self._named.get(client) == replaced.version
+            (self._outdated if named else self._spare).append(self._path(client))
         self._versions[client] = self._versions.get(client, 0) + 1
         if self._folder:
             self._unwritten.add(client)
@@ -131,17 +134,22 @@ class ClientStates(Mapping[int, State]):
         self._write_all()
         while self._writes:
             self._finish(next(iter(self._writes)))
+        self._named = {client: held.version for client, held in self._stored.items()}
         return {client: self._stored[client] for client in self._versions}
 
     def restore(self, folder: Path, stored: Mapping[int, StoredState]) -> None:
         """Take over the states in these files, each read when it is first needed; there must be no states yet."""
         self._folder, self._stored = folder, dict(stored)
         self._versions = {client: held.version for client, held in stored.items()}
+        self._named = dict(self._versions)
 
     def release_outdated(self) -> None:
         """Release files of replaced states to be overwritten: the checkpoint that named them has a successor."""
         self._spare += self._outdated
         self._outdated = []
+        most = len(self._versions)  # a spare file for each client is all that the next checkpoint can use
+        remove(self._spare[most:])
+        del self._spare[most:]
 
     def close(self) -> None:
         """Finish the reads and writes that have begun, and begin no others."""
@@ -202,7 +210,7 @@ class ClientStates(Mapping[int, State]):
         return self._folder / file_of(f"client-{client}", self._versions[client])
 
 
-def file_of(holder: str, version: int) -> str:
+def file_of(holder: str, version: int | str) -> str:
     """Return the name of the file with this version of a holder's state."""
     return f"checkpoint.{holder}.{version}.tensors"
 

@@ -27,9 +27,13 @@ def states():
     found.close()
 
 
-def saved(folder, states, t=1, participants=(0, 1)):
+def saved_states(states, participants=(0, 1)):
     for k in participants:
         states[k] = STATE
+
+
+def saved(folder, states, t=1, participants=(0, 1)):
+    saved_states(states, participants)
     Checkpoint(folder).save(t, STATE, states, 5)
     return Checkpoint(folder)
 
@@ -69,6 +73,31 @@ def test_only_who_has_changed_is_written_anew(tmp_path, states):
         "checkpoint.server.2.tensors",
     ]
     assert (tmp_path / names[0]).stat().st_mtime_ns == first
+
+
+def test_checkpoints_that_are_rounds_apart_leave_one_file_of_the_server_and_a_spare_one_of_a_client(tmp_path, states):
+    """Between them states change, some of them are written for lack of memory, and none of that piles up."""
+    states.keep(tmp_path)
+    for t in (1, 5, 12, 30):
+        for _ in range(3):
+            saved_states(states)
+            states.stored()  # as if memory had no room
+        Checkpoint(tmp_path).save(t, STATE, states, None)
+        servers = [path.name for path in tmp_path.glob("checkpoint.server.*")]
+        assert servers == [f"checkpoint.server.{t}.tensors"]
+        assert len([*tmp_path.glob("checkpoint.client-*")]) <= 2 * len(states)
+        assert Checkpoint(tmp_path).whole(Checkpoint(tmp_path).manifest())
+
+
+def test_files_that_the_last_checkpoint_does_not_name_are_written_over_at_once(tmp_path):
+    """One state in memory, so that each is written when the next one comes; rounds go on without a checkpoint."""
+    states = ClientStates(CPU, limit=0)
+    states.write_early = False
+    states.keep(tmp_path)
+    for _ in range(20):
+        saved_states(states)
+    assert len([*tmp_path.iterdir()]) <= 2 * len(states)
+    states.close()
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "missing", "pickle"])
