@@ -151,9 +151,12 @@ class Inbox:
         """Return the same inbox with `decode` applied to every client's value of that name."""
         return replace(self, messages={k: {**m, name: decode(m[name])} for k, m in self.messages.items()})
 
-    def mean(self, names: Iterable[str]) -> State:
-        """Return the mean of each named part, weighted with n_k / sum of n_k over this round's participants."""
-        samples = [self.num_samples[k] for k in self.ids]
+    def mean(self, names: Iterable[str], weighting: Literal["samples", "uniform"] = "samples") -> State:
+        """Return the mean of each named part over this round's participants.
+
+        weighting: samples, n_k / sum of n_k, or uniform, the same for all
+        """
+        samples = [self.num_samples[k] if weighting == "samples" else 1 for k in self.ids]
         return {name: _weighted_mean(list(zip(self.of(name), samples, strict=True))) for name in names}
 
     def mean_rows(self, name: str, counts: str | None = None) -> Rows:

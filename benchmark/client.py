@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from benchmark.channel import FIRST, RoundNumber, Value
 
@@ -31,13 +31,27 @@ class Client:
     parts: modules that carry its weights now; values: its values by name
     """
 
-    def __init__(self, info: ClientInfo, parts: Mapping[str, nn.Module], values: Mapping[str, Value]) -> None:
+    def __init__(
+        self,
+        info: ClientInfo,
+        parts: Mapping[str, nn.Module],
+        values: Mapping[str, Value],
+        class_counts: Tensor | None = None,
+    ) -> None:
         self.info = info
         self.parts = parts
         self.values = values
-        if taken := {"info", "parts", "values"} & {*parts, *values}:
+        self._class_counts = class_counts
+        if taken := {"info", "parts", "values", "class_counts"} & {*parts, *values}:
             raise ValueError(f"{', '.join(sorted(taken))} can't name a part or a value of a client; choose another")
         self._held = {**values, **parts}
+
+    @property
+    def class_counts(self) -> Tensor:
+        """The number [C] of its training samples of each class, which the server learns only if it is sent."""
+        if self._class_counts is None:
+            raise RuntimeError("a step that several clients share can't read the class counts of one")
+        return self._class_counts
 
     def __getattr__(self, name: str) -> Any:
         held = self.__dict__.get("_held", {})

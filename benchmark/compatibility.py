@@ -36,6 +36,8 @@ def _check_names(method: Method, parts: Mapping[str, object]) -> None:
     phases = method.phases()
     if not isinstance(phases, Sequence) or not all(isinstance(phase, Phase) for phase in phases):
         raise RequestError("phases() gives no tuple of Phases; write (Phase(...),) for a single one")
+    if min((phase.first_round for phase in phases), default=2) > 1:
+        raise RequestError("none of its phases takes place in round 1; let one begin there")
     for verb, names in [("shares", method.shares()), *(("trains", phase.trains or ()) for phase in phases)]:
         if isinstance(names, str):
             raise RequestError(f"it {verb} {names!r}, which is no tuple of names; write ({names!r},)")

@@ -77,6 +77,14 @@ class FederationConfig(TrainingConfig):
         Literal["none", "lab"],
         Field(description="lab: flip, erase and shift as in the code of FedMoE's authors."),
     ] = "none"
+    finetune: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Passes over the local data after a download and before a further evaluation, by every client, "
+            "on a copy; their cost is counted apart.",
+        ),
+    ] = 0
     precision: Annotated[
         Literal["fp32", "bf16"],
         Field(description="bf16: training steps under autocast; weights, messages and evaluation stay in fp32."),
@@ -101,7 +109,7 @@ class FederationConfig(TrainingConfig):
         return max(1, round(self.participation * self.clients))
 
 
-LATER = ("precision", "optimizer", "clip_norm", "lr_decay", "local_steps", "initial")
+LATER = ("precision", "optimizer", "clip_norm", "lr_decay", "local_steps", "initial", "finetune")
 """Settings that results of the first versions lack."""
 
 
@@ -138,7 +146,7 @@ class RunSpec(BaseModel):
     @property
     def config(self) -> FederationConfig:
         """The settings that the method trains by: the federation's, and its own in place of some."""
-        return FederationConfig(**self.federation.model_dump() | (self.method.training or {}))
+        return federation_config(self.federation.model_dump(), self.method.training)
 
     @property
     def key(self) -> str:
@@ -147,10 +155,13 @@ class RunSpec(BaseModel):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def federation_config(values: dict[str, Any]) -> FederationConfig:
-    """Validate the settings. Raises RequestError with one line that names option, value and what would be right."""
+def federation_config(values: dict[str, Any], own: dict[str, Any] | None = None) -> FederationConfig:
+    """Validate the settings, with a method's own in place of some.
+
+    Raises RequestError with one line that names option, value and what would be right.
+    """
     try:
-        return FederationConfig(**values)
+        return FederationConfig(**values | (own or {}))
     except ValidationError as error:
         raise request_error(error, lambda name: "--" + name.replace("_", "-")) from error
 

@@ -1,11 +1,14 @@
-"""Scores of all clients on their own data: after local training, and again after the next download."""
+"""Scores of all clients on their own data: after local training, after the next download, and fine-tuned from there."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from benchmark.channel import Message, RoundNumber, State
 from benchmark.client import Client, ClientInfo
-from benchmark.engine.eager import EagerEngine
+from benchmark.engine.eager import EagerEngine, LocalWork, Participant
 from benchmark.errors import located
+from benchmark.measure.meter import Meter
+from benchmark.schedule import Schedule
 from benchmark.storage.client_states import ClientStates
 from benchmark.storage.schema import Round, Scores
 
@@ -14,20 +17,22 @@ ClientScores = Mapping[str, tuple[dict[str, int], int]]
 
 
 class Evaluation:
-    """Scores of one federation's clients; its messages are not metered, and it trains nothing.
+    """Scores of one federation's clients; its messages are not metered, and no state changes.
 
-    info: (client, round) -> facts that the server knows of the client then; states: of clients that have taken part;
-    state_of: client -> its state, also of one that has never taken part
+    schedule: has the batches of fine-tuning; info: (client, round) -> facts that the server knows of the client then;
+    states: of clients that have taken part; state_of: client -> its state, also of one that has never taken part
     """
 
     def __init__(
         self,
         engine: EagerEngine,
+        schedule: Schedule,
         info: Callable[[int, RoundNumber], ClientInfo],
         states: ClientStates,
         state_of: Callable[[int], State],
     ) -> None:
-        self._engine, self._info, self._states, self._state_of = engine, info, states, state_of
+        self._engine, self._schedule = engine, schedule
+        self._info, self._states, self._state_of = info, states, state_of
         self._method, self._task = engine.method, engine.task
         self._own: dict[int, ClientScores] = {}  # of clients that have not changed since they were evaluated
 
@@ -52,6 +57,34 @@ class Evaluation:
             record[moment] = of(headline, moment)  # type: ignore[literal-required]
         kept = [moment for moment in moments if moment != "validation"]
         record["predictors"] = {name: {moment: of(name, moment) for moment in kept} for name in others}
+
+    def add_fine_tuned(self, record: Round, server: State, t: RoundNumber) -> None:
+        """Put the scores of all clients after the next download and fine-tuning, and its cost, into a round's record.
+
+        Fine-tuning is the client's local training of the next round, of as many passes as the federation has for it.
+        """
+        flops, seconds = 0, 0.0
+        correct, total = [], []
+        for client, trained in self._engine.train(self._fine_tuning(server, t), t.next):
+            test = self._task.clients[client.info.id].test
+            counts = self._engine.evaluate(client, test, "test", ())
+            correct.append(next(iter(counts.values())))
+            total.append(len(test))
+            flops += trained.flops
+            seconds += sum(trained.meter.seconds.values())
+        record["post_finetune"] = {"correct": correct, "total": total}
+        record["finetune_flops"], record["finetune_seconds"] = flops, seconds
+
+    def _fine_tuning(self, server: State, t: RoundNumber) -> Iterator[Participant]:
+        """Yield all clients as they are after the next download, to train on a copy."""
+        work = LocalWork(self._engine.config.finetune)
+        for k in range(self._task.num_clients):
+            info, state = self._info(k, t.next), self._state_of(k)
+            if message := self._download(k, server, t):
+                with located(f"client {k}, round {t.next.round}, receive for fine-tuning"):
+                    state = self._method.receive(state, message, info)
+            epochs = partial(self._schedule.epochs, k, t.next.round)
+            yield Participant(k, state, epochs, Meter(self._engine.device), work)
 
     def after_download(
         self, client: int, server: State, t: RoundNumber, state: State | None = None

@@ -13,7 +13,7 @@ from benchmark.config import FederationConfig
 from benchmark.engine.eager import EagerEngine, Participant, Trained, place
 from benchmark.errors import Diverged, located
 from benchmark.evaluation import Evaluation
-from benchmark.measure.clock import Stopwatch
+from benchmark.measure.meter import Meter
 from benchmark.method import Method, with_client_rate
 from benchmark.schedule import Schedule
 from benchmark.seeds import seed_round, torch_seeded
@@ -51,7 +51,7 @@ class Federation:
             self.server: State = copied(method.server_init(self.task))
         self._first_server = self.server
         self.states = ClientStates(device, state_bytes)
-        self.evaluation = Evaluation(self.engine, self.info, self.states, self.state)
+        self.evaluation = Evaluation(self.engine, self.schedule, self.info, self.states, self.state)
 
     def run(self, rounds_done: int = 0) -> Iterator[Round]:
         """Do all rounds, or those that are left; yield the record of each."""
@@ -60,37 +60,39 @@ class Federation:
 
     def round(self, t: int) -> Round:
         """Do round t of the algorithm, counted from 1; return its record."""
-        now, watch = RoundNumber(t, self.config.rounds), Stopwatch(self.device)
+        now, meter = RoundNumber(t, self.config.rounds), Meter(self.device)
         participants = self.schedule.participants(t)
         channel = Channel({k: self.task.infos[k].num_samples for k in participants}, now, self.observers)
         trained: dict[int, Trained] = {}
         self.states.expect(participants)
         with torch_seeded("server", seed=self.task.seed, round=seed_round(t)):
-            downloads = (self._download(k, now, channel) for k in participants)
+            downloads = (self._download(k, now, channel, meter) for k in participants)
             for client, result in self.engine.train(downloads, now):
                 trained[client.info.id] = result
                 self._upload(client, result, channel)
             losses = _mean_losses(trained)
-            server_flops = self._aggregate(channel.inbox(), now, watch)
-            record = _record(now, trained, losses, channel, server_flops)
+            self._aggregate(channel.inbox(), now, meter)
+            record = _record(now, trained, losses, channel, meter.flops)
             if t % self.config.eval_every == 0 or t == self.config.rounds:
-                with watch.measure("evaluation"):
+                with meter.measure("evaluation"):
                     self.evaluation.add_scores(record, self.server, now)
-        record["server_seconds"], record["eval_seconds"] = watch.seconds["server"], watch.seconds["evaluation"]
+                if self.config.finetune:
+                    self.evaluation.add_fine_tuned(record, self.server, now)
+        record["server_seconds"], record["eval_seconds"] = meter.seconds["server"], meter.seconds["evaluation"]
         for observer in self.observers:
             with torch_seeded("observer"), located(f"round {t}, {type(observer).__name__} at its end"):
                 observer.round_over(self, record)
         return record
 
-    def _download(self, k: int, t: RoundNumber, channel: Channel) -> Participant:
-        """Return client k after its download; training asks for it when its turn comes."""
-        info, state, watch = self.info(k, t), self.state(k), Stopwatch(self.device)
-        with located(f"client {k}, round {t.round}, download"):
+    def _download(self, k: int, t: RoundNumber, channel: Channel, meter: Meter) -> Participant:
+        """Return client k after its download; training asks for it when its turn comes. meter: the server's."""
+        info, state, own = self.info(k, t), self.state(k), Meter(self.device)
+        with located(f"client {k}, round {t.round}, download"), meter.meter("server"):
             message = self.method.download(self.server, info)
         message = channel.down(k, message, self.server)
-        with located(f"client {k}, round {t.round}, receive"), watch.measure("messages"):
+        with located(f"client {k}, round {t.round}, receive"), own.meter("messages"):
             state = self.method.receive(state, message, info)
-        return Participant(k, state, partial(self.schedule.epochs, k, t.round), watch)
+        return Participant(k, state, partial(self.schedule.epochs, k, t.round), own)
 
     def _upload(self, client: Client, trained: Trained, channel: Channel) -> None:
         """Keep the state of a client after its training, and carry the message that the method makes of it."""
@@ -98,18 +100,17 @@ class Federation:
         with located(f"{place(client)}, state"):
             self.states[k] = self.engine.state(client)
         self.evaluation.forget(k)
-        with located(f"{place(client)}, upload"), trained.watch.measure("messages"):
+        with located(f"{place(client)}, upload"), trained.meter.meter("messages"):
             message = self.method.upload(client, trained.statistics)
         channel.up(k, message, self.states[k])
 
-    def _aggregate(self, inbox: Inbox, t: RoundNumber, watch: Stopwatch) -> int:
-        """Give the server its new state; return its FLOPs, counted off the clock once for each shape of the input."""
+    def _aggregate(self, inbox: Inbox, t: RoundNumber, meter: Meter) -> None:
+        """Give the server its new state. Its FLOPs are counted off the clock, once for each shape of the input."""
         aggregate = partial(self.method.aggregate, self.server, inbox)
         with located(f"server, round {t.round}, aggregate"):
-            flops = self.engine.flops.of(("server", wire_shape(self.server), inbox.shape), aggregate)
-            with torch_seeded("server", seed=self.task.seed, round=seed_round(t.round)), watch.measure("server"):
+            meter.flops += self.engine.flops.of(("server", wire_shape(self.server), inbox.shape), aggregate)
+            with torch_seeded("server", seed=self.task.seed, round=seed_round(t.round)), meter.measure("server"):
                 self.server = copied(aggregate())
-        return flops
 
     def state(self, client: int) -> State:
         """Return a client's state; if it has never taken part, its initial one after the server's initial message.
@@ -155,8 +156,8 @@ def _record(
             id=k,
             steps=result.steps,
             train_loss=losses[k],
-            flops=result.flops,
-            seconds=result.watch.seconds,
+            flops=result.flops + result.meter.flops,
+            seconds=result.meter.seconds,
             bytes_up=up[k],
             bytes_down=down[k],
         )
@@ -169,7 +170,7 @@ def _record(
         train_loss=sum(losses[k] * result.steps for k, result in trained.items()) / steps,
         bytes_up=sum(size for sizes in up.values() for size in sizes.values()),
         bytes_down=sum(size for sizes in down.values() for size in sizes.values()),
-        client_flops=sum(result.flops for result in trained.values()),
+        client_flops=sum(client["flops"] for client in clients),
         client_seconds=sum(sum(client["seconds"].values()) for client in clients),
         clients=clients,
         server_flops=server_flops,

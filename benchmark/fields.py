@@ -1,6 +1,7 @@
 """Numbers with a range: hyper-parameters of methods, options of a federation, parameters of partitions."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -12,6 +13,21 @@ UnitInterval = Annotated[float, Field(ge=0, le=1)]
 """A hyper-parameter in [0, 1]."""
 PositiveInt = Annotated[int, Field(ge=1)]
 """A hyper-parameter of at least 1: a width, a number of epochs."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """Marks a field that came later; a method with this value is what it was before, and keeps the keys of its runs."""
+
+    value: Any
+
+
+Collect = Annotated[Literal["during", "after"], Before("after")]
+"""When statistics are taken: in the last pass of training, while weights move, or in a pass of their own after it."""
+ClientWeights = Annotated[Literal["samples", "uniform"], Before("samples")]
+"""What a client weighs in a mean: its number of training samples, or the same as every other participant."""
+WarmUp = Annotated[int, Field(ge=0), Before(0)]
+"""First rounds in which a method trains less than later on."""
 
 
 class FollowsClient:

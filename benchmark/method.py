@@ -5,19 +5,20 @@ The loop, the optimiser and the counting are the harness's.
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, field, fields
-from typing import NamedTuple, get_args, get_type_hints
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.channel import Inbox, Message, State
 from benchmark.client import Client, ClientInfo
-from benchmark.fields import FollowsClient
+from benchmark.fields import Before, FollowsClient
 from benchmark.models.line_up import LocalModel
 from benchmark.seeds import torch_seeded
 from benchmark.task import Task
 
+Mark = TypeVar("Mark")
 Stretch = tuple[float, float]
 """Start and end, as shares of a client's training samples in random order: (0, 0.1) is a tenth of them."""
 WHOLE: Stretch = (0.0, 1.0)
@@ -65,6 +66,11 @@ class Phase:
     """Largest number of steps. None: as many as the passes have."""
     samples: tuple[Stretch, ...] = (WHOLE,)
     """Stretches of the local training data; a step takes one batch from each, as long as all have one."""
+    collects: bool = False
+    """Whether the method's statistics are sums over the batches of this phase's last pass, instead of a pass of their
+    own after training. What parts have computed for the loss is not computed again."""
+    first_round: int = 1
+    """The round from which on the phase takes place."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,8 @@ class Method:
     def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
         """Return sums over a batch, which the harness adds up over the local training data.
 
-        Called after training, in evaluation mode. Here there are none.
+        Called after training, in evaluation mode, or on the last batches of a phase that collects, before their steps.
+        Here there are none.
         """
         return {}
 
@@ -157,13 +164,23 @@ class Method:
 
 def with_client_rate(method: Method, lr: float) -> Method:
     """The method with the clients' learning rate in place of rates that follow it and are not set."""
-    hints = get_type_hints(type(method), include_extras=True)
-    follow = [f.name for f in fields(method) if any(isinstance(m, FollowsClient) for m in get_args(hints[f.name]))]
     resolved = copy(method)  # not a new instance: one that is watched has hooks of its own
-    for name in follow:
+    for name in _marked(method, FollowsClient):
         if getattr(method, name) is None:
             object.__setattr__(resolved, name, lr)
     return resolved
+
+
+def hyperparameters_of(method: Method) -> dict[str, Any]:
+    """Return the fields by name, without later ones that have the method do what it did before they came."""
+    later = _marked(method, Before)
+    return {k: v for k, v in asdict(method).items() if k not in later or v != later[k].value}
+
+
+def _marked(method: Method, kind: type[Mark]) -> dict[str, Mark]:
+    """Return the fields whose type has a mark of this kind -> the mark."""
+    hints = get_type_hints(type(method), include_extras=True)
+    return {f.name: mark for f in fields(method) for mark in get_args(hints[f.name]) if isinstance(mark, kind)}
 
 
 def initial_parts(method: Method, task: Task, client: int | None) -> dict[str, nn.Module]:
@@ -188,6 +205,7 @@ __all__ = [
     "Method",
     "Phase",
     "Predictor",
+    "hyperparameters_of",
     "initial_parts",
     "weights",
 ]

@@ -61,6 +61,12 @@ class Task:
         return tuple(ClientInfo(k, self.line_up.of(k).name, len(data.train)) for k, data in enumerate(self.clients))
 
     @cached_property
+    def class_counts(self) -> Tensor:
+        """Training samples of each client by class [N, C]."""
+        classes = torch.arange(self.num_classes, device=self.labels.device)
+        return torch.stack([(self.labels[data.train][:, None] == classes).sum(0) for data in self.clients])
+
+    @cached_property
     def by_architecture(self) -> Mapping[str, int]:
         """Each architecture in use -> the first client that has it."""
         first: dict[str, int] = {}

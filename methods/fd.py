@@ -11,11 +11,12 @@ Client k holds                                                       trained   t
 One round, for the participants S:
     down    p_-k,j = mean of p_i,j over all other clients i that have sent class j  -> every k in S
     local   minimise CE(H_k(F_k(x)), y) + gamma KL(p_-k,y || softmax H_k(F_k(x))), the second where p_-k,y is known
-    up      p_k,j = mean of softmax H_k(F_k(x)) over the training samples of class j
+    up      p_k,j = mean of softmax H_k(F_k(x)) over the training samples of class j, as they were in the last epoch
     server  keeps p_k
 
 Departures from the paper:
-    - A client's outputs are taken after training, in evaluation mode; the paper collects them while the weights move.
+    - A client's outputs are taken in its last local epoch, the only one by default; the paper takes them over all local
+      steps. `collect=after` takes them after training, in evaluation mode, by a further pass.
     - The second term is KL where the paper has the cross-entropy with p_-k,y: the same gradient.
     - What a client has sent stays until it sends again; in the paper all take part in every round.
 """
@@ -26,8 +27,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
-from benchmark.fields import NonNegative
+from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Phase, Rows, State, Task
+from benchmark.fields import Collect, NonNegative
 from benchmark.functional import class_means, class_sums
 
 
@@ -36,6 +37,11 @@ class FD(Method):
     """Federated distillation without a public data set."""
 
     distillation_weight: NonNegative = 1.0  # gamma; the paper gives no number
+    collect: Collect = "during"  # when outputs are taken: in the last local epoch, or in a pass after training
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Train all parts, and take outputs on the way."""
+        return (Phase(collects=self.collect == "during"),)
 
     def loss(self, client: Client, batch: Batch) -> Tensor:
         """Return cross-entropy plus the divergence from the others' mean outputs for the class."""

@@ -25,7 +25,7 @@ Departures from the paper:
     - The paper judges a client with the new M; here that is the accuracy after the next download, and the headline is
       with its M_k.
     - The mean is weighted with n_k, where the authors' server takes a plain one (the same when clients have equally
-      many samples).
+      many samples): `weighting=uniform`.
 """
 
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.api import Batch, Client, LocalModel, Method, Phase, Task
-from benchmark.fields import Positive, PositiveInt, UnitInterval
+from benchmark.api import Batch, Client, Inbox, LocalModel, Method, Phase, State, Task
+from benchmark.fields import ClientWeights, Positive, PositiveInt, UnitInterval
 from benchmark.functional import divergence
 
 
@@ -47,6 +47,7 @@ class FedAPEN(Method):
     mix_epochs: PositiveInt = 10  # passes over them
     mix_lr: Positive = 0.001  # of lambda
     mix: UnitInterval = 0.5  # lambda at first
+    weighting: ClientWeights = "samples"  # of the clients in the mean; uniform in the authors' code
 
     def shares(self) -> tuple[str, ...]:
         """Share the small network."""
@@ -81,6 +82,10 @@ class FedAPEN(Method):
         mutual = divergence(shared, private) + divergence(private, shared)
         for_private, for_shared = mixed(client, private, shared.detach()), mixed(client, private.detach(), shared)
         return alone + mutual + F.cross_entropy(for_private, batch.y) + F.cross_entropy(for_shared, batch.y)
+
+    def aggregate(self, server: State, inbox: Inbox) -> State:
+        """Average the small networks."""
+        return server | inbox.mean(self.shares(), self.weighting)
 
 
 def mixed(client: Client, private: Tensor, shared: Tensor) -> Tensor:

@@ -73,13 +73,9 @@ class FedGen(Method):
         generated = F.cross_entropy(client.header(client.generator(drawn)), drawn)
         return super().loss(client, batch) + self.generated_weight * generated
 
-    def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
-        """Return the number of samples [C], per class."""
-        return {"counts": F.one_hot(batch.y, client.header.out_features).sum(0)}
-
     def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
         """Send the header, and the counts as four-byte numbers."""
-        return super().upload(client, statistics) | {"counts": statistics["counts"].float()}
+        return super().upload(client, statistics) | {"counts": client.class_counts.float()}
 
     def download(self, server: State, client: ClientInfo) -> Message:
         """Send the header, the generator and the shares of the classes."""

@@ -14,7 +14,8 @@ One round, for the participants S:
     server  H <- H after SGD on CE(H(r_k,j), j) over all k in S and j, one (r_k,j, j) a step
 
 Departures from the paper:
-    - Representations are averaged after training, in evaluation mode.
+    - Representations are averaged after training, in evaluation mode, by a further forward pass, as in the authors'
+      code; the paper does not say when. `collect=during` takes them in the last local epoch.
     - The server's passes are a field, of which the paper gives no number; its rate is the clients', as in the paper.
     - In the authors' code the server's steps never reach the header, which stays in its initial weights; here they do.
 """
@@ -24,8 +25,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, State, Task
-from benchmark.fields import ClientRate, PositiveInt
+from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Phase, State, Task
+from benchmark.fields import ClientRate, Collect, PositiveInt
 from benchmark.functional import class_means, class_sums, fit
 
 
@@ -35,10 +36,15 @@ class FedGH(Method):
 
     server_lr: ClientRate = None  # eta_theta; the client's rate unless set
     server_epochs: PositiveInt = 1  # passes over what came in a round
+    collect: Collect = "after"  # when means are taken: in a pass after training, or in the last local epoch
 
     def unsupported(self, task: Task) -> str | None:
         """Refuse networks that can't use one header."""
         return task.header_mismatch
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Train all parts, and take means on the way if they are collected during training."""
+        return (Phase(collects=self.collect == "during"),)
 
     def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
         """Return sums of representations and numbers of samples, per class."""

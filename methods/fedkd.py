@@ -23,7 +23,9 @@ in a straight line over the rounds. What is not smaller that way travels as it i
 Departures from the paper:
     - Who missed a round gets the whole student; in the paper all take part in every round.
     - The divisor CE(y_T) + CE(y_S) is a weight: no gradient runs through it. A network that teaches is held constant.
-    - No attention maps: these networks have none. The mean is weighted with n_k.
+    - No attention maps: these networks have none.
+    - The mean is weighted with n_k, where the paper takes a plain one (the same when clients have equally many
+      samples): `weighting=uniform`.
 """
 
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, LocalModel, Message, Method, Progress, State, Task
-from benchmark.fields import UnitInterval
+from benchmark.fields import ClientWeights, UnitInterval
 from benchmark.functional import compressed, decompressed, divergence
 
 
@@ -43,6 +45,7 @@ class FedKD(Method):
 
     energy_start: UnitInterval = 0.95  # E before the first round
     energy_end: UnitInterval = 0.98  # E in the last round
+    weighting: ClientWeights = "samples"  # of the clients in the mean; uniform in the paper
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:
         """Hold teacher, student, and the map from the student's representation to the teacher's."""
@@ -87,7 +90,9 @@ class FedKD(Method):
     def aggregate(self, server: State, inbox: Inbox) -> State:
         """Move the server's student by the mean update, compressed as clients will get it."""
         student = server["student"]
-        arrived = inbox.decoded("update", lambda sent: decompressed(sent, like=student)).mean(("update",))
+        arrived = inbox.decoded("update", lambda sent: decompressed(sent, like=student)).mean(
+            ("update",), self.weighting
+        )
         update = compressed(arrived["update"], self.energy(inbox.progress))
         ids = torch.tensor(inbox.ids, device=server["synced"].device)
         synced = torch.zeros_like(server["synced"]).index_fill(0, ids, True)

@@ -21,10 +21,14 @@ One round, for the participants S:
 As all take one step from the same v, the mean of the vectors is the step along the mean gradient, which is what the
 paper's server takes. A client predicts with H_k(F_k(x)).
 
-Departures from the paper: no warm-up, the first rounds (50 in the authors' code) that train v alone; the quiz set is a
-share of the samples where their code takes a batch; no clipping of gradients; eta_v is that of their script for this
-variant. v is never decayed. While v is trained batch normalisation goes by the batch: running means of a few steps
-make deep networks overflow.
+Departures from the paper:
+    - No warm-up unless `warm_up` says so: first rounds, 50 in the authors' code, that train v alone. Without it guides
+      are random vectors when the networks begin to train.
+    - The quiz set is a share of the samples, where their code takes a batch; the networks train on the others alone, so
+      a round computes less than one of Standalone.
+    - No clipping of gradients (`clip_norm` has it); eta_v is that of their script for this variant. v is never decayed.
+    - While v is trained batch normalisation goes by the batch: running means of a few steps make deep networks
+      overflow.
 """
 
 from dataclasses import dataclass
@@ -35,7 +39,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, LocalModel, Message, Method, Phase, Rows, State, Task
-from benchmark.fields import ClientRate, Positive, UnitInterval
+from benchmark.fields import ClientRate, Positive, UnitInterval, WarmUp
 from benchmark.functional import step_ahead
 
 
@@ -45,6 +49,7 @@ class FedL2G(Method):
 
     quiz: UnitInterval = 0.1  # share of the training samples in the quiz set
     inner_lr: ClientRate = None  # eta, of the step that is looked ahead; the client's rate unless set
+    warm_up: WarmUp = 0  # first rounds, in which the vectors alone are trained; 50 in the authors' code
     guide_lr: Positive = 100.0  # eta_v; the gradient has the factor inner_lr * 2 / d, and is small
 
     def unsupported(self, task: Task) -> str | None:
@@ -59,7 +64,7 @@ class FedL2G(Method):
         """Train the network for many steps, then the vectors for one."""
         quiz, study, rate = (0.0, self.quiz), (self.quiz, 1.0), {"guide": self.guide_lr}
         return (
-            Phase(trains=("extractor", "header"), samples=(study,)),
+            Phase(trains=("extractor", "header"), samples=(study,), first_round=self.warm_up + 1),
             Phase(("guide",), self.quiz_loss, lr=rate, weight_decay=0, epochs=1, steps=1, samples=(study, quiz)),
         )
 

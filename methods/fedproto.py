@@ -9,7 +9,8 @@ Client k holds                                                     trained   tra
 One round, for the participants S:
     down    c -> every k in S, the rows that are known
     local   minimise CE(H_k(F_k(x)), y) + lambda ||F_k(x) - c_y||^2 / d, the second term where c_y is known
-    up      c_k,j = mean of F_k(x) over the training samples of class j, for the classes that k has
+    up      c_k,j = mean of F_k(x) over the training samples of class j, for the classes that k has, each F_k(x) as it
+            was when its batch was trained on in the last epoch
     server  c_j <- mean of c_k,j over the participants that have class j; other rows stay
 
 Predictors: the header (headline), and the class of the nearest prototype that the client has received.
@@ -20,8 +21,8 @@ Departures from the paper, which says one thing in its equations and another in 
       counts then travel too, and are metered.
     - The regulariser pulls every sample, as in the code; Eq. 7 pulls the batch's class mean. The squared distance is
       divided by d, as in the code, so lambda = 1 here is the 1 of the authors' README.
-    - Local prototypes are computed after training, in evaluation mode; the code collects them during the last epoch,
-      while the weights move.
+    - `collect=after` takes prototypes in a pass of their own, in evaluation mode, as Eq. 3 can be read, too; it adds a
+      forward pass over all training samples to each round.
     - Rows of classes that no participant has stay as they were.
 """
 
@@ -32,8 +33,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
-from benchmark.fields import NonNegative
+from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Phase, Rows, State, Task
+from benchmark.fields import Collect, NonNegative
 from benchmark.functional import class_means, class_sums, nearest, pull
 
 
@@ -43,10 +44,15 @@ class FedProto(Method):
 
     prototype_weight: NonNegative = 1.0  # lambda
     weighting: Literal["plain", "samples"] = "plain"  # of the clients in a global prototype
+    collect: Collect = "during"  # when prototypes are taken: in the last local epoch, or in a pass after training
 
     def unsupported(self, task: Task) -> str | None:
         """Refuse networks without one width, which prototypes need."""
         return task.width_mismatch
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Train all parts, and take prototypes on the way."""
+        return (Phase(collects=self.collect == "during"),)
 
     def predictors(self) -> Mapping:
         """Predict by header, and by nearest prototype."""

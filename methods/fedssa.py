@@ -26,10 +26,9 @@ from dataclasses import dataclass
 from math import cos, pi
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
+from benchmark.api import Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
 from benchmark.fields import NonNegative, PositiveInt
 
 
@@ -48,13 +47,9 @@ class FedSSA(Method):
         """Return mu_t, the weight of a client's own old row in round t, counted from 0."""
         return self.mu * cos(pi * t / (2 * self.stable_round)) if t <= self.stable_round else 0.0
 
-    def statistics(self, client: Client, batch: Batch) -> dict[str, Tensor]:
-        """Return the number of samples [C], per class."""
-        return {"counts": F.one_hot(batch.y, client.header.out_features).sum(0)}
-
     def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:
         """Send the header's rows of the classes that the client has."""
-        return {"rows": Rows(table(client.header.state_dict()), statistics["counts"] > 0)}
+        return {"rows": Rows(table(client.header.state_dict()), client.class_counts > 0)}
 
     def download(self, server: State, client: ClientInfo) -> Message:
         """Send the rows of the classes that the client has sent before."""

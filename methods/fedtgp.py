@@ -34,8 +34,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
-from benchmark.fields import ClientRate, NonNegative, PositiveInt
+from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Phase, Rows, State, Task
+from benchmark.fields import ClientRate, Collect, NonNegative, PositiveInt
 from benchmark.functional import class_means, class_sums, fit, nearest, pull
 
 
@@ -48,10 +48,15 @@ class FedTGP(Method):
     server_epochs: PositiveInt = 100  # S, passes over the prototypes of a round
     server_batch_size: PositiveInt = 64  # B, prototypes a step
     server_lr: ClientRate = None  # of the server's SGD; the client's rate unless set
+    collect: Collect = "after"  # when means are taken: in a pass after training, or in the last local epoch
 
     def unsupported(self, task: Task) -> str | None:
         """Refuse networks without one width, which prototypes need."""
         return task.width_mismatch
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Train all parts, and take means on the way if they are collected during training."""
+        return (Phase(collects=self.collect == "during"),)
 
     def predictors(self) -> Mapping:
         """Predict by header, and by nearest prototype."""

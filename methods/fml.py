@@ -17,7 +17,7 @@ One round, for the participants S:
 KL(t || s) = mean over the batch of sum_c t_c log(t_c / s_c), the teacher t held constant. A client predicts with P.
 
 Departures from the paper: the mean is weighted with n_k, where the authors' server takes a plain mean (the same when
-clients have equally many samples).
+clients have equally many samples): `weighting=uniform`.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.api import Batch, Client, LocalModel, Method, Task
-from benchmark.fields import UnitInterval
+from benchmark.api import Batch, Client, Inbox, LocalModel, Method, State, Task
+from benchmark.fields import ClientWeights, UnitInterval
 from benchmark.functional import divergence
 
 
@@ -36,6 +36,7 @@ class FML(Method):
 
     alpha: UnitInterval = 0.5  # weight of the labels for the private network; 1 is training alone
     beta: UnitInterval = 0.5  # weight of the labels for the meme
+    weighting: ClientWeights = "samples"  # of the clients in the mean; uniform in the authors' code
 
     def shares(self) -> tuple[str, ...]:
         """Share the meme alone."""
@@ -55,3 +56,7 @@ class FML(Method):
             + self.beta * F.cross_entropy(meme, batch.y)
             + (1 - self.beta) * divergence(private, meme)
         )
+
+    def aggregate(self, server: State, inbox: Inbox) -> State:
+        """Average the memes."""
+        return server | inbox.mean(self.shares(), self.weighting)

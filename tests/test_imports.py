@@ -135,7 +135,7 @@ def test_a_public_name_means_one_thing():
     assert not {name: where for name, where in several.items() if name not in WORDS_OF_USERS}
 
 
-OF_LIBRARIES = {"_replace", "_asdict", "_fields", "_pytree"}
+OF_LIBRARIES = {"_replace", "_asdict", "_fields", "_pytree", "_overloadpacket"}
 
 
 def of_a_library(node: ast.expr) -> bool:

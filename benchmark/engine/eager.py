@@ -7,10 +7,10 @@ leaks from one client, or one round, into another.
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +20,11 @@ from benchmark.client import Client
 from benchmark.config import FederationConfig
 from benchmark.engine import augment
 from benchmark.engine.evaluation_cache import EvaluationCache
+from benchmark.engine.recorded_outputs import Statistics, with_statistics
 from benchmark.errors import located
-from benchmark.measure.clock import Stopwatch
 from benchmark.measure.flops import FlopTable
 from benchmark.measure.memory import keep_freed_memory
+from benchmark.measure.meter import Meter
 from benchmark.method import Batch, Inspection, Method, Phase, Stretch, initial_parts, weights
 from benchmark.seeds import seed_round, torch_seeded
 from benchmark.task import Task
@@ -36,29 +37,68 @@ Epochs = Callable[[Stretch], Iterator[Indices]]
 """A function: stretch of a client's training samples -> its passes, without end."""
 
 
+class LocalWork(NamedTuple):
+    """The work of a phase that sets none of its own: passes over the local data, or steps if they are not None."""
+
+    epochs: int | None
+    steps: int | None = None
+
+    @classmethod
+    def of(cls, config: FederationConfig) -> "LocalWork":
+        """Return the local work of a round."""
+        return cls(config.local_epochs) if config.local_steps is None else cls(None, config.local_steps)
+
+
+class Step(NamedTuple):
+    """A step: its batches, one for each stretch of its phase, and whether the statistics of the first are taken."""
+
+    batches: Indices
+    collects: bool = False
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Return the samples of each batch."""
+        return tuple(map(len, self.batches))
+
+    @property
+    def shape(self) -> tuple[bool, tuple[int, ...]]:
+        """Return all that the work of a step of one phase and architecture depends on."""
+        return self.collects, self.sizes
+
+
 @dataclass(frozen=True)
 class Participant:
-    """A client that is about to train: its id, its state after the download, its batches, its stopwatch."""
+    """A client that is about to train: its id, its state after the download, its batches, its meter.
+
+    work: how much it trains; None: as much as the federation has every client do in a round
+    """
 
     id: int
     state: State
     epochs: Epochs
-    watch: Stopwatch
+    meter: Meter
+    work: LocalWork | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Trained:
     """Results of a participant's training besides its new weights.
 
     loss: sum over the steps, on the device; statistics: sums over the training data, as the method defines them;
-    watch: has the seconds by purpose
+    meter: has the seconds by purpose, and the FLOPs of messages
     """
 
     loss: Tensor
-    steps: int
-    flops: int
-    statistics: dict[str, Tensor]
-    watch: Stopwatch
+    meter: Meter
+    steps: int = 0
+    flops: int = 0
+    statistics: Statistics = field(default_factory=dict)
+
+    def add(self, loss: Tensor, statistics: Statistics) -> None:
+        """Add the loss and the statistics of a step, which is counted elsewhere."""
+        self.loss += loss
+        for name, value in statistics.items():
+            self.statistics[name] = self.statistics[name] + value if name in self.statistics else value.clone()
 
 
 class EagerEngine:
@@ -75,7 +115,8 @@ class EagerEngine:
         self._weights: dict[str, State] = {}  # of the same modules, sharing their memory
         self.flops = FlopTable()
         self.cache = EvaluationCache()
-        self.takes_statistics = type(method).statistics is not Method.statistics
+        collected = any(phase.collects for phase in method.phases())
+        self.takes_statistics = type(method).statistics is not Method.statistics and not collected
         self.fell_back: str | None = None
         torch.set_flush_denormal(True)
         keep_freed_memory()
@@ -95,7 +136,7 @@ class EagerEngine:
         with located(f"client {client}, round {t.round}, state"):
             for name, held in self._weights[info.architecture].items():
                 _copy(name, state[name], held)
-            return Client(replace(info, progress=t), parts, values)
+            return Client(replace(info, progress=t), parts, values, self.task.class_counts[client])
 
     def state(self, client: Client) -> State:
         """Return the client's state; its parts lie in the modules' memory, so a caller that keeps it copies it."""
@@ -106,31 +147,35 @@ class EagerEngine:
         for participant in participants:
             client = self.load(participant.id, participant.state, t)
             with self._seeded(client):
-                trained = self.train_client(client, participant.epochs, participant.watch)
+                trained = self.train_client(client, participant.epochs, participant.meter, participant.work)
             yield client, trained
 
-    def train_client(self, client: Client, epochs: Epochs, watch: Stopwatch) -> Trained:
-        """Train the client in place through all phases of the method, then take the statistics; watch times both."""
+    def train_client(self, client: Client, epochs: Epochs, meter: Meter, work: LocalWork | None = None) -> Trained:
+        """Train the client in place through all phases of the method, then take the statistics."""
         passes = cache(epochs)  # a stretch's passes go on from phase to phase
-        total, done, flops = torch.zeros((), device=self.device), 0, 0
+        trained = Trained(torch.zeros((), device=self.device), meter)
         with deterministic_convolutions(), located(f"{place(client)}, training"):
-            for number, phase in enumerate(self.method.phases()):
-                steps = self.steps(phase, passes)
+            for number, phase in self.phases(client.info.progress):
+                steps = self.steps(phase, passes, work)
                 with located(f"{place(client)}, training, phase {number}"):
-                    flops += sum(self.step_flops(client, number, phase, *map(len, batches)) for batches in steps)
-                    with watch.measure("training"):
-                        total += self.train_phase(client, number, phase, steps)
-                done += len(steps)
-        return self._trained(client, total, done, flops, watch)
+                    trained.flops += sum(self.step_flops(client, number, phase, step) for step in steps)
+                    done = Trained(torch.zeros_like(trained.loss), meter)
+                    with meter.measure("training"):
+                        self.train_phase(client, number, phase, steps, done)
+                trained.add(done.loss, done.statistics)
+                trained.steps += len(steps)
+        self._add_statistics(client, trained)
+        return trained
 
-    def _trained(self, client: Client, total: Tensor, steps: int, flops: int, watch: Stopwatch) -> Trained:
-        """Take the statistics of a client whose steps are done: sum of their losses, their number and FLOPs."""
-        chunks = self.task.clients[client.info.id].train.split(EVALUATION_BATCH) if self.takes_statistics else ()
+    def _add_statistics(self, client: Client, trained: Trained) -> None:
+        """Take the statistics of a client whose steps are done, unless the steps have collected them."""
+        if not self.takes_statistics:
+            return
+        chunks = self.task.clients[client.info.id].train.split(EVALUATION_BATCH)
         with deterministic_convolutions(), located(f"{place(client)}, statistics"):
-            flops += sum(self.statistics_flops(client, chunk) for chunk in chunks)
-            with watch.measure("statistics"):
-                statistics = self.collect_statistics(client, chunks)
-        return Trained(total, steps, flops, statistics, watch)
+            trained.flops += sum(self.statistics_flops(client, chunk) for chunk in chunks)
+            with trained.meter.measure("statistics"):
+                trained.statistics = self.collect_statistics(client, chunks)
 
     def _seeded(self, client: Client) -> contextlib.AbstractContextManager[None]:
         """Let torch draw within the block from the seed of this client's training in its round."""
@@ -169,26 +214,35 @@ class EagerEngine:
         formats: Any = {"memory_format": torch.channels_last}  # mypy knows no overload with device and format
         return {name: module.to(self.device, **formats) for name, module in parts.items()}
 
-    def steps(self, phase: Phase, passes: Epochs) -> list[Indices]:
-        """Return the steps of a phase: of each stretch a batch, as indices."""
-        epochs: int | None = self.config.local_epochs if phase.epochs is None else phase.epochs
-        steps = phase.steps
-        if self.config.local_steps is not None and phase.epochs is None and phase.steps is None:
-            epochs, steps = None, self.config.local_steps
-        stretches = [chain.from_iterable(islice(passes(stretch), epochs)) for stretch in phase.samples]
-        return list(islice(zip(*stretches, strict=False), steps))
+    def phases(self, t: RoundNumber) -> list[tuple[int, Phase]]:
+        """Return (number, phase) of the phases of round t."""
+        return [(number, phase) for number, phase in enumerate(self.method.phases()) if phase.first_round <= t.round]
 
-    def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
-        """Take the steps of the phase with this number; return the sum of their losses, still on the device."""
-        total = torch.zeros((), device=self.device)
+    def steps(self, phase: Phase, passes: Epochs, work: LocalWork | None = None) -> list[Step]:
+        """Return the steps of a phase: of each stretch a batch, as indices. Those of the last pass may collect."""
+        epochs, steps = work or LocalWork.of(self.config)
+        if phase.epochs is not None or phase.steps is not None:
+            epochs, steps = epochs or 1 if phase.epochs is None else phase.epochs, phase.steps
+        lengths: list[list[int]] = [[] for _ in phase.samples]
+        stretches = [
+            chain.from_iterable(_noted(islice(passes(stretch), epochs), of))
+            for stretch, of in zip(phase.samples, lengths, strict=True)
+        ]
+        batches = list(islice(zip(*stretches, strict=False), steps))
+        last = min((of[-1] for of in lengths if of), default=0) if phase.collects else 0
+        return [Step(step, i >= len(batches) - last) for i, step in enumerate(batches)]
+
+    def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Step], trained: Trained) -> None:
+        """Take the steps of the phase with this number; add their losses and statistics, still on the device."""
         optimiser = self.optimiser(client, phase)
-        for batches in steps:
-            total += self.step(client, phase, optimiser, batches)
-        return total
+        for step in steps:
+            trained.add(*self.step(client, phase, optimiser, step))
 
-    def step(self, client: Client, phase: Phase, optimiser: torch.optim.Optimizer, batches: Indices) -> Tensor:
-        """Take one step; return its loss."""
-        loss = self.loss(client, phase, batches)
+    def step(
+        self, client: Client, phase: Phase, optimiser: torch.optim.Optimizer, step: Step
+    ) -> tuple[Tensor, Statistics]:
+        """Take one step; return its loss, and the statistics of its batch if it collects them."""
+        loss, statistics = self.loss(client, phase, step)
         loss.backward()
         if self.config.clip_norm is not None:
             trained = [tensor for group in optimiser.param_groups for tensor in group["params"]]
@@ -197,7 +251,7 @@ class EagerEngine:
         optimiser.zero_grad()
         with torch.no_grad():
             self.method.project(client)
-        return loss.detach()
+        return loss.detach(), statistics
 
     def optimiser(self, client: Client, phase: Phase) -> torch.optim.Optimizer:
         """Set the parts of a phase to train and the others to stand still; return an optimiser of the former."""
@@ -222,13 +276,20 @@ class EagerEngine:
             return torch.optim.Adam(groups, capturable=self.device.type == "cuda", **common)
         return torch.optim.SGD(groups, momentum=config.momentum, **common)
 
-    def loss(self, client: Client, phase: Phase, batches: Indices) -> Tensor:
-        """Return the loss of a step on these batches, augmented and in the precision of training."""
-        drawn = [Batch(*self.task.batch(indices)) for indices in batches]
+    def loss(self, client: Client, phase: Phase, step: Step) -> tuple[Tensor, Statistics]:
+        """Return the loss of a step and its statistics; batches are augmented, networks in the training precision."""
+        drawn = [Batch(*self.task.batch(indices)) for indices in step.batches]
         if self.config.augmentation == "lab":
             drawn = [batch._replace(x=augment.lab(batch.x)) for batch in drawn]
         with self._precision():
-            return (phase.loss or self.method.loss)(client, *drawn)
+            return self.hook(phase, step.collects)(client, *drawn)
+
+    def hook(self, phase: Phase, collects: bool) -> Callable[..., tuple[Tensor, Statistics]]:
+        """Return the function of a step: (client, batches) -> loss and statistics, of which there may be none."""
+        loss = phase.loss or self.method.loss
+        if collects:
+            return with_statistics(self.method, loss)
+        return lambda client, *batches: (loss(client, *batches), {})
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
         """Let networks compute in the training precision within the block; statistics and evaluation are in full."""
@@ -236,27 +297,26 @@ class EagerEngine:
             return torch.autocast(self.device.type, torch.bfloat16)
         return contextlib.nullcontext()
 
-    def step_flops(self, client: Client, number: int, phase: Phase, *batch_sizes: int) -> int:
+    def step_flops(self, client: Client, number: int, phase: Phase, step: Step) -> int:
         """Return the FLOPs of a training step. Counting takes a step that has no effect and warms up, off the clock."""
 
-        def step() -> None:
+        def alike() -> None:
             before = copied(self.state(client))
             sample = self.task.clients[client.info.id].train[:1]
-            self.step(client, phase, self.optimiser(client, phase), tuple(sample.expand(n) for n in batch_sizes))
+            batches = tuple(sample.expand(n) for n in step.sizes)
+            self.step(client, phase, self.optimiser(client, phase), step._replace(batches=batches))
             self.load(client.info.id, before)
 
-        return self.flops.of((client.info.architecture, number, batch_sizes), step)
+        return self.flops.of((client.info.architecture, number, step.shape), alike)
 
     def statistics_flops(self, client: Client, chunk: Tensor) -> int:
         """Return the FLOPs of the statistics of some training samples."""
         key = (client.info.architecture, "statistics", len(chunk))
         return self.flops.of(key, lambda: self.collect_statistics(client, (chunk,)))
 
-    def collect_statistics(self, client: Client, chunks: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def collect_statistics(self, client: Client, chunks: tuple[Tensor, ...]) -> Statistics:
         """Return the method's statistics, summed over these chunks of training samples."""
-        sums: dict[str, Tensor] = {}
-        if not chunks:
-            return sums
+        sums: Statistics = {}
         with frozen(client):
             for chunk in chunks:
                 part = self.method.statistics(client, Batch(*self.task.batch(chunk)))
@@ -271,6 +331,13 @@ def _copy(part: str, weights: Weights, to: Weights) -> None:
         raise ValueError(f"the state has weights {given} for {part}, which has {held}")
     for key, tensor in weights.items():
         to[key].copy_(tensor)
+
+
+def _noted(passes: Iterable[Indices], lengths: list[int]) -> Iterator[Indices]:
+    """Yield the passes, and note how many batches each has."""
+    for batches in passes:
+        lengths.append(len(batches))
+        yield batches
 
 
 def place(client: Client) -> str:

@@ -19,7 +19,8 @@ from torch.utils import _pytree as pytree
 from benchmark.channel import Value, copied
 from benchmark.client import Client
 from benchmark.engine.anonymous_client import AnonymousClientInfo
-from benchmark.engine.eager import EagerEngine, Indices, set_to_train
+from benchmark.engine.eager import EagerEngine, Indices, Step, Trained, set_to_train
+from benchmark.engine.recorded_outputs import Statistics
 from benchmark.method import Phase
 from benchmark.seeds import torch_seeded
 
@@ -31,13 +32,13 @@ WARM_UP_STEPS = 2
 
 @dataclass(frozen=True)
 class Recording:
-    """One step on memory that stays in place: replay() trains on the batches of these indices and returns the loss."""
+    """A step on memory that stays in place: replay() trains on these indices and returns loss and statistics."""
 
     indices: Indices
-    replay: Callable[[], Tensor]
+    replay: Callable[[], tuple[Tensor, Statistics]]
 
-    def __call__(self, batches: Indices) -> Tensor:
-        """Take the step on these batches; return its loss, which the next replay overwrites."""
+    def __call__(self, batches: Indices) -> tuple[Tensor, Statistics]:
+        """Take the step on these batches; return its loss and statistics, which the next replay overwrites."""
         for place, given in zip(self.indices, batches, strict=True):
             place.copy_(given)
         return self.replay()
@@ -54,19 +55,18 @@ class GraphEngine(EagerEngine):
         self._recordings: dict[tuple, Recording | None] = {}
         self._pool: Any = None
 
-    def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
-        """Take the steps of the phase with this number; return the sum of their losses, still on the device."""
+    def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Step], trained: Trained) -> None:
+        """Take the steps of the phase with this number; add their losses and statistics, still on the device."""
         if self.config.lr_decay != 1:  # a recording has the rate of the round that it was made in
             self.fell_back = "no graph: rates decay from round to round"
-            return super().train_phase(client, number, phase, steps)
-        total = torch.zeros((), device=self.device)
+            super().train_phase(client, number, phase, steps, trained)
+            return
         key, standing = self._stand_in(client)
         optimiser = self._lasting_optimiser(client, number, phase)
-        for batches in steps:
-            shape = (*key, number, *map(len, batches))
-            recording = self._recording(shape, standing, client, phase, optimiser, batches)
-            total += recording(batches) if recording else self.step(client, phase, optimiser, batches)
-        return total
+        for step in steps:
+            shape = (*key, number, *step.shape)
+            recording = self._recording(shape, standing, client, phase, optimiser, step)
+            trained.add(*(recording(step.batches) if recording else self.step(client, phase, optimiser, step)))
 
     def _stand_in(self, client: Client) -> tuple[tuple, Client]:
         """Return a key and its anonymous client: the client's parts, and copies of its values that recordings read."""
@@ -104,16 +104,17 @@ class GraphEngine(EagerEngine):
         client: Client,
         phase: Phase,
         optimiser: torch.optim.Optimizer,
-        batches: Indices,
+        step: Step,
     ) -> Recording | None:
         """Return the recording of a step of this shape; None if it was too rare so far, or can't be recorded."""
         self._seen[shape] += 1
         if shape not in self._recordings and self._seen[shape] > STEPS_BEFORE_RECORDING:
-            indices = tuple(batch.clone() for batch in batches)
+            indices = tuple(batch.clone() for batch in step.batches)
+            lasting = step._replace(batches=indices)
             before = copied(self.state(client)), [held.clone() for held in _state_of(optimiser)]
             try:
                 with torch_seeded("warm-up"):
-                    replay = self.record(lambda: self.step(standing, phase, optimiser, indices))
+                    replay = self.record(lambda: self.step(standing, phase, optimiser, lasting))
                 self._recordings[shape] = Recording(indices, replay)
             except RuntimeError as error:
                 self._recordings[shape] = None
@@ -124,8 +125,8 @@ class GraphEngine(EagerEngine):
                 tensor.copy_(held)
         return self._recordings.get(shape)
 
-    def record(self, step: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        """Take a step for warm-up, then record it; return a function that replays it and returns its loss."""
+    def record(self, step: Callable[[], tuple[Tensor, Statistics]]) -> Callable[[], tuple[Tensor, Statistics]]:
+        """Take a step for warm-up, then record it; return a function that replays it and returns what it returned."""
         self._pool = self._pool or torch.cuda.graph_pool_handle()  # shared: a step's memory is free after it
         with torch.cuda.device(self.device):
             here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
@@ -136,11 +137,11 @@ class GraphEngine(EagerEngine):
             here.wait_stream(aside)
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, pool=self._pool):
-                loss = step()
+                made = step()
 
-        def replay() -> Tensor:
+        def replay() -> tuple[Tensor, Statistics]:
             graph.replay()
-            return loss
+            return made
 
         return replay
 

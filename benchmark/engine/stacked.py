@@ -20,7 +20,8 @@ from torch.utils import _pytree as pytree
 from benchmark.channel import RoundNumber, Value
 from benchmark.client import Client
 from benchmark.engine.anonymous_client import AnonymousClientInfo
-from benchmark.engine.eager import EagerEngine, Indices, Participant, Trained, deterministic_convolutions, set_to_train
+from benchmark.engine.eager import EagerEngine, Participant, Step, Trained, deterministic_convolutions, set_to_train
+from benchmark.engine.recorded_outputs import Statistics
 from benchmark.measure.clock import Span
 from benchmark.method import Batch, Method, Phase
 
@@ -29,7 +30,8 @@ from benchmark.method import Batch, Method, Phase
 class Stack:
     """K clients of one architecture side by side: every tensor is [K, ...].
 
-    tensors: weights and buffers, by names in `net`; momentum: of the weights that are trained; loss: [K], sums so far
+    tensors: weights and buffers, by names in `net`; momentum: of the weights that are trained; loss [K] and statistics
+    [K, ...]: sums so far
     """
 
     net: "Parts"
@@ -38,17 +40,25 @@ class Stack:
     values: Mapping[str, Value]
     momentum: dict[str, Tensor]
     loss: Tensor
+    statistics: Statistics
 
     def of(self, rows: Tensor) -> "Stack":
         """Return a copy of some of the clients."""
-        held = self.tensors, self.values, self.momentum, self.loss
+        held = self.tensors, self.values, self.momentum, self.loss, self.statistics
         return Stack(self.net, self.t, *pytree.tree_map(lambda tensor: tensor.detach()[rows], held))
 
     def put(self, rows: Tensor, those: "Stack") -> None:
-        """Copy tensors, momentum and losses of some of the clients, which were trained apart, back into these rows."""
-        mine, theirs = (pytree.tree_leaves((s.tensors, s.momentum, s.loss)) for s in (self, those))
+        """Copy what some of the clients, which were trained apart, hold now back into these rows."""
+        self.expect(those.statistics)
+        mine, theirs = (pytree.tree_leaves((s.tensors, s.momentum, s.loss, s.statistics)) for s in (self, those))
         for all_of_them, some in zip(mine, theirs, strict=True):
             all_of_them.index_copy_(0, rows, some)
+
+    def expect(self, statistics: Statistics) -> None:
+        """Hold sums of the names and shapes of these, which are zero at first."""
+        for name, value in statistics.items():
+            if name not in self.statistics:
+                self.statistics[name] = value.new_zeros(len(self.loss), *value.shape[1:])
 
     def mapped(self, hook: Callable[..., Any], *batches: Batch) -> Any:
         """Return hook(client, *batches) of every client, [K, ...]; batches are [K, B, ...]."""
@@ -115,11 +125,11 @@ class StackedEngine(EagerEngine):
         passes = [cache(participant.epochs) for participant in participants]  # they go on from phase to phase
         rows = [_Row(stack, number) for number in range(len(participants))]
         with deterministic_convolutions():
-            for number, phase in enumerate(self.method.phases()):
-                steps = [self.steps(phase, of) for of in passes]
+            for number, phase in self.phases(t):
+                steps = [self.steps(phase, of, p.work) for of, p in zip(passes, participants, strict=True)]
                 for row, own in zip(rows, steps, strict=True):
                     row.steps += len(own)
-                    row.flops += sum(self.step_flops(client, number, phase, *map(len, batches)) for batches in own)
+                    row.flops += sum(self.step_flops(client, number, phase, step) for step in own)
                 names = _weights(stack.net, set_to_train(client.parts, phase))
                 stack.momentum.clear()  # each phase has a new optimiser in the plain engine, too
                 if self.config.momentum:
@@ -131,13 +141,13 @@ class StackedEngine(EagerEngine):
                     row.spans.append((span, len(own) / sum(map(len, steps))))  # by steps: only the stack is timed
         return {participant.id: row for participant, row in zip(participants, rows, strict=True)}
 
-    def _advance(self, stack: Stack, phase: Phase, names: Mapping[str, list[str]], steps: list[list[Indices]]) -> None:
-        """Train each client through its steps of a phase, together as long as their batches have equal sizes."""
-        sizes = [[tuple(map(len, batches)) for batches in own] for own in steps]
-        alike = next((i for i, of in enumerate(zip(*sizes, strict=False)) if len(set(of)) > 1), min(map(len, steps)))
+    def _advance(self, stack: Stack, phase: Phase, names: Mapping[str, list[str]], steps: list[list[Step]]) -> None:
+        """Train each client through its steps of a phase, together as long as these have equal shapes."""
+        shapes = [[step.shape for step in own] for own in steps]
+        alike = next((i for i, of in enumerate(zip(*shapes, strict=False)) if len(set(of)) > 1), min(map(len, steps)))
         self._train_stack(stack, phase, names, [own[:alike] for own in steps])
         apart: dict[tuple, list[int]] = {}
-        for row, own in enumerate(sizes):
+        for row, own in enumerate(shapes):
             if own[alike:]:
                 apart.setdefault(own[alike], []).append(row)
         for rows in apart.values():
@@ -146,25 +156,26 @@ class StackedEngine(EagerEngine):
             self._advance(part, phase, names, [steps[row][alike:] for row in rows])
             stack.put(index, part)
 
-    def _train_stack(
-        self, stack: Stack, phase: Phase, names: Mapping[str, list[str]], steps: list[list[Indices]]
-    ) -> None:
-        """Train all clients through steps whose batches have equal sizes."""
+    def _train_stack(self, stack: Stack, phase: Phase, names: Mapping[str, list[str]], steps: list[list[Step]]) -> None:
+        """Train all clients through steps of equal shapes."""
         # One optimiser moves all K clients: SGD works number by number, so on stacked weights it does what K would do.
         trained = {part: [stack.tensors[n].requires_grad_() for n in names[part]] for part in names}
         optimiser = self.optimiser_of(phase, trained, stack.t)
         for name, momentum in stack.momentum.items():
             optimiser.state[stack.tensors[name]]["momentum_buffer"] = momentum
-        for batches in zip(*steps, strict=True):  # one step of every client
-            drawn = [self._batches(torch.stack(of)) for of in zip(*batches, strict=True)]
+        for each in zip(*steps, strict=True):  # one step of every client
+            drawn = [self._batches(torch.stack(of)) for of in zip(*(step.batches for step in each), strict=True)]
             with self._precision():
-                losses = stack.mapped(phase.loss or self.method.loss, *drawn)
+                losses, statistics = stack.mapped(self.hook(phase, each[0].collects), *drawn)
             losses.sum().backward()  # a client's loss depends on its own row alone, so the sum mixes no gradients
             if self.config.clip_norm is not None:
                 _clip_each([tensor for of in trained.values() for tensor in of], self.config.clip_norm)
             optimiser.step()
             optimiser.zero_grad()
             stack.loss.add_(losses.detach())
+            stack.expect(statistics)
+            for name, value in statistics.items():
+                stack.statistics[name].add_(value)
             if type(self.method).project is not Method.project:
                 stack.each(self.method.project)
         for tensor in stack.tensors.values():  # the next phase may train other parts, and copies must not be tracked
@@ -178,9 +189,12 @@ class StackedEngine(EagerEngine):
     def _finished(self, participant: Participant, row: "_Row", t: RoundNumber) -> tuple[Client, Trained]:
         client = self.load(participant.id, participant.state | row.state, t)
         for span, share in row.spans:  # only now: the time of a stack that failed must not count
-            participant.watch.add("training", span, share)
+            participant.meter.add("training", span, share)
+        statistics = {name: of[row.number] for name, of in row.stack.statistics.items()}
+        trained = Trained(row.stack.loss[row.number], participant.meter, row.steps, row.flops, statistics)
         with self._seeded(client):
-            return client, self._trained(client, row.stack.loss[row.number], row.steps, row.flops, participant.watch)
+            self._add_statistics(client, trained)
+        return client, trained
 
 
 @dataclass
@@ -209,7 +223,7 @@ def _stacked(net: Parts, t: RoundNumber, participants: list[Participant], loss: 
     values = [{name: value for name, value in p.state.items() if name not in net.names} for p in participants]
     weights, held = (pytree.tree_map(lambda *of: torch.stack(of), *trees) for trees in (parts, values))
     tensors = {f"{i}.{key}": tensor for i, part in weights.items() for key, tensor in part.items()}
-    return Stack(net, t, tensors, held, {}, loss)
+    return Stack(net, t, tensors, held, {}, loss, {})
 
 
 def _clip_each(tensors: list[Tensor], most: float) -> None:

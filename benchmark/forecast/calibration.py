@@ -19,10 +19,20 @@ from torch import Tensor
 
 from benchmark.channel import RoundNumber, nbytes
 from benchmark.client import Client
-from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine, Indices
+from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine, Step, Trained
 from benchmark.federation import Federation
 from benchmark.forecast.sizes import Rule, rules
-from benchmark.forecast.workload import STATISTICS, Flops, Line, Workload, WorkShape, count_with, turns
+from benchmark.forecast.workload import (
+    STATISTICS,
+    Flops,
+    Line,
+    WorkKind,
+    Workload,
+    WorkShape,
+    count_with,
+    turns,
+    workload,
+)
 from benchmark.measure.clock import Stopwatch
 from benchmark.measure.memory import PeakMemory
 from benchmark.method import Phase
@@ -49,7 +59,8 @@ TIMED = (SOLO - 1, SOLO + 1)
 class Calibration:
     """The measurements of one rehearsal.
 
-    Seconds by architecture: of a step by its samples, of a sample's statistics, of a turn's messages, and of a visit.
+    Seconds by architecture: of a step by its samples, of a sample's statistics, of a turn's messages, and of a visit;
+    FLOPs of a turn's messages, which may depend on what was learned.
     Seconds: of what is on no clock in a turn (beside), of the server by the number of participants, of counting the
     FLOPs of one shape of a client's work, and of the server's. Bytes: by architecture, of a client's state and of what
     it sent; memory, of this rehearsal at its peak. clients: their number in it
@@ -58,9 +69,10 @@ class Calibration:
     flops: Flops
     up: Mapping[str, Rule]
     down: Mapping[str, Rule]
-    step: Mapping[tuple[str, int], Line]
+    step: Mapping[WorkKind, Line]
     statistics: Mapping[str, float]
     messages: Mapping[str, float]
+    message_flops: Mapping[str, float]
     visits: Mapping[str, "Visit"]
     beside: float
     server: Line
@@ -82,7 +94,7 @@ def calibration(run: Run, work: Workload, device: torch.device) -> Calibration:
     test = min(EVALUATION_BATCH, 1 << (most - 1).bit_length())  # so that partitions alike in this share a rehearsal
     clients = min(max(2, len(work.task.line_up.architectures)), work.task.num_clients)
     numbers = {"clients": clients, "participation": 1.0, "rounds": ROUNDS + 1, "eval_every": ROUNDS + 1}
-    numbers |= {"batch_size": batch, "local_epochs": 1, "validation": 0.0}
+    numbers |= {"batch_size": batch, "local_epochs": 1, "validation": 0.0, "finetune": 0}
     spec = run.spec.model_copy(
         update={
             "federation": run.spec.federation.model_copy(update=numbers),
@@ -107,30 +119,33 @@ class TimedEngine(EagerEngine):
         super().__init__(*given)
         self.seconds: dict[WorkShape, list[float]] = defaultdict(list)
 
-    def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> Tensor:
-        """Take one step of each shape; return the sum of their losses, without those of timed steps."""
-        total = torch.zeros((), device=self.device)
-        for sizes, alike in groupby(sorted(steps, key=_sizes), _sizes):
+    def phases(self, t: RoundNumber) -> list[tuple[int, Phase]]:
+        """Return all phases: a rehearsal is shorter than a warm-up."""
+        return list(enumerate(self.method.phases()))
+
+    def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Step], trained: Trained) -> None:
+        """Take one step of each shape, timed ones several times."""
+        for (collects, sizes), alike in groupby(sorted(steps, key=_shape), _shape):
             few = [next(alike)]
             if client.info.progress.round in TIMED:
-                taken = self._timed(client, number, phase, few)
+                taken = self._timed(client, number, phase, few, trained)
                 if taken < TIMED_SECONDS:
                     few = few * min(MOST_REPEATS, int(TIMED_SECONDS / taken) + 1)
-                    taken = self._timed(client, number, phase, few)
-                self.seconds[WorkShape(client.info.architecture, number, sizes)].append(taken / len(few))
+                    taken = self._timed(client, number, phase, few, trained)
+                shape = WorkShape(client.info.architecture, number, sizes, collects)
+                self.seconds[shape].append(taken / len(few))
             else:
-                total += super().train_phase(client, number, phase, few)
-        return total
+                super().train_phase(client, number, phase, few, trained)
 
-    def _timed(self, client: Client, number: int, phase: Phase, steps: list[Indices]) -> float:
+    def _timed(self, client: Client, number: int, phase: Phase, steps: list[Step], trained: Trained) -> float:
         watch = Stopwatch(self.device)
         with watch.measure("steps"):
-            super().train_phase(client, number, phase, steps)
+            super().train_phase(client, number, phase, steps, trained)
         return watch.seconds["steps"]
 
 
-def _sizes(batches: Indices) -> tuple[int, ...]:
-    return tuple(map(len, batches))
+def _shape(step: Step) -> tuple[bool, tuple[int, ...]]:
+    return step.shape
 
 
 class RehearsalSchedule(Schedule):
@@ -230,15 +245,23 @@ def _read(federation: Federation, rounds: Sequence[RehearsedRound], visits: Mapp
         return mean(turn["seconds"][purpose] for turn in of[name])
 
     count = count_with(engine, lambda name: federation.client(task.by_architecture[name]))
+    flops = Flops.counting(count, _shapes(engine))
+    steps = workload(federation.method, task, federation.config, engine).steps
+
+    def message_flops(name: str) -> float:
+        trained = sum(n * flops.of(shape, count) for shape, n in steps[task.by_architecture[name]].items())
+        return mean(turn["flops"] for turn in of[name]) - trained
+
     server = {1: solo.record["server_seconds"], task.num_clients: warm.record["server_seconds"]}
     server_counting = solo.counting / max(1, solo.counted)  # client 0's own shapes were counted before
     return Calibration(
-        flops=Flops.counting(count, _shapes(engine)),
+        flops=flops,
         up=rules([(turn, client["bytes_up"]) for turn, client in sent]),
         down=rules([(turn, client["bytes_down"]) for turn, client in sent]),
         step=_step_lines(engine),
         statistics={name: seconds(name, "statistics") / task.infos[0].num_samples for name in of},
         messages={name: seconds(name, "messages") for name in of},
+        message_flops={name: message_flops(name) for name in of},
         visits=visits,
         beside=max(0.0, warm.beside) / task.num_clients,
         server=Line.through(server),
@@ -263,9 +286,9 @@ def _shapes(engine: TimedEngine) -> list[WorkShape]:
     return [*reversed(timed), *(WorkShape(name, STATISTICS, (EVALUATION_BATCH,)) for name in names)]
 
 
-def _step_lines(engine: TimedEngine) -> dict[tuple[str, int], Line]:
-    """Return (architecture, phase) -> seconds of a step by its number of samples."""
-    points: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
+def _step_lines(engine: TimedEngine) -> dict[WorkKind, Line]:
+    """Return kind of step -> its seconds by its number of samples."""
+    points: dict[WorkKind, dict[int, float]] = defaultdict(dict)
     for shape, values in engine.seconds.items():
-        points[shape.architecture, shape.phase][sum(shape.sizes)] = mean(values)
+        points[shape.kind][sum(shape.sizes)] = mean(values)
     return {key: Line.through(found) for key, found in points.items()}

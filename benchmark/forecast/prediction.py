@@ -88,14 +88,14 @@ def _prediction(run: Run, work: Workload, found: Calibration) -> Prediction:
     elsewhere += min(SERVER_SHAPES, len(work.participants)) * found.server_counting
     elsewhere += sum(found.visits[_architecture(work, k)].initial for k in work.turns_of)
     return Prediction(
-        client_flops=found.flops.total(work, _counted_anew(run)),
+        client_flops=found.flops.total(work, _counted_anew(run)) + round(_message_flops(work, found)),
         bytes_up=round(sizes["up"]),
         bytes_down=round(sizes["down"]),
         peak_memory_bytes=None,
         client_seconds=clients,
         server_seconds=server,
         eval_seconds=evaluation,
-        seconds=clients + server + evaluation + elsewhere,
+        seconds=clients + server + evaluation + elsewhere + _steps_seconds(work.fine_tuned, found),
         varying=sorted({name for rules in (found.up, found.down) for name, rule in rules.items() if not rule.exact}),
     )
 
@@ -115,13 +115,23 @@ def _counted_anew(run: Run) -> Any:
 
 
 def _client_seconds(work: Workload, found: Calibration) -> float:
+    messages = sum(n * found.messages[_architecture(work, k)] for k, n in work.turns_of.items())
+    return _steps_seconds(work.shapes, found) + messages
+
+
+def _message_flops(work: Workload, found: Calibration) -> float:
+    return sum(n * found.message_flops[_architecture(work, k)] for k, n in work.turns_of.items())
+
+
+def _steps_seconds(shapes: Mapping[WorkShape, int], found: Calibration) -> float:
+    """Return the seconds of so many steps and statistics of each shape."""
     total = 0.0
-    for (architecture, phase, sizes), n in work.shapes.items():
-        if phase == STATISTICS:
-            total += n * found.statistics[architecture] * sizes[0]
+    for shape, n in shapes.items():
+        if shape.phase == STATISTICS:
+            total += n * found.statistics[shape.architecture] * shape.sizes[0]
         else:
-            total += n * found.step[architecture, phase](sum(sizes))
-    return total + sum(n * found.messages[_architecture(work, k)] for k, n in work.turns_of.items())
+            total += n * found.step[shape.kind](sum(shape.sizes))
+    return total
 
 
 def _server_seconds(work: Workload, found: Calibration) -> float:

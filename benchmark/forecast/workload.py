@@ -8,12 +8,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from benchmark.config import FederationConfig
-from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine
+from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine, LocalWork, Step
 from benchmark.errors import located
 from benchmark.method import Method
 from benchmark.schedule import Schedule
 from benchmark.task import Task
 
+WorkKind = tuple[str, int, bool]
+"""The kind of a piece of work: the architecture, the phase's number (or STATISTICS), whether it collects statistics."""
 StepSizes = tuple[int, ...]
 """Samples of a step, one number for each stretch that its phase draws from; of statistics, one number."""
 STATISTICS = -1
@@ -21,11 +23,17 @@ STATISTICS = -1
 
 
 class WorkShape(NamedTuple):
-    """The key of a piece of work: the architecture, the phase's number (or STATISTICS), and the samples."""
+    """The key of a piece of work: the three of its kind, and the samples."""
 
     architecture: str
     phase: int
     sizes: StepSizes
+    collects: bool = False
+
+    @property
+    def kind(self) -> WorkKind:
+        """Return its kind."""
+        return self.architecture, self.phase, self.collects
 
 
 class Turn(NamedTuple):
@@ -50,12 +58,15 @@ class Workload:
     """The work of a run, from its schedule.
 
     participants: of each round; steps: of one turn of each client, their number by shape, with its statistics
+    first_rounds: of each phase; fine_tuning: steps of each client before an evaluation, in the same way
     """
 
     task: Task
     config: FederationConfig
     participants: Sequence[Sequence[int]]
     steps: Sequence[Counter[WorkShape]]
+    first_rounds: Sequence[int]
+    fine_tuning: Sequence[Counter[WorkShape]]
 
     @cached_property
     def turns_of(self) -> Counter[int]:
@@ -66,10 +77,23 @@ class Workload:
     def shapes(self) -> Counter[WorkShape]:
         """Count the pieces of work of each shape in all rounds."""
         total: Counter[WorkShape] = Counter()
-        for k, turns in self.turns_of.items():
+        by_first = {first: self._turns_from(first) for first in {1, *self.first_rounds}}
+        for k in self.turns_of:
             for shape, count in self.steps[k].items():
-                total[shape] += turns * count
+                first = 1 if shape.phase == STATISTICS else self.first_rounds[shape.phase]
+                total[shape] += by_first[first][k] * count
         return total
+
+    def _turns_from(self, first: int) -> Counter[int]:
+        """Count the rounds from the first on in which a client takes part: client -> number."""
+        return Counter(k for ids in self.participants[first - 1 :] for k in ids)
+
+    @cached_property
+    def fine_tuned(self) -> Counter[WorkShape]:
+        """Count the pieces of fine-tuning of each shape in all evaluations."""
+        evaluations = sum(1 for _ in self.evaluated)
+        total = sum(self.fine_tuning, Counter[WorkShape]())
+        return Counter({shape: evaluations * count for shape, count in total.items()})
 
     @property
     def common_batch(self) -> int:
@@ -100,16 +124,25 @@ def workload(method: Method, task: Task, config: FederationConfig, engine: Eager
     """Return the work of a run, divided into steps as this engine divides it."""
     schedule = Schedule(task, config)
     names = [info.architecture for info in task.infos]
-    steps = [
-        Counter(
-            WorkShape(names[k], number, tuple(map(len, batches)))
-            for number, phase in enumerate(method.phases())
-            for batches in engine.steps(phase, partial(schedule.epochs, k, 1))
+    phases = method.phases()
+
+    def steps(k: int, work: LocalWork) -> Counter[WorkShape]:
+        own = Counter(
+            WorkShape(names[k], number, step.sizes, step.collects)
+            for number, phase in enumerate(phases)
+            for step in engine.steps(phase, partial(schedule.epochs, k, 1), work)
         )
-        + Counter(WorkShape(names[k], STATISTICS, (n,)) for n in _chunks(engine, len(task.clients[k].train)))
-        for k in range(task.num_clients)
-    ]
-    return Workload(task, config, [schedule.participants(t) for t in range(1, config.rounds + 1)], steps)
+        return own + Counter(WorkShape(names[k], STATISTICS, (n,)) for n in _chunks(engine, len(task.clients[k].train)))
+
+    ids, fine = range(task.num_clients), LocalWork(config.finetune)
+    return Workload(
+        task,
+        config,
+        [schedule.participants(t) for t in range(1, config.rounds + 1)],
+        [steps(k, LocalWork.of(config)) for k in ids],
+        [phase.first_round for phase in phases],
+        [steps(k, fine) for k in ids] if config.finetune else [],
+    )
 
 
 def _chunks(engine: EagerEngine, samples: int) -> list[int]:
@@ -166,23 +199,21 @@ class Flops:
     shape
     """
 
-    lines: dict[tuple[str, int], Line | None]
+    lines: dict[WorkKind, Line | None]
     counted: dict[WorkShape, int]
 
     @classmethod
     def counting(cls, count: Callable[[WorkShape], int], shapes: Sequence[WorkShape]) -> "Flops":
         """Fit the lines for architecture and phase of these shapes."""
         flops = cls({}, {})
-        for architecture, phase, sizes in shapes:
-            if (architecture, phase) not in flops.lines:
-                flops.lines[architecture, phase] = (
-                    None if len(sizes) > 1 else _line(count, architecture, phase, sizes[0])
-                )
+        for shape in shapes:
+            if shape.kind not in flops.lines:
+                flops.lines[shape.kind] = None if len(shape.sizes) > 1 else _line(count, shape)
         return flops
 
     def of(self, shape: WorkShape, count: Callable[[WorkShape], int]) -> int:
         """Return the FLOPs of one piece of work of that shape."""
-        if line := self.lines.get(shape[:2]):
+        if line := self.lines.get(shape.kind):
             return int(line(shape.sizes[0]))
         if shape not in self.counted:
             self.counted[shape] = count(shape)
@@ -193,10 +224,10 @@ class Flops:
         return sum(n * self.of(shape, count) for shape, n in work.shapes.items())
 
 
-def _line(count: Callable[[WorkShape], int], architecture: str, phase: int, size: int) -> Line | None:
-    """Return the line that three sizes lie on, or None."""
-    two, three, large = sorted({2, 3, max(size, 4)})
-    found = {n: count(WorkShape(architecture, phase, (n,))) for n in (two, three, large)}
+def _line(count: Callable[[WorkShape], int], shape: WorkShape) -> Line | None:
+    """Return the line that three sizes of a piece of work lie on, or None."""
+    two, three, large = sorted({2, 3, max(shape.sizes[0], 4)})
+    found = {n: count(shape._replace(sizes=(n,))) for n in (two, three, large)}
     slope = found[three] - found[two]
     line = Line(found[two] - two * slope, slope)
     return line if line(large) == found[large] else None
@@ -208,9 +239,11 @@ def count_with(engine: EagerEngine, client: Callable) -> Callable[[WorkShape], i
     def count(shape: WorkShape) -> int:
         loaded = client(shape.architecture)
         with located(f"{shape.architecture}, phase {shape.phase}, {shape.sizes} samples"):
-            if shape.phase != STATISTICS:
-                return engine.step_flops(loaded, shape.phase, engine.method.phases()[shape.phase], *shape.sizes)
-            samples = engine.task.clients[loaded.info.id].train[:1].expand(*shape.sizes)
-            return engine.statistics_flops(loaded, samples)
+            sample = engine.task.clients[loaded.info.id].train[:1]
+            batches = tuple(sample.expand(n) for n in shape.sizes)
+            if shape.phase == STATISTICS:
+                return engine.statistics_flops(loaded, *batches)
+            phase = engine.method.phases()[shape.phase]
+            return engine.step_flops(loaded, shape.phase, phase, Step(batches, shape.collects))
 
     return count

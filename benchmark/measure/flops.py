@@ -1,15 +1,18 @@
-"""FLOPs: those of matrix products and convolutions, forward and backward, 2 per multiply-add.
+"""FLOPs: those of matrix products, convolutions, recurrent layers, distances and singular values, forward and backward.
 
-Element-wise work and the optimiser are not counted.
+A multiply-add is 2. Element-wise work and the optimiser are not counted. The formulas are torch's, and ours where torch
+has none or a wrong one.
 """
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import cache
 from math import prod
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count, shape_wrapper
 
 from benchmark.seeds import torch_seeded
 
@@ -59,12 +62,75 @@ def _cpu_attention_backward_flops(
     return int(sdpa_backward_flop_count(grad_out, query, key, value))
 
 
+def _svd_flops(
+    matrix: Sequence[int], full_matrices: bool = False, compute_uv: bool = True, *args: object, **kwargs: object
+) -> int:
+    """Return the FLOPs of the singular values of a matrix [..., m, n], m >= n or transposed, and of its vectors.
+
+    They are those of Golub and Van Loan, Matrix Computations, 4th ed. (2013), figure 8.6.1: of its two algorithms
+    (Golub-Reinsch; R-SVD, which makes a QR decomposition first) the one that needs fewer.
+    """
+    *batch, m, n = *matrix[:-2], max(matrix[-2:]), min(matrix[-2:])
+    if not compute_uv:
+        flops = min(4 * m * n**2 - 4 * n**3 // 3, 2 * m * n**2 + 2 * n**3)
+    elif full_matrices:
+        flops = min(4 * m**2 * n + 8 * m * n**2 + 9 * n**3, 4 * m**2 * n + 22 * n**3)
+    else:
+        flops = min(14 * m * n**2 + 8 * n**3, 6 * m * n**2 + 20 * n**3)
+    return prod(batch) * flops
+
+
+def _distance_flops(a: Sequence[int], b: Sequence[int], *args: object, **kwargs: object) -> int:
+    """Return the FLOPs of all distances between rows of [..., m, d] and [..., n, d]: subtract, multiply, add."""
+    return 3 * prod(a) * b[-2]
+
+
+def _distance_backward_flops(grad_out: Sequence[int], a: Sequence[int], b: Sequence[int], *args: Any, **kw: Any) -> int:
+    """Return the FLOPs of the gradient by the first rows: subtract, multiply and add once more."""
+    return _distance_flops(a, b)
+
+
+def _distance_by_product_flops(a: Sequence[int], b: Sequence[int], *args: object, **kwargs: object) -> int:
+    """Return the FLOPs of distances between more rows, which torch takes from one matrix product of d + 2 columns."""
+    return 2 * prod(a[:-1]) * (a[-1] + 2) * b[-2]
+
+
+def _recurrent_flops(x: Sequence[int], by_input: Sequence[int], by_state: Sequence[int], *args: Any, **kw: Any) -> int:
+    """Return the FLOPs of one direction of a recurrent layer on [T, B, ...]: two products a step and sample."""
+    return 2 * prod(x[:-1]) * (prod(by_input) + prod(by_state))
+
+
+def _recurrent_backward_flops(
+    x: Sequence[int], by_input: Sequence[int], by_state: Sequence[int], *args: Any, **kwargs: Any
+) -> int:
+    return 2 * _recurrent_flops(x, by_input, by_state)
+
+
+def _cudnn_recurrent_flops(x: Sequence[int], weights: Sequence[Sequence[int]], *args: Any, **kwargs: Any) -> int:
+    """Return the FLOPs of a whole recurrent network on a GPU: every matrix among its weights meets each step once."""
+    return 2 * prod(x[:-1]) * sum(prod(weight) for weight in weights if len(weight) == 2)
+
+
+def _cudnn_recurrent_backward_flops(x: Sequence[int], weights: Any, *args: Any, **kwargs: Any) -> int:
+    return 2 * _cudnn_recurrent_flops(x, weights)
+
+
 CORRECTED: dict[Any, Callable[..., int]] = {
     torch.ops.aten.convolution_backward: _convolution_backward_flops,
     torch.ops.aten._native_multi_head_attention: _attention_flops,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention_flops,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _cpu_attention_backward_flops,
+    torch.ops.aten._linalg_svd: _svd_flops,
+    torch.ops.aten._cdist_forward: _distance_flops,
+    torch.ops.aten._cdist_backward: _distance_backward_flops,
+    torch.ops.aten._euclidean_dist: _distance_by_product_flops,
+    torch.ops.aten.mkldnn_rnn_layer: _recurrent_flops,
+    torch.ops.aten.mkldnn_rnn_layer_backward: _recurrent_backward_flops,
+    torch.ops.aten._cudnn_rnn: _cudnn_recurrent_flops,
+    torch.ops.aten._cudnn_rnn_backward: _cudnn_recurrent_backward_flops,
 }
+FORMULAS = {**flop_registry, **{operation: shape_wrapper(formula) for operation, formula in CORRECTED.items()}}
+"""Operation -> the formula of its FLOPs."""
 
 
 class FlopTable:
@@ -91,17 +157,30 @@ class FlopTable:
         return self._known[key]
 
 
-class FlopCounter:
-    """Counts the FLOPs of what runs inside `with`; total: their number, known at its end."""
+class FlopCounter(TorchDispatchMode):
+    """Counts the FLOPs of what runs inside `with`; total: their number so far.
+
+    torch's own FlopCounterMode tries to take every operation apart, which takes half a millisecond each: too long for
+    the hooks of messages, which are counted while they are timed.
+    """
 
     def __init__(self) -> None:
-        self._mode = FlopCounterMode(display=False, custom_mapping=CORRECTED)
+        super().__init__()
         self.total = 0
 
-    def __enter__(self) -> "FlopCounter":
-        self._mode.__enter__()
-        return self
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation and add its FLOPs; one that is made of others is taken apart."""
+        kwargs = kwargs or {}
+        if func._overloadpacket not in FORMULAS and _is_composite(func):
+            with self:
+                return func.decompose(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if formula := FORMULAS.get(func._overloadpacket):
+            self.total += int(formula(*args, **kwargs, out_val=result))
+        return result
 
-    def __exit__(self, *error: Any) -> None:
-        self._mode.__exit__(*error)
-        self.total = int(self._mode.get_total_flops())
+
+@cache
+def _is_composite(func: Any) -> bool:
+    """Return whether an operation is only a sequence of others, which autograd takes apart unless it is off."""
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"))

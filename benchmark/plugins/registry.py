@@ -79,6 +79,8 @@ def method_defaults(name: str) -> dict[str, Any]:
 
 def method(text: str) -> tuple["Method", MethodSpec]:
     """Make a method from `name+key=value+...`; name may be a .py file or a dotted module name. Raises RequestError."""
+    from benchmark.method import hyperparameters_of
+
     named, *settings = text.split("+")
     name, module, source_hash = _listed_or_own("method", "methods", named)
     cls = method_class(module)
@@ -87,7 +89,7 @@ def method(text: str) -> tuple["Method", MethodSpec]:
     instance = _filled(name, cls, {key: value for key, value in given.items() if key in own})
     training = _training(name, {key: value for key, value in given.items() if key not in own})
     label = file_name("method", "+".join([name, *(f"{key}={given[key]}" for key in sorted(given))]))
-    values = dataclasses.asdict(instance)
+    values = hyperparameters_of(instance)
     spec = MethodSpec(
         name=name, label=label, hyperparameters=values, source_hash=source_hash, training=training or None
     )

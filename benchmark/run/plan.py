@@ -1,7 +1,7 @@
 """A plan: from a request to the runs of its grid; everything is checked before anything runs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import product
@@ -13,7 +13,7 @@ from benchmark.compatibility import unsupported
 from benchmark.config import FederationConfig, MethodSpec, RunSpec, federation_config
 from benchmark.errors import RequestError
 from benchmark.measure.environment import find_device
-from benchmark.method import Method, with_client_rate
+from benchmark.method import Method, hyperparameters_of, with_client_rate
 from benchmark.models.line_up import LineUpOptions
 from benchmark.partition import Division, Partition, draw
 from benchmark.plugins import registry
@@ -137,9 +137,9 @@ def _check_devices(request: Request) -> None:
 
 def _with_rates(method: Method, spec: MethodSpec, federation: FederationConfig) -> tuple[Method, MethodSpec]:
     """Put the clients' learning rate in place of the method's rates that follow it, as its federation will."""
-    config = federation_config(federation.model_dump() | (spec.training or {}))
+    config = federation_config(federation.model_dump(), spec.training)
     method = with_client_rate(method, config.lr)
-    return method, spec.model_copy(update={"hyperparameters": asdict(method)})
+    return method, spec.model_copy(update={"hyperparameters": hyperparameters_of(method)})
 
 
 def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]) -> None:

@@ -68,6 +68,7 @@ class ClientRound(TypedDict):
 class Round(TypedDict):
     """One round; the scores are there if it was evaluated.
 
+    post_finetune: after the next download and fine-tuning, whose cost is that of all clients
     predictors: name -> moment -> scores, of the predictors besides the headline one
     inspection: expert -> per client, class -> mean weight of its test samples, if it was requested
     observed: facts that observers added, by name
@@ -86,6 +87,9 @@ class Round(TypedDict):
     eval_seconds: Amount
     post_local: NotRequired[Scores]
     post_download: NotRequired[Scores]
+    post_finetune: NotRequired[Scores]
+    finetune_flops: NotRequired[Whole]
+    finetune_seconds: NotRequired[Amount]
     validation: NotRequired[Scores]
     predictors: NotRequired[dict[Text, dict[Text, Scores]]]
     inspection: NotRequired[dict[Text, list[dict[Text, float]]]]

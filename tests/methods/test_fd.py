@@ -142,13 +142,14 @@ def test_with_common_classes_it_is_not(private):
     assert not same(private(distilled.states), alone.states)
 
 
-def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, step):
+@pytest.mark.parametrize("collect", ["during", "after"])
+def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, step, collect):
     """Two rounds of three clients in plain PyTorch, not to the bit: the means are summed in another order.
 
-    Outputs are of the trained network in evaluation mode; HtFLlib collects them while the network moves.
+    Outputs are those that were trained on, each before its step; or of the trained network in evaluation mode.
     """
     task = make_task((4, 6, 8))
-    federation, _ = federate(FD(distillation_weight=0.7), task, rounds=2)
+    federation, _ = federate(FD(distillation_weight=0.7, collect=collect), task, rounds=2)
     nets = [nn.Sequential(*parts.values()) for parts in clients_of(federation)]
     sent = [{} for _ in nets]
     for t in (1, 2):
@@ -156,17 +157,21 @@ def test_equals_the_algorithm_box_written_by_hand(clients_of, passes, step):
         for k, net in enumerate(nets):
             others = [outputs for i, outputs in enumerate(before) if i != k]
             optimiser = torch.optim.SGD(net.train().parameters(), lr=0.1)
+            taken = []
             for x, y in next(passes(federation, k, t)):
                 scores = net(x)
+                taken.append((scores.detach().softmax(1), y))
                 loss = F.cross_entropy(scores, y)
                 for z, j in zip(scores, y.tolist(), strict=True):
                     if known := [outputs[j] for outputs in others if j in outputs]:
                         q = torch.stack(known).mean(0)
                         loss = loss + 0.7 * (q * (q.log() - z.log_softmax(0))).sum() / len(y)
                 step(optimiser, loss)
-            x, y = task.batch(task.clients[k].train)
-            with torch.no_grad():
-                outputs = net.eval()(x).softmax(1)
+            outputs, y = map(torch.cat, zip(*taken, strict=True))
+            if collect == "after":
+                x, y = task.batch(task.clients[k].train)
+                with torch.no_grad():
+                    outputs = net.eval()(x).softmax(1)
             sent[k] = {j: outputs[y == j].mean(0) for j in y.unique().tolist()}
     for k, net in enumerate(nets):
         state = federation.states[k]

@@ -78,9 +78,9 @@ def test_with_weight_zero_it_is_standalone(private):
     assert same(private(tied.states), alone.states)
 
 
-def test_prototypes_are_of_the_trained_network_in_evaluation_mode():
+def test_prototypes_can_be_of_the_trained_network_in_evaluation_mode():
     task = make_task((6,) * 3)
-    federation, _ = federate(FedProto(), task, rounds=1)
+    federation, _ = federate(FedProto(collect="after"), task, rounds=1)
     means = []
     for k in range(3):
         own = federation.engine.load(k, federation.states[k])

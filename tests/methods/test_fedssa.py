@@ -51,8 +51,8 @@ def test_fusion_leaves_what_was_held_alone(rows):
 
 def test_sends_the_rows_of_the_classes_that_it_has():
     header = nn.Linear(2, 3)
-    client = Client(info(0), {"extractor": nn.Identity(), "header": header}, {})
-    message = FedSSA().upload(client, {"counts": torch.tensor([4, 0, 1])})
+    client = Client(info(0), {"extractor": nn.Identity(), "header": header}, {}, torch.tensor([4, 0, 1]))
+    message = FedSSA().upload(client, {})
     assert set(message) == {"rows"}
     assert message["rows"].present.tolist() == [True, False, True]
     assert message["rows"].values[2].tolist() == [*header.weight[2].tolist(), header.bias[2].item()]

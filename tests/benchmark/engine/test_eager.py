@@ -11,7 +11,7 @@ from benchmark.channel import copied
 from benchmark.conformance.toy import ALIKE, MIXED, federate, make_task, same
 from benchmark.errors import Diverged
 from benchmark.federation import Federation
-from benchmark.measure.clock import Stopwatch
+from benchmark.measure.meter import Meter
 from benchmark.models.line_up import LineUp
 from methods.fedmoe import FedMoE
 from methods.fedrep import FedRep
@@ -49,7 +49,7 @@ def test_momentum_does_not_leak_from_client_to_client():
     together, _ = federate(Standalone(), task, rounds=1, momentum=0.9)
     apart = Federation(Standalone(), task, together.config, torch.device("cpu"))
     client = apart.engine.load(2, apart.state(2))
-    apart.engine.train_client(client, partial(apart.schedule.epochs, 2, 1), Stopwatch(CPU))
+    apart.engine.train_client(client, partial(apart.schedule.epochs, 2, 1), Meter(CPU))
     assert same(apart.engine.state(client), together.states[2])
 
 
@@ -134,7 +134,7 @@ def steps_of():
         method = Logged(phases, [])
         federation, (first,) = federate(method, task, rounds=1, **config)
         federation.method.log.clear()  # the first time each shape is counted on a step that is thrown away
-        federation.engine.train_client(federation.client(0), partial(federation.schedule.epochs, 0, 1), Stopwatch(CPU))
+        federation.engine.train_client(federation.client(0), partial(federation.schedule.epochs, 0, 1), Meter(CPU))
         assert first["clients"][0]["steps"] == len(federation.method.log)
         return federation.method.log, first["clients"][0]["flops"]
 
@@ -221,7 +221,7 @@ def test_weights_that_a_client_holds_as_a_value_are_no_part():
     client = federation.engine.load(0, federation.states[0] | {"anchor": anchor})
     assert "anchor" not in client.parts
     assert same(client.anchor, anchor)
-    federation.engine.train_client(client, partial(federation.schedule.epochs, 0, 1), Stopwatch(CPU))
+    federation.engine.train_client(client, partial(federation.schedule.epochs, 0, 1), Meter(CPU))
     state = federation.engine.state(client)
     assert same(state["anchor"], anchor)
     assert same(copied(state), state)

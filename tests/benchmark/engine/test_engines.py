@@ -46,10 +46,10 @@ class Replayed(GraphEngine):
 
 def addresses(engine, step):
     """Where what a recorded step reads and writes lies."""
-    standing, _, optimiser, indices = (cell.cell_contents for cell in named(step, "standing phase optimiser indices"))
+    standing, _, optimiser, lasting = (cell.cell_contents for cell in named(step, "standing phase optimiser lasting"))
     modules = [tensor for part in standing.parts.values() for tensor in (*part.parameters(), *part.buffers())]
     momentum = [held for state in optimiser.state.values() for held in state.values() if torch.is_tensor(held)]
-    return [tensor.data_ptr() for tensor in (*modules, *tensors(dict(standing.values)), *momentum, *indices)]
+    return [tensor.data_ptr() for tensor in (*modules, *tensors(dict(standing.values)), *momentum, *lasting.batches)]
 
 
 def named(function, names):

@@ -62,13 +62,16 @@ def told(run):
     return forecast(run, CPU)
 
 
-def test_worked_out_by_hand():
+@pytest.mark.parametrize(
+    "collect, statistics", [("during", 2 * 3 * 6), ("after", 2 * 300 + 2 * 3 * 6)], ids=["during", "after"]
+)
+def test_worked_out_by_hand(collect, statistics):
     """Linear(50, 6) below Linear(6, 3): 2 x (300 + 18) forward and as many for the weights' gradients, 2 x 18 for the
-    header's input. The three clients see 21 samples in a round, in batches of 4 + 3, 5 and 4 + 5.
+    header's input. The three clients see 21 samples in a round, in batches of 4 + 3, 5 and 4 + 5. Statistics are
+    sums over classes, and the extractor once more if they are taken after training.
     """
-    method, _ = registry.method("fedproto")
+    method, _ = registry.method(f"fedproto+collect={collect}")
     run = run_of(method, make_task(line_up=ALIKE, labels=LABELS[:3]))
-    statistics = 2 * 300 + 2 * 3 * 6  # the extractor, and the sums over classes
     row = 6 * 4 + 4
     found = told(run)
     assert found["client_flops"] == 2 * 21 * (2 * (300 + 18) * 2 + 2 * 18 + statistics)
@@ -85,7 +88,8 @@ def test_what_every_method_costs_is_known_before(name):
     method, _ = registry.method(name + SHORTER.get(name, ""))
     run = run_of(method, toy_task(method, SIZES, labels=LABELS), participation=0.5, rounds=5, eval_every=2)
     found, (costs, _) = told(run), measured(run)
-    assert found["client_flops"] == costs["client_flops"]
+    exact = name != "fedkd"  # takes weights apart and puts them together, in ranks that are not known before
+    assert found["client_flops"] == pytest.approx(costs["client_flops"], rel=1e-12 if exact else 0.05)
     assert bool(found["varying"]) == (name == "fedkd")  # it sends as many singular vectors as hold so much energy
     if name == "fedl2g":  # it sends rows for the classes of a single batch, and one of ten need not have all
         assert found["bytes_up"] == pytest.approx(costs["bytes_up"], rel=0.2)
@@ -130,7 +134,7 @@ def test_who_does_what_when():
     work = workload(Method(), task, config, engine)
     assert work.steps[2] == Counter({WorkShape("linear", 0, (4,)): 2, WorkShape("linear", 0, (5,)): 2})
     assert [len(ids) for ids in work.participants] == [1] * 4
-    fixed = Workload(task, config, [[2], [0], [2], [0]], work.steps)
+    fixed = Workload(task, config, [[2], [0], [2], [0]], work.steps, [1], ())
     assert fixed.shapes[WorkShape("linear", 0, (4,))] == 2 * 2 + 2 * 2  # 7 samples are 4 + 3
     assert fixed.common_batch == 4
     assert [*fixed.evaluated] == [({0, 1, 2}, {0, 2}), ({0}, {0, 2})]  # after the third round and the last
@@ -139,7 +143,7 @@ def test_who_does_what_when():
 def test_turns_tell_what_messages_depend_on():
     task = make_task((40, 40, 40), line_up=ALIKE, labels=LABELS[:3])
     config = FederationConfig(clients=3, rounds=4)
-    work = Workload(task, config, [[0], [0, 1], [1], [0]], ())
+    work = Workload(task, config, [[0], [0, 1], [1], [0]], (), [1], ())
     assert [turn[1:] for turn in work.turns()] == [
         ("first", 2, 0, 0, 0),
         ("stayed", 2, 2, 0, 2),

@@ -4,13 +4,20 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.api import Observer
+from benchmark.config import FederationConfig
+from benchmark.conformance.toy import ALIKE, CPU, federate, make_task, same
+from benchmark.federation import Federation
 from benchmark.measure.flops import FlopCounter
 from benchmark.models.cnn import CNNS, LINE_UPS
 from benchmark.models.line_up import Architecture, LineUp
 from benchmark.plugins import registry
+from methods.fd import FD
+from methods.fedgh import FedGH
+from methods.fedkd import FedKD
 from methods.fedmoe import FedMoE
 from methods.fedproto import FedProto
+from methods.fedtgp import FedTGP
 from methods.fml import FML
 from methods.standalone import Standalone
 
@@ -90,10 +97,104 @@ def test_a_step_of_fml():
     assert step_flops(FML(), LINE_UPS[0]) == hand
 
 
-def test_statistics_are_counted_once_forward():
-    """FedProto goes over the data once more, through the extractor; and multiplies [C, B] with [B, d]."""
-    hand = BATCH * 2 * (3 * 2_875_800 - CONV1) + BATCH * 2 * (2_870_800 + 10 * 500)
-    assert step_flops(FedProto(), only(CNNS[4])) == hand
+@pytest.mark.parametrize("method", [FedProto, FedTGP, FD, FedGH])
+@pytest.mark.parametrize("collect, forward", [("during", 0), ("after", 2_870_800)])
+def test_prototypes_cost_a_forward_pass_only_after_training(method, collect, forward):
+    """Sums over classes are a product of [C, B] with [B, d]; FD takes the outputs of the header, so d is C for it."""
+    sums, header = (10 * 10, 5_000 * bool(forward)) if method is FD else (10 * 500, 0)
+    hand = BATCH * 2 * (3 * 2_875_800 - CONV1) + BATCH * 2 * (forward + header + sums)
+    assert step_flops(method(collect=collect), only(CNNS[4])) == hand
+
+
+def counted(work, *inputs):
+    with FlopCounter() as counter:
+        work(*inputs)
+    return counter.total
+
+
+@pytest.mark.parametrize(
+    "work, flops",
+    [
+        (lambda a: torch.linalg.svd(a, full_matrices=False), 14 * 6 * 16 + 8 * 64),
+        (lambda a: torch.linalg.svd(a), 4 * 36 * 4 + 8 * 6 * 16 + 9 * 64),
+        (lambda a: torch.ops.aten._linalg_svd(a, False, False), 2 * 6 * 16 + 2 * 64),
+        (lambda a: torch.linalg.svd(a.T, full_matrices=False), 14 * 6 * 16 + 8 * 64),
+        (lambda a: torch.linalg.svd(torch.stack([a] * 3), full_matrices=False), 3 * (14 * 6 * 16 + 8 * 64)),
+        (lambda a: torch.linalg.svd(a[:, :1].expand(6, 4)[:, :2], full_matrices=False), 6 * 6 * 4 + 20 * 8),
+    ],
+    ids=["thin", "full", "values", "wide", "batch", "tall"],
+)
+def test_singular_values_cost_what_golub_and_van_loan_say(work, flops):
+    """Of a 6 x 4 matrix by 14 m n^2 + 8 n^3, and of a 6 x 2 one by 6 m n^2 + 20 n^3: less from m = 1.5 n on."""
+    assert counted(work, torch.randn(6, 4)) == flops
+
+
+def test_distances_cost_three_an_element_and_in_large_tables_a_matrix_product():
+    few, many, others = torch.randn(10, 8), torch.randn(30, 8), torch.randn(7, 8)
+    assert counted(torch.cdist, few, others) == 3 * 10 * 7 * 8
+    assert counted(torch.cdist, many, others) == 2 * 30 * 7 * (8 + 2)
+
+
+def test_a_recurrent_layer_costs_two_products_a_step_and_sample():
+    """Two layers in two directions, four gates of 7; 3 samples of 4 steps of 5 numbers; backward twice as much."""
+    net, x = nn.LSTM(5, 7, num_layers=2, bidirectional=True, batch_first=True), torch.randn(3, 4, 5, requires_grad=True)
+    forward = 2 * 12 * 2 * 28 * ((5 + 7) + (14 + 7))
+    assert counted(lambda: net(x)) == forward
+    assert counted(lambda: net(x)[0].sum().backward()) == 3 * forward
+
+
+def test_counting_takes_apart_what_is_made_of_other_operations():
+    with torch.inference_mode():
+        assert counted(nn.Linear(3, 4), torch.randn(5, 3)) == 2 * 5 * 3 * 4
+
+
+class Messages(Observer):
+    """Keeps what passes."""
+
+    def __init__(self):
+        self.seen = []
+
+    def message(self, passage):
+        self.seen.append(passage.message)
+
+
+def products(update):
+    """FLOPs of putting an update together: u sigma v of r singular values for each matrix that was taken apart."""
+    return sum(2 * u.numel() * update[f"{key[:-1]}v"].shape[1] for key, u in update.items() if key.endswith(".u"))
+
+
+def test_fedkd_by_hand():
+    """One client of cnn5's smallest network, which is the student's, too; a step; the second of two rounds.
+
+    The student has five matrices, of 75 x 16, 400 x 32, 800 x 500, 500 x 500 and 500 x 10 numbers. The client takes its
+    update apart once a round, and so does the server; either puts together what it is sent, and the server what it
+    sends.
+    """
+    shapes = [(75, 16), (400, 32), (800, 500), (500, 500), (500, 10)]
+    apart = sum(min(14 * m * n * n + 8 * n**3, 6 * m * n * n + 20 * n**3) for m, n in shapes)
+    task = make_task((BATCH,), line_up=only(CNNS[4]), shape=(3, 32, 32), num_classes=10)
+    watching = Messages()
+    config = FederationConfig(clients=1, rounds=2, batch_size=BATCH)
+    federation = Federation(FedKD(), task, config, CPU, observers=[watching])
+    _, second = federation.run()
+    down, up = (message["update"] for message in watching.seen[2:])
+    mapping = 3 * 500 * 500
+    step = BATCH * 2 * (2 * (3 * 2_875_800 - CONV1) + mapping)
+    assert second["clients"][0]["flops"] == step + products(down) + apart
+    assert second["server_flops"] == products(up) + apart + products(federation.server["update"])
+    assert min(map(products, (down, up))) > 0
+
+
+def test_fedtgp_s_server_by_hand():
+    """Prototypes of 6 numbers in one batch, two epochs: the trainer, two layers 6 x 6 on all three classes, forward and
+    backward; distances, and their gradient by the trained prototypes; then the margin, and the result.
+    """
+    task = make_task((4,), line_up=ALIKE, num_classes=3, labels=[(0, 1, 2)])
+    _, (record,) = federate(FedTGP(server_epochs=2), task, rounds=1)
+    sent = len(set(task.labels[task.clients[0].train].tolist()))
+    trainer, distances = 2 * 2 * 3 * 6 * 6, 3 * sent * 3 * 6
+    margin = 3 * 3 * 3 * 6
+    assert record["server_flops"] == 2 * (3 * trainer + 2 * distances) + margin + trainer
 
 
 def _separable(input_shape, width):

@@ -52,7 +52,7 @@ def test_a_variant_has_its_hyperparameters_and_a_label():
 
 @pytest.mark.parametrize("name", registry.catalogue("methods"))
 def test_defaults_are_the_same_without_importing(name):
-    assert registry.method_defaults(name) == registry.method(name)[1].hyperparameters
+    assert registry.method_defaults(name) == vars(registry.method(name)[0])
 
 
 def test_one_s_own_method_from_a_path(tmp_path):
