@@ -26,6 +26,8 @@ Collect = Annotated[Literal["during", "after"], Before("after")]
 """When statistics are taken: in the last pass of training, while weights move, or in a pass of their own after it."""
 ClientWeights = Annotated[Literal["samples", "uniform"], Before("samples")]
 """What a client weighs in a mean: its number of training samples, or the same as every other participant."""
+OwnEpochs = Annotated[Annotated[int, Field(ge=1)] | None, Before(None)]
+"""Passes over the local data in place of the federation's local epochs; None: those."""
 WarmUp = Annotated[int, Field(ge=0), Before(0)]
 """First rounds in which a method trains less than later on."""
 
