@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from benchmark.channel import Value
+from benchmark.channel import RoundNumber, Value
 from benchmark.client import Client
 from benchmark.compatibility import unsupported
 from benchmark.conformance.suite import Broken, where
@@ -33,6 +33,7 @@ ODD: Mapping[str, tuple[tuple[int, ...], list[tuple[int, ...]] | None, dict[str,
         None,
         {"clip_norm": 0.5, "lr_decay": 0.5, "local_steps": 3, "initial": "shared"},
     ),
+    "fine-tuning": ((6, 5, 6), None, {"finetune": 2, "participation": 0.6}),
     "Adam": ((6, 6, 6), None, {"optimizer": "adam", "lr": 0.01}),
     "augmentation": ((6, 6, 6), None, {"augmentation": "lab"}),
 }
@@ -73,8 +74,9 @@ def odd_clients(method: Method) -> None:
             for record in federate(method, task, **config)[1]:
                 if not isfinite(record["train_loss"]):
                     raise Broken(f"the training loss is {record['train_loss']}")
-                if record["post_local"]["total"] != [4, 4, 4]:
-                    raise Broken(f"evaluated on {record['post_local']['total']} samples, not on all")
+                for moment in ("post_local", "post_download", "post_finetune"):
+                    if moment in record and record[moment]["total"] != [4, 4, 4]:
+                        raise Broken(f"{moment}: evaluated on {record[moment]['total']} samples, not on all")
 
 
 def trained_parts(method: Method) -> None:
@@ -87,7 +89,8 @@ def trained_parts(method: Method) -> None:
         info = task.infos[k]
         before = method.receive(federation.engine.initial_state(k), method.download(server, info), info)
         parts = federation.engine.load(k, after).parts
-        trained = {part for phase in method.phases() for part in (parts if phase.trains is None else phase.trains)}
+        phases = [phase for _, phase in federation.engine.phases(RoundNumber())]
+        trained = {part for phase in phases for part in (parts if phase.trains is None else phase.trains)}
         for part, module in parts.items():
             for key, _ in module.named_parameters():
                 moved = not same(after[part][key], before[part][key])
