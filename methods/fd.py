@@ -18,6 +18,10 @@ Departures from the paper:
     - A client's outputs are taken in its last local epoch, the only one by default; the paper takes them over all local
       steps. `collect=after` takes them after training, in evaluation mode, by a further pass.
     - The second term is KL where the paper has the cross-entropy with p_-k,y: the same gradient.
+    - The paper gives no gamma. gamma = 1 adds a second pull towards the same class, so steps are longer than
+      Standalone's at the same rate, and curves start steeper for that alone.
+    - Clients of one architecture start from weights of their own, in the authors' code from the same: `--initial
+      shared`.
     - What a client has sent stays until it sends again; in the paper all take part in every round.
 """
 

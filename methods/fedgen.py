@@ -22,7 +22,8 @@ Departures from the paper and its code:
     - The authors' generator has batch normalisation and ends in a linear layer; this one ends in a ReLU, as most
       extractors do. Their code draws z from [0, 1).
     - SGD trains the generator, not Adam; its rate, its passes and the widths are those of HtFLlib's scripts for
-      networks that differ, where the rate is Adam's.
+      networks that differ, where the rate is Adam's. So it needs some rounds until headers agree with what it
+      generates.
 """
 
 from dataclasses import dataclass

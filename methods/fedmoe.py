@@ -23,6 +23,8 @@ Departures from the paper:
       after the sigmoid; here before it. Normalising the image before flattening gives instance statistics a meaning.
     - The paper gives neither the gate's width nor the rate that it chose for the gate; both are fields, and the rate is
       the clients' unless it is set.
+    - The gate's last layer has torch's usual random weights, of which the paper says nothing, so at the start one
+      expert is favoured at random, whatever the data. A gate that has learned nothing is not `gate=static`.
     - n is the number of samples of the participants. The paper's notation has it over all clients, which would shrink
       theta at every round in which not all take part.
 

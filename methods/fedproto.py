@@ -24,6 +24,10 @@ Departures from the paper, which says one thing in its equations and another in 
     - `collect=after` takes prototypes in a pass of their own, in evaluation mode, as Eq. 3 can be read, too; it adds a
       forward pass over all training samples to each round.
     - Rows of classes that no participant has stay as they were.
+    - Clients of one architecture start from weights of their own, in the authors' code from the same: `--initial
+      shared`. Otherwise their prototypes do not fit together at first.
+    - lambda is 1 where FedTGP's authors take 10 for the same term, in FedTGP and in their FedProto.
+    - The authors train pretrained networks with momentum 0.5 on batches of four.
 """
 
 from collections.abc import Mapping

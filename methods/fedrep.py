@@ -18,7 +18,7 @@ Departures from the paper:
     - The header gets as many passes as any method here gets in a round, and the extractor as many again; the authors'
       scripts give the header ten and the extractor one (CIFAR-10): `header_epochs=10`.
     - Means are weighted with n_k; the paper's clients have equally many samples.
-    - No last fine-tuning of headers before the final evaluation.
+    - Headers are not fine-tuned before an evaluation; `--finetune` does so, with header and extractor in turn.
 """
 
 from dataclasses import dataclass

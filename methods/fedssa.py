@@ -16,10 +16,12 @@ One round, for the participants S:
 
 A row is the class's weights and its bias; t counts rounds from 0.
 
-Departures from the paper: the mean is over the participants of the round, where the authors' code takes every client
-that has the class, with what it sent last. A client gets rows from the second time on that it takes part, for the
-server learns its classes from what it sends; their code starts from a random global header, and fuses it from the first
-round on. mu_0 and T are theirs for heterogeneous networks: with T = 2 the own row counts in the second round alone.
+Departures from the paper: clients of one architecture start from weights of their own, in the authors' code from the
+same (`--initial shared`). Their scripts for different networks train 25 local epochs at the rate 0.005. The mean is
+over the participants of the round, where the authors' code takes every client that has the class, with what it sent
+last. A client gets rows from the second time on that it takes part, for the server learns its classes from what it
+sends; their code starts from a random global header, and fuses it from the first round on. mu_0 and T are theirs for
+heterogeneous networks: with T = 2 the own row counts in the second round alone.
 """
 
 from dataclasses import dataclass

@@ -25,6 +25,8 @@ Departures from the paper, which says one thing in its equations and another in 
     - In the first round clients have no prototypes, as in the code; the paper's box sends untrained ones.
     - The headline is the header's; the paper predicts with the nearest prototype.
     - The server's batch size is a field; in the code it is the clients', as its rate is here.
+    - Clients of one architecture start from weights of their own, in the authors' code from the same: `--initial
+      shared`.
 """
 
 from collections.abc import Mapping
