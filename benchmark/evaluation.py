@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 
 from benchmark.channel import Message, RoundNumber, State
 from benchmark.client import Client, ClientInfo
@@ -65,13 +66,15 @@ class Evaluation:
         """
         flops, seconds = 0, 0.0
         correct, total = [], []
-        for client, trained in self._engine.train(self._fine_tuning(server, t), t.next):
-            test = self._task.clients[client.info.id].test
-            counts = self._engine.evaluate(client, test, "test", ())
-            correct.append(next(iter(counts.values())))
-            total.append(len(test))
-            flops += trained.flops
-            seconds += sum(trained.meter.seconds.values())
+        waiting = self._fine_tuning(server, t)
+        while some := list(islice(waiting, self._engine.config.participants)):  # an engine may hold all it is given
+            for client, trained in self._engine.train(some, t.next):
+                test = self._task.clients[client.info.id].test
+                counts = self._engine.evaluate(client, test, "test", ())
+                correct.append(next(iter(counts.values())))
+                total.append(len(test))
+                flops += trained.flops
+                seconds += sum(trained.meter.seconds.values())
         record["post_finetune"] = {"correct": correct, "total": total}
         record["finetune_flops"], record["finetune_seconds"] = flops, seconds
 
