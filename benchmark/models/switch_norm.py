@@ -29,18 +29,24 @@ class SwitchNorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise a batch of images."""
         x = x.contiguous()  # channels last, the few channels of a pixel are an inner loop: twice the time
-        var_in, mean_in = torch.var_mean(x, dim=(2, 3), keepdim=True, correction=0)  # [B, c, 1, 1]
+        var_in, mean_in = torch.var_mean(x, dim=(2, 3), correction=0)  # [B, c]
         square_in = var_in + mean_in.square()
-        mean_ln = mean_in.mean(1, keepdim=True)  # [B, 1, 1, 1]
+        mean_ln = mean_in.mean(1, keepdim=True)  # [B, 1]
         var_ln = square_in.mean(1, keepdim=True) - mean_ln.square()
-        if self.training:
-            mean_bn = mean_in.mean(0, keepdim=True)  # [1, c, 1, 1]
-            var_bn = square_in.mean(0, keepdim=True) - mean_bn.square()
-            self.running_mean.lerp_(mean_bn.detach(), self.momentum)
-            self.running_var.lerp_(var_bn.detach(), self.momentum)
-        else:
-            mean_bn, var_bn = self.running_mean, self.running_var
-        w, v = self.mean_logits.softmax(0), self.var_logits.softmax(0)
-        mean = w[0] * mean_in + w[1] * mean_ln + w[2] * mean_bn
-        var = v[0] * var_in + v[1] * var_ln + v[2] * var_bn
-        return self.weight * (x - mean) * torch.rsqrt(var + self.eps) + self.bias
+        mean_bn, var_bn = self._of_batch(mean_in, square_in)  # [1, c]
+        kinds = torch.broadcast_tensors(mean_in, mean_ln, mean_bn, var_in, var_ln, var_bn)
+        weights = torch.cat([self.mean_logits.softmax(0), self.var_logits.softmax(0)])
+        mean, var = (weights[:, None, None] * torch.stack(kinds)).unflatten(0, (2, 3)).sum(1)[..., None, None]
+        # One factor and one summand for each image and channel: few steps on whole images, for them and their gradients.
+        scale = self.weight * torch.rsqrt(var + self.eps)
+        return torch.addcmul(torch.addcmul(self.bias, mean, scale, value=-1), x, scale)
+
+    def _of_batch(self, mean_in: Tensor, square_in: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance [1, c] of a batch whose images have these means and mean squares [B, c]."""
+        if not self.training:
+            return self.running_mean.flatten(1), self.running_var.flatten(1)
+        mean_bn = mean_in.mean(0, keepdim=True)
+        var_bn = square_in.mean(0, keepdim=True) - mean_bn.square()
+        for running, now in ((self.running_mean, mean_bn), (self.running_var, var_bn)):
+            running.lerp_(now.detach().view_as(running), self.momentum)
+        return mean_bn, var_bn
