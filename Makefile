@@ -31,8 +31,10 @@ perf-timings: .venv/.test          # has anything become slower than tests/perf/
 perf-limits: .venv/.test           # does it reach the limits of docs/performance.md on this machine?
 	$(BIN)/python -m pytest tests/perf/limits --import-mode=importlib -o addopts= -s
 
-perf-gpu: .venv/.test              # how fast the engines, and several runs at once, are on a GPU
-	$(BIN)/python -m pytest tests/perf/gpu --import-mode=importlib -o addopts= -s
+# How fast the engines, and several runs at once, are on a GPU. Without .venv, by the python3 that is there: a machine that
+# reaches no package index needs only torch, pytest and pydantic.
+perf-gpu:
+	$(or $(wildcard $(BIN)/python),python3) -m pytest tests/benchmark/engine tests/perf/gpu --import-mode=importlib -o addopts= -s
 
 perf-baseline: .venv/.test         # three runs: a new baseline, a point of the history, the curves
 	@mkdir -p $(NEW)

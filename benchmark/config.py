@@ -86,8 +86,11 @@ class FederationConfig(TrainingConfig):
         ),
     ] = 0
     precision: Annotated[
-        Literal["fp32", "bf16"],
-        Field(description="bf16: training steps under autocast; weights, messages and evaluation stay in fp32."),
+        Literal["fp32", "tf32", "bf16"],
+        Field(
+            description="Of training steps. tf32: products on a GPU's tensor cores; bf16: networks under autocast. "
+            "Weights, messages and evaluation stay in fp32."
+        ),
     ] = "fp32"
 
     @model_validator(mode="after")

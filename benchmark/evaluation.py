@@ -3,6 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
 
 from benchmark.channel import Message, RoundNumber, State
 from benchmark.client import Client, ClientInfo
@@ -13,8 +17,8 @@ from benchmark.schedule import Schedule
 from benchmark.storage.client_states import ClientStates
 from benchmark.storage.schema import Round, Scores
 
-ClientScores = Mapping[str, tuple[dict[str, int], int]]
-"""Moment -> (correct predictions by predictor, samples) of one client."""
+ClientScores = Mapping[str, tuple[dict[str, Any], int]]
+"""Moment -> (correct predictions by predictor, samples) of one client; predictions are counted on the device."""
 
 
 class Evaluation:
@@ -46,7 +50,7 @@ class Evaluation:
         """Put the scores of all clients after round t into its record; the headline is the first predictor's."""
         ids, some_download = range(self._task.num_clients), bool(self._download(0, server, t))
         self._states.expect(k for k in ids if some_download or k not in self._own)
-        clients = [self._scores(k, server, t) for k in ids]
+        clients = _read([self._scores(k, server, t) for k in ids])
 
         def of(predictor: str, moment: str) -> Scores:
             correct, total = zip(*((counts[predictor], n) for counts, n in (c[moment] for c in clients)), strict=True)
@@ -71,7 +75,7 @@ class Evaluation:
             for client, trained in self._engine.train(some, t.next):
                 test = self._task.clients[client.info.id].test
                 counts = self._engine.evaluate(client, test, "test", ())
-                correct.append(next(iter(counts.values())))
+                correct.append(int(next(iter(counts.values()))))
                 total.append(len(test))
                 flops += trained.flops
                 seconds += sum(trained.meter.seconds.values())
@@ -128,3 +132,13 @@ class Evaluation:
             counts = self._engine.evaluate(client, data.validation, "validation", client.parts)
             scores["validation"] = (counts, len(data.validation))
         return scores
+
+
+def _read(scores: list[ClientScores]) -> list[ClientScores]:
+    """Return the scores of all clients with counts as numbers; waits for the device once."""
+    leaves, structure = pytree.tree_flatten(scores)
+    counts = iter(torch.stack([leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]).tolist())
+    read: list[ClientScores] = pytree.tree_unflatten(
+        [next(counts) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves], structure
+    )
+    return read

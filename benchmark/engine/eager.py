@@ -111,6 +111,7 @@ class EagerEngine:
 
     def __init__(self, method: Method, task: Task, config: FederationConfig, device: torch.device) -> None:
         self.method, self.task, self.config, self.device = method, task, config, device
+        self.memory_format = memory_format(device, config.precision)
         self._resident: dict[str, dict[str, nn.Module]] = {}
         self._weights: dict[str, State] = {}  # of the same modules, sharing their memory
         self.flops = FlopTable()
@@ -154,11 +155,12 @@ class EagerEngine:
         """Train the client in place through all phases of the method, then take the statistics."""
         passes = cache(epochs)  # a stretch's passes go on from phase to phase
         trained = Trained(torch.zeros((), device=self.device), meter)
-        with deterministic_convolutions(), located(f"{place(client)}, training"):
+        with self.kernels(), located(f"{place(client)}, training"):
             for number, phase in self.phases(client.info.progress):
                 steps = self.steps(phase, passes, work)
                 with located(f"{place(client)}, training, phase {number}"):
                     trained.flops += sum(self.step_flops(client, number, phase, step) for step in steps)
+                    self.prepare(client, number, phase, steps)
                     done = Trained(torch.zeros_like(trained.loss), meter)
                     with meter.measure("training"):
                         self.train_phase(client, number, phase, steps, done)
@@ -172,7 +174,7 @@ class EagerEngine:
         if not self.takes_statistics:
             return
         chunks = self.task.clients[client.info.id].train.split(EVALUATION_BATCH)
-        with deterministic_convolutions(), located(f"{place(client)}, statistics"):
+        with pinned_kernels(), located(f"{place(client)}, statistics"):
             trained.flops += sum(self.statistics_flops(client, chunk) for chunk in chunks)
             with trained.meter.measure("statistics"):
                 trained.statistics = self.collect_statistics(client, chunks)
@@ -182,37 +184,40 @@ class EagerEngine:
         info = client.info
         return torch_seeded("training", seed=self.task.seed, client=info.id, round=seed_round(info.progress.round))
 
-    def evaluate(self, client: Client, indices: Tensor, split: str, unchanged: Collection[str]) -> dict[str, int]:
-        """Return the number of correct predictions on these samples for each of the method's predictors.
+    def evaluate(self, client: Client, indices: Tensor, split: str, unchanged: Collection[str]) -> dict[str, Tensor]:
+        """Return the number of correct predictions on these samples for each of the method's predictors, on the device.
 
         split: name of the split that the samples are from; unchanged: names of parts that are as when it last trained
         """
         predictors = self.method.predictors()
         correct = {name: torch.zeros((), dtype=torch.int64, device=self.device) for name in predictors}
-        with deterministic_convolutions(), frozen(client), located(f"{place(client)}, evaluation"):
+        with pinned_kernels(), frozen(client), located(f"{place(client)}, evaluation"):
             for number, chunk in enumerate(indices.split(EVALUATION_BATCH)):
-                batch = Batch(*self.task.batch(chunk))
+                batch = self.batch(chunk)
                 parts = {name: client.parts[name] for name in unchanged}
                 with self.cache.answering(client.info.id, (split, number), batch.x, parts):
                     for name, predictor in predictors.items():
                         best, label = predictor(client, batch.x).max(1)
                         correct[name] += ((label == batch.y) & (best > -torch.inf)).sum()
-        return {name: int(count) for name, count in correct.items()}
+        return correct
 
     def inspect(self, client: Client, indices: Tensor) -> Inspection:
         """Return what the method shows of its predictions on these samples."""
-        with deterministic_convolutions(), frozen(client), located(f"{place(client)}, inspection"):
-            shown = [
-                self.method.inspect(client, self.task.batch(chunk)[0]) for chunk in indices.split(EVALUATION_BATCH)
-            ]
+        with pinned_kernels(), frozen(client), located(f"{place(client)}, inspection"):
+            shown = [self.method.inspect(client, self.batch(chunk).x) for chunk in indices.split(EVALUATION_BATCH)]
         kinds = zip(*shown, strict=True)
         return Inspection(*({name: torch.cat([part[name] for part in kind]) for name in kind[0]} for kind in kinds))
 
     def _new_parts(self, client: int) -> dict[str, nn.Module]:
         with located(f"client {client}, parts"):
             parts = initial_parts(self.method, self.task, client)
-        formats: Any = {"memory_format": torch.channels_last}  # mypy knows no overload with device and format
+        formats: Any = {"memory_format": self.memory_format}  # mypy knows no overload with device and format
         return {name: module.to(self.device, **formats) for name, module in parts.items()}
+
+    def batch(self, indices: Tensor) -> Batch:
+        """Return the samples of these indices, images in the memory format of the networks."""
+        x, y = self.task.batch(indices)
+        return Batch(x.contiguous(memory_format=self.memory_format), y)
 
     def phases(self, t: RoundNumber) -> list[tuple[int, Phase]]:
         """Return (number, phase) of the phases of round t."""
@@ -231,6 +236,9 @@ class EagerEngine:
         batches = list(islice(zip(*stretches, strict=False), steps))
         last = min((of[-1] for of in lengths if of), default=0) if phase.collects else 0
         return [Step(step, i >= len(batches) - last) for i, step in enumerate(batches)]
+
+    def prepare(self, client: Client, number: int, phase: Phase, steps: list[Step]) -> None:
+        """Do what an engine does once for many steps, off the clock, and leave the client as it is. Here nothing."""
 
     def train_phase(self, client: Client, number: int, phase: Phase, steps: list[Step], trained: Trained) -> None:
         """Take the steps of the phase with this number; add their losses and statistics, still on the device."""
@@ -278,7 +286,7 @@ class EagerEngine:
 
     def loss(self, client: Client, phase: Phase, step: Step) -> tuple[Tensor, Statistics]:
         """Return the loss of a step and its statistics; batches are augmented, networks in the training precision."""
-        drawn = [Batch(*self.task.batch(indices)) for indices in step.batches]
+        drawn = [self.batch(indices) for indices in step.batches]
         if self.config.augmentation == "lab":
             drawn = [batch._replace(x=augment.lab(batch.x)) for batch in drawn]
         with self._precision():
@@ -290,6 +298,10 @@ class EagerEngine:
         if collects:
             return with_statistics(self.method, loss)
         return lambda client, *batches: (loss(client, *batches), {})
+
+    def kernels(self) -> contextlib.AbstractContextManager[None]:
+        """Let a GPU train within the block by the kernels that the training precision allows."""
+        return pinned_kernels(tf32=self.config.precision == "tf32")
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
         """Let networks compute in the training precision within the block; statistics and evaluation are in full."""
@@ -319,7 +331,7 @@ class EagerEngine:
         sums: Statistics = {}
         with frozen(client):
             for chunk in chunks:
-                part = self.method.statistics(client, Batch(*self.task.batch(chunk)))
+                part = self.method.statistics(client, self.batch(chunk))
                 sums = {name: sums[name] + value if sums else value for name, value in part.items()}
         return sums
 
@@ -329,8 +341,7 @@ def _copy(part: str, weights: Weights, to: Weights) -> None:
     given, held = ({key: tuple(tensor.shape) for key, tensor in of.items()} for of in (weights, to))
     if given != held:
         raise ValueError(f"the state has weights {given} for {part}, which has {held}")
-    for key, tensor in weights.items():
-        to[key].copy_(tensor)
+    torch._foreach_copy_([to[key] for key in weights], [*weights.values()])  # on a GPU few launches instead of many
 
 
 def _noted(passes: Iterable[Indices], lengths: list[int]) -> Iterator[Indices]:
@@ -345,9 +356,24 @@ def place(client: Client) -> str:
     return f"client {client.info.id}, round {client.info.progress.round}"
 
 
-def deterministic_convolutions() -> contextlib.AbstractContextManager[None]:
-    """Let convolutions keep the precision of their inputs (no TF32), by the same kernels every time, in the block."""
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+@contextlib.contextmanager
+def pinned_kernels(tf32: bool = False) -> Iterator[None]:
+    """Let a GPU compute by the same kernels every time in the block, products and convolutions in TF32 or in full."""
+    matmul = torch.backends.cuda.matmul
+    before, matmul.allow_tf32 = matmul.allow_tf32, tf32
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32):
+            yield
+    finally:
+        matmul.allow_tf32 = before
+
+
+def memory_format(device: torch.device, precision: str) -> torch.memory_format:
+    """Return the order of images and weights in memory: channels last, but where a GPU computes in full precision.
+
+    Its tensor cores want channels last, and without them cuDNN would turn every image round before it convolves it.
+    """
+    return torch.contiguous_format if device.type == "cuda" and precision == "fp32" else torch.channels_last
 
 
 @contextlib.contextmanager

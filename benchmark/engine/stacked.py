@@ -20,7 +20,7 @@ from torch.utils import _pytree as pytree
 from benchmark.channel import RoundNumber, Value
 from benchmark.client import Client
 from benchmark.engine.anonymous_client import AnonymousClientInfo
-from benchmark.engine.eager import EagerEngine, Participant, Step, Trained, deterministic_convolutions, set_to_train
+from benchmark.engine.eager import EagerEngine, Participant, Step, Trained, set_to_train
 from benchmark.engine.recorded_outputs import Statistics
 from benchmark.measure.clock import Span
 from benchmark.method import Batch, Method, Phase
@@ -124,7 +124,7 @@ class StackedEngine(EagerEngine):
         stack = _stacked(Parts(client.parts), t, participants, torch.zeros(len(participants), device=self.device))
         passes = [cache(participant.epochs) for participant in participants]  # they go on from phase to phase
         rows = [_Row(stack, number) for number in range(len(participants))]
-        with deterministic_convolutions():
+        with self.kernels():
             for number, phase in self.phases(t):
                 steps = [self.steps(phase, of, p.work) for of, p in zip(passes, participants, strict=True)]
                 for row, own in zip(rows, steps, strict=True):
@@ -183,7 +183,7 @@ class StackedEngine(EagerEngine):
 
     def _batches(self, indices: Tensor) -> Batch:
         """Return the batches [K, B] of all clients: images [K, B, c, h, w], labels [K, B]."""
-        x, y = self.task.batch(indices.flatten())
+        x, y = self.batch(indices.flatten())
         return Batch(x.unflatten(0, indices.shape), y.view(indices.shape))
 
     def _finished(self, participant: Participant, row: "_Row", t: RoundNumber) -> tuple[Client, Trained]:

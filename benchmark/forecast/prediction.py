@@ -31,11 +31,17 @@ UNKNOWN = Prediction(
 )
 
 
-def forecast(run: Run, device: torch.device) -> Prediction:
+def forecast(run: Run, device: torch.device, engine: str = "eager") -> Prediction:
     """Predict what a run costs on a device. Random draws and states of the run stay as they are.
 
-    A hook that raises leaves all or part of the prediction null; the run will report it.
+    A hook that raises leaves all or part of the prediction null; the run will report it. The rehearsal is the plain
+    engine's, so seconds of training, and in all, are null for another.
     """
+    prediction = _forecast(run, device)
+    return prediction if engine == "eager" else prediction | {"client_seconds": None, "seconds": None}
+
+
+def _forecast(run: Run, device: torch.device) -> Prediction:
     try:
         work = workload_of(run)
         found = calibration(run, work, device)

@@ -29,8 +29,21 @@ def environment(device: "torch.device") -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        **(_gpu_software() if device.type == "cuda" else {}),
         **_revision(),
     }
+
+
+def _gpu_software() -> dict[str, Any]:
+    """Return versions of CUDA and cuDNN that torch was built with, and of the driver; None for what can't be told."""
+    import torch
+
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    driver = None
+    with contextlib.suppress(OSError, subprocess.SubprocessError, IndexError):
+        told = subprocess.run(words, capture_output=True, text=True, check=True, timeout=10).stdout
+        driver = told.splitlines()[0].strip()
+    return {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(), "driver": driver}
 
 
 def version(package: str) -> str | None:

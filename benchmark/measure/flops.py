@@ -183,4 +183,5 @@ class FlopCounter(TorchDispatchMode):
 @cache
 def _is_composite(func: Any) -> bool:
     """Return whether an operation is only a sequence of others, which autograd takes apart unless it is off."""
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"))
+    key = "CompositeImplicitAutograd"
+    return func.namespace == "aten" and bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key))

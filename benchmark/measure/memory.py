@@ -19,6 +19,7 @@ class PeakMemory:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         if device.type == "cuda":
+            torch.cuda.init()  # it refuses to be reset before
             torch.cuda.reset_peak_memory_stats(device)
         gc.collect()
         return_freed_memory()  # what an earlier run has freed is not this one's

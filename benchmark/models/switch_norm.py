@@ -37,7 +37,7 @@ class SwitchNorm2d(nn.Module):
         kinds = torch.broadcast_tensors(mean_in, mean_ln, mean_bn, var_in, var_ln, var_bn)
         weights = torch.cat([self.mean_logits.softmax(0), self.var_logits.softmax(0)])
         mean, var = (weights[:, None, None] * torch.stack(kinds)).unflatten(0, (2, 3)).sum(1)[..., None, None]
-        # One factor and one summand for each image and channel: few steps on whole images, for them and their gradients.
+        # One factor and one summand for each image and channel: few steps on whole images, gradients included.
         scale = self.weight * torch.rsqrt(var + self.eps)
         return torch.addcmul(torch.addcmul(self.bias, mean, scale, value=-1), x, scale)
 

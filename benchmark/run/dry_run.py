@@ -4,10 +4,13 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from benchmark.forecast.prediction import forecast
 from benchmark.measure.environment import find_device
 from benchmark.measure.memory import gc_frozen
 from benchmark.problem import Run
+from benchmark.run.engine_choice import WORTH_TRYING
 from benchmark.run.executor.local_pool import requests_of_workers
 from benchmark.run.plan import Request
 from benchmark.run.runner import is_complete, use_threads
@@ -38,8 +41,15 @@ def planned(runs: Sequence[Run], request: Request) -> list[Planned]:
     plans = []
     for run in runs:
         with gc_frozen():
-            plans.append(Planned(run, forecast(run, device), _status(run, request)))
+            prediction = forecast(run, device, _engine(run, request, device))
+            plans.append(Planned(run, prediction, _status(run, request)))
     return plans
+
+
+def _engine(run: Run, request: Request, device: torch.device) -> str:
+    """Return the engine that a run would have: its name, or auto if that is found out in a trial."""
+    tried = device.type == "cuda" and run.rounds >= WORTH_TRYING
+    return request.engine if request.engine != "auto" or tried else "eager"
 
 
 def _status(run: Run, request: Request) -> str:

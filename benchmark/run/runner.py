@@ -124,13 +124,14 @@ def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown:
     checkpoint = Checkpoint(run.folder.path)
     interrupted = _interrupted(run, request, checkpoint)
     task, config = run.problem.task(), run.spec.config
-    engine = _engine(request, interrupted) or choose(run.method, task, config, device)
+    engine = _engine(request, interrupted) or choose(task, run.spec.federation, device)
+    log.watch_memory()  # anew, without that of the engines' trials
     log.facts["environment"] |= {"engine": engine}
     if not (interrupted and log.resume(*interrupted)):
         log.begin()
         interrupted = None
         if request.forecast:
-            log.predict(forecast(run, device))
+            log.predict(forecast(run, device, engine))
             log.watch_memory()
     observers = [make() for make in request.observers]
     if request.inspect:

@@ -290,7 +290,7 @@ def test_what_goes_on_keeps_the_prediction_of_its_start(here, monkeypatch, capsy
 
     made = UNKNOWN | {"bytes_up": 12}
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "forecast", lambda run, device: made)
+        patch.setattr(runner, "forecast", lambda run, device, engine: made)
         patch.setattr(Federation, "run", stopped)
         assert main([*WORDS, "--no-report", "--forecast"]) == 130
     capsys.readouterr()
