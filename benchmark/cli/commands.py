@@ -22,6 +22,7 @@ import click
 from benchmark import __version__
 from benchmark.errors import RequestError, StorageError, plural, unknown
 from benchmark.storage.files import check_writable
+from benchmark.storage.moments import MOMENTS
 
 if TYPE_CHECKING:
     from benchmark.problem import Run
@@ -268,6 +269,13 @@ def _predict(runs: Sequence["Run"], request: "Request", as_json: bool) -> int:
 @click.option("--experiment", metavar="A,B,...", help="Only these experiments.  [all]")
 @click.option("--target", metavar="X or NAME=X,...", help="Accuracy in percent whose cost is given.  [the data set's]")
 @click.option("--reference", metavar="METHOD", help="What others are tested against.  [standalone]")
+@click.option(
+    "--moment",
+    type=click.Choice([*(moment.name for moment in MOMENTS), "both"]),
+    default="both",
+    show_default=True,
+    help="When networks are judged: after local training, the next download or fine-tuning.",
+)
 @click.option("--budget", metavar="A,B,...", help="Accuracy is given within these: 10MB, 2TFLOP.  [powers of ten]")
 @click.option("--all-figures", is_flag=True, help="Draw all figures of each of more than 30 comparisons.")
 @click.pass_obj
@@ -278,6 +286,7 @@ def report(
     experiment: str | None,
     target: str | None,
     reference: str | None,
+    moment: str,
     budget: str | None,
     all_figures: bool,
 ) -> None:
@@ -286,8 +295,9 @@ def report(
     from benchmark.report.write import ReportOptions, write_report
 
     chosen = experiments_of(results, experiment)
+    shown = None if moment == "both" else moment
     options = ReportOptions(
-        targets_of(target), reference, budgets_of(budget), all_figures, shlex.join([*PYTHON, *argv])
+        targets_of(target), reference, budgets_of(budget), shown, all_figures, shlex.join([*PYTHON, *argv])
     )
     check_writable(reports)
     for page in write_report(results, reports, chosen, options):

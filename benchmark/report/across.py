@@ -1,4 +1,4 @@
-"""Several comparisons together: ranks, aggregate scores, and how methods respond to a change of the setting."""
+"""Figures of several comparisons together: ranks, profiles, and how methods respond to a change of the setting."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,18 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.report.cells import NOTHING, Cell, Column, Table
+from benchmark.report.aggregate import common, task_ranks, tasks
 from benchmark.report.drawing import Drawn, Style, logarithmic, sheet
 from benchmark.report.frame import Comparison, clean_name
-from benchmark.report.statistics import (
-    Ranks,
-    average_ranks,
-    bootstrap_interval,
-    cliques,
-    interquartile_mean,
-    mean_interval,
-    performance_profile,
-)
+from benchmark.report.statistics import Ranks, cliques, mean_interval, performance_profile
 
 AXIS_WORDS = {
     "clients": "Number of clients",
@@ -48,53 +40,11 @@ class Axis(NamedTuple):
     comparisons: Sequence[Comparison]
 
 
-def common(comparisons: Sequence[Comparison]) -> list[str]:
-    """Return the methods that are done in every comparison."""
-    sets = [{label for label in c.complete if c.mean(label) is not None} for c in comparisons]
-    return sorted(set.intersection(*sets)) if sets else []
-
-
-def ranking_table(comparisons: Sequence[Comparison]) -> Table | None:
-    """Make the table of ranks, a row per method that is done in every comparison: average rank, interquartile mean.
-
-    None if there are fewer than two comparisons or fewer than two such methods.
-    """
-    labels = common(comparisons)
-    ranks = _ranks(comparisons, labels)
-    if ranks is None:
-        return None
-    rows = []
-    for i in np.argsort(ranks.average, kind="stable"):
-        scores = [comparison.values(labels[i], "accuracy_mean") for comparison in comparisons]
-        middle, interval = interquartile_mean(np.concatenate(scores)), bootstrap_interval(scores)
-        several = max(map(len, scores)) > 1
-        rows.append(
-            [
-                Cell(labels[i], labels[i]),
-                Cell(f"{ranks.average[i]:.2f}", float(ranks.average[i])),
-                Cell(f"{middle:.2f}", float(middle)),
-                Cell(f"[{interval.low:.2f}, {interval.high:.2f}]", interval.low) if several else Cell(NOTHING),
-            ]
-        )
-    columns = [
-        Column("Method"),
-        Column("Average rank", "low", "1 is the best; mean accuracy of each comparison"),
-        Column("Interquartile mean [%]", "high", "of the accuracies of all runs"),
-        Column("95 % interval", None, "stratified bootstrap over seeds"),
-    ]
-    text = (
-        f"Over {len(comparisons)} comparisons, methods that are done in all. Friedman test (Iman and Davenport's F): "
-        f"p = {ranks.p:.3g}; Nemenyi critical difference of ranks at 5 %: {ranks.critical_difference:.2f}. "
-        + ("" if any(len(c.seeds) > 1 for c in comparisons) else "One seed each, so no interval. ")
-        + "Comparisons that share a data set are not independent of each other."
-    )
-    return Table("ranks", "All comparisons together", "", text, columns, rows)
-
-
 def write_across(comparisons: Sequence[Comparison], style: Style, folder: Path) -> list[Drawn]:
     """Draw those figures over several comparisons for which there is data."""
-    labels, drawn = common(comparisons), []
-    ranks = _ranks(comparisons, labels)
+    ranked = [comparison for comparison in comparisons if comparison.ranked]
+    labels, drawn = common(ranked), []
+    ranks = task_ranks(ranked, labels)
     if ranks is not None and len(labels) > 2:
         with sheet(folder / "across-ranks", 1, (5.5, 0.9 + 0.22 * len(labels)), "") as (axes,):
             _critical_difference(axes, labels, ranks)
@@ -102,14 +52,15 @@ def write_across(comparisons: Sequence[Comparison], style: Style, folder: Path) 
         drawn.append(Drawn("across-ranks", "Average ranks", text))
     if ranks is not None:
         with sheet(folder / "across-profiles", 1, (5.5, 3.1), "", len(labels)) as (axes,):
-            _profiles(axes, comparisons, labels, style)
-        text = "Share of runs that are above an accuracy, each comparison weighing the same."
+            _profiles(axes, ranked, labels, style)
+        text = "Share of runs that are above an accuracy, each task weighing the same."
         drawn.append(Drawn("across-profiles", "Performance profiles", text))
     for axis in varying(comparisons):
         methods = len({label for comparison in axis.comparisons for label in comparison.complete})
         with sheet(folder / f"across-{axis.name}", 1, (5.5, 3.1), _fixed(axis), methods) as (axes,):
             _robustness(axes, axis, style)
-        drawn.append(Drawn(f"across-{axis.name}", f"{axis.what}, {axis.dataset}", "Mean over seeds and 95 % interval."))
+        words = f"Accuracy {axis.comparisons[0].moment.words}: mean over seeds and 95 % interval."
+        drawn.append(Drawn(f"across-{axis.name}", f"{axis.what}, {axis.dataset}", words))
     return drawn
 
 
@@ -153,12 +104,6 @@ def _fixed(axis: Axis) -> str:
     return ", ".join(word for word in axis.comparisons[0].title.split(", ") if word in shared)
 
 
-def _ranks(comparisons: Sequence[Comparison], labels: Sequence[str]) -> Ranks | None:
-    if len(comparisons) < 2 or len(labels) < 2:
-        return None
-    return average_ranks(np.array([[comparison.mean(label) for label in labels] for comparison in comparisons], float))
-
-
 def _critical_difference(axes: Axes, labels: Sequence[str], ranks: Ranks) -> None:
     """Draw Demšar's diagram: names by average rank, a bar over every group in which no difference is significant."""
     order = np.argsort(ranks.average, kind="stable")
@@ -191,12 +136,12 @@ def _critical_difference(axes: Axes, labels: Sequence[str], ranks: Ranks) -> Non
 
 
 def _profiles(axes: Axes, comparisons: Sequence[Comparison], labels: Sequence[str], style: Style) -> None:
-    scores = {label: [c.values(label, "accuracy_mean") for c in comparisons] for label in labels}
-    everything = [value for tasks in scores.values() for task in tasks for value in task]
+    scores = {label: [[v for c in task for v in c.scores(label)] for task in tasks(comparisons)] for label in labels}
+    everything = [value for by_task in scores.values() for task in by_task for value in task]
     thresholds = np.linspace(min(everything) - 1, max(everything) + 1, 201)
-    for label, tasks in scores.items():
+    for label, by_task in scores.items():
         look = style.of(label)
-        profile = performance_profile(tasks, thresholds)
+        profile = performance_profile(by_task, thresholds)
         axes.step(thresholds, profile, where="post", label=label, color=look["color"], linestyle=look["linestyle"])
     axes.set_xlabel("Accuracy [%]")
     axes.set_ylabel("Share of runs above it")
@@ -206,7 +151,7 @@ def _profiles(axes: Axes, comparisons: Sequence[Comparison], labels: Sequence[st
 def _robustness(axes: Axes, axis: Axis, style: Style) -> None:
     for label in sorted({label for comparison in axis.comparisons for label in comparison.complete}):
         points = [
-            (value, comparison.values(label, "accuracy_mean"))
+            (value, comparison.scores(label))
             for value, comparison in zip(axis.values, axis.comparisons, strict=True)
             if comparison.mean(label) is not None
         ]

@@ -36,7 +36,10 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its first column names the rows. setting and caption together say what its numbers are."""
+    """One table: its first column names the rows. setting and caption together say what its numbers are.
+
+    foot: rows below the others that are no methods, and rank with none; order: whether rows are ranked at all
+    """
 
     name: str
     title: str
@@ -45,6 +48,13 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = field(default=())
+    foot: Sequence[Sequence[Cell]] = field(default=())
+    order: bool = True
+
+    @property
+    def lines(self) -> list[Sequence[Cell]]:
+        """All rows as they are printed."""
+        return [*self.rows, *self.foot]
 
     def ranked(self, place: int) -> list[tuple[int, int]]:
         """Return (row, column) of the best values (place 0) or the second best (1) of each column that is ranked."""
@@ -52,7 +62,7 @@ class Table:
         for j, column in enumerate(self.columns):
             values = {i: row[j].value for i, row in enumerate(self.rows) if isinstance(row[j].value, float | int)}
             distinct = sorted({*values.values()}, key=float, reverse=column.better == "high")  # type: ignore[arg-type]
-            if column.better and len(distinct) > max(1, place):
+            if self.order and column.better and len(distinct) > max(1, place):
                 found += [(i, j) for i, value in values.items() if value == distinct[place]]
         return found
 

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmark.errors import RequestError
-from benchmark.report.frame import StoredRun, names_of
+from benchmark.report.frame import names_of
 from benchmark.report.statistics import paired_t
+from benchmark.report.stored_run import StoredRun
+from benchmark.storage.moments import LOCAL
 from benchmark.storage.run_folder import run_folders
 
 MOST_NOISE = 10
@@ -124,10 +126,10 @@ def _accuracy(pairs: Sequence[Pair], limit: float) -> CheckNumbers:
     Chance has to explain it both over seeds and over clients: a loss that all seeds share equally is not chance, nor is
     one that all clients of a single seed share.
     """
-    before, now = (np.concatenate([pair[side].clients for pair in pairs]) for side in (0, 1))
+    before, now = (np.concatenate([pair[side].clients[LOCAL] for pair in pairs]) for side in (0, 1))
     if not len(before) or not len(now):
         return ("accuracy", "–", "–", None, limit, "ok" if len(before) == len(now) else "regressed")
-    means = [[run.clients.mean() for run in pair] for pair in pairs]
+    means = [[run.clients[LOCAL].mean() for run in pair] for pair in pairs]
     intervals = [paired_t(now, before), paired_t([m for _, m in means], [m for m, _ in means])]
     noise = min([(found.high - found.low) / 2 for found in intervals if found], default=0.0)
     change, allowed = float(np.mean(now - before)), max(limit, min(noise, MOST_NOISE * limit))

@@ -1,119 +1,143 @@
-"""Differences between methods and a reference, and which of them chance does not explain."""
+"""Differences between methods and a reference, and which of them chance does not explain.
+
+Marks and p-values are over seeds alone: each seed is a federation of its own, whose clients share its partition, its
+initial weights and its luck. Over clients, differences are described and not tested.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from benchmark.report.cells import NOTHING, Cell, Column, Table
 from benchmark.report.frame import Comparison
 from benchmark.report.notes import noted_table
-from benchmark.report.statistics import Paired, Signed, holm, paired_t, signed_rank
+from benchmark.report.statistics import Described, Paired, describe, holm, paired_t
+from benchmark.storage.moments import Moment
 
-LEVEL = 0.05
+MARK_LEVEL = 0.05
 """Differences with a corrected p-value below it are marked."""
-OVER_SEEDS, OVER_CLIENTS = "†", "‡"
-NO_TEST = [Cell(NOTHING)] * 8
-"""The row of a method that can't be paired."""
+OVER_SEEDS = "†"
+TIE_POINTS = 0.005
+"""A smaller difference is printed as 0, and has no sign."""
+COLUMNS = (
+    Column("Method"),
+    Column("Difference", "high", "mean over seeds, in points of accuracy"),
+    Column("95 % interval", None, "Student's, over seeds"),
+    Column("p", None, "paired t-test over seeds, Holm-corrected"),
+    Column("Seeds"),
+    Column("Median of clients", "high", "median over clients and seeds of the difference"),
+    Column("Clients better [%]", "high", "share of clients and seeds with a higher accuracy than under the reference"),
+    Column("Equal [%]"),
+    Column("Worse [%]", "low"),
+    Column("Pairs", None, "clients times seeds"),
+)
 
 
-def difference_table(comparison: Comparison, reference: str) -> Table | None:
-    """Make the table of differences to the reference, a row per other method, over seeds and over clients.
+class Difference(NamedTuple):
+    """A method's difference to the reference at one moment, in points of accuracy, paired by seeds and by clients.
 
-    None if the reference has no runs, or not all of them are done.
+    by_seed: (seed, difference) of each seed that both have
+    test: over seeds, None for one; p: of the test, corrected for the number of methods
+    clients: of each client under each seed
     """
-    if not comparison.of(reference):
-        return None
-    labels, over_seeds, over_clients = _tests(comparison, reference)
-    seeds_p = _corrected([test.p if test else None for test in over_seeds])
-    clients_p = _corrected([test.p if test else None for test in over_clients])
-    tested = dict(zip(labels, zip(over_seeds, over_clients, seeds_p, clients_p, strict=True), strict=True))
+
+    by_seed: Sequence[tuple[int, float]]
+    test: Paired | None
+    p: float | None
+    clients: Described | None
+
+    @property
+    def mean(self) -> float:
+        """The mean over seeds."""
+        return float(np.mean([value for _, value in self.by_seed]))
+
+    @property
+    def marked(self) -> bool:
+        """Whether chance does not explain it."""
+        return self.p is not None and self.p < MARK_LEVEL
+
+
+@lru_cache(maxsize=16)
+def differences(comparison: Comparison, reference: str, moment: Moment) -> dict[str, Difference]:
+    """Return label -> difference of every method that can be paired with the reference."""
+    found = {}
+    for label in comparison.complete:
+        pairs = comparison.paired(label, reference) if label != reference else []
+        if pairs and all(len(run.clients[moment]) for pair in pairs for run in pair):
+            sides = [*zip(*pairs, strict=True)]
+            ours, theirs = ([run.summary[moment.key("accuracy_mean")] for run in side] for side in sides)
+            clients = [np.concatenate([run.clients[moment] for run in side]) for side in sides]
+            by_seed = [(run.seed, a - b) for run, a, b in zip(sides[0], ours, theirs, strict=True)]
+            found[label] = Difference(by_seed, paired_t(ours, theirs), None, describe(*clients))
+    tested = [label for label, difference in found.items() if difference.test]
+    corrected = holm([found[label].test.p for label in tested])  # type: ignore[union-attr]
+    return found | {label: found[label]._replace(p=p) for label, p in zip(tested, corrected, strict=True)}
+
+
+def marks_of(comparison: Comparison, reference: str, moment: Moment) -> dict[str, str]:
+    """Return label -> the mark of its difference to the reference, '' if chance may explain it."""
+    found = differences(comparison, reference, moment)
+    return {label: OVER_SEEDS if difference.marked else "" for label, difference in found.items()}
+
+
+def sign_notes(comparison: Comparison, reference: str) -> dict[str, str]:
+    """Return label -> a note, of the methods that are above the reference at one moment and below it at another.
+
+    All moments that are stored count, shown or not.
+    """
+    moments = comparison.stored_moments
+    notes = {}
+    for label in comparison.complete:
+        at = [(m, d[label].mean) for m in moments if label in (d := differences(comparison, reference, m))]
+        if len({np.sign(mean) for _, mean in at if abs(mean) >= TIE_POINTS}) > 1:
+            numbers = ", ".join(f"{mean:+.2f} {moment.words}" for moment, mean in at)
+            notes[label] = f"{label} minus {reference}: {numbers}; the sign depends on the moment"
+    return notes
+
+
+def difference_tables(comparison: Comparison, reference: str) -> list[Table]:
+    """Make the tables of differences to the reference, one for each moment shown, a row per other method.
+
+    There are none if the reference has no runs, or not all of them are done.
+    """
+    return [_table(comparison, reference, moment) for moment in comparison.moments if comparison.of(reference)]
+
+
+def _table(comparison: Comparison, reference: str, moment: Moment) -> Table:
+    found = differences(comparison, reference, moment)
     rows = [
-        [Cell(label, label), *(_row(comparison, label, reference, *tested[label]) if label in tested else NO_TEST)]
+        [Cell(label, label), *(_row(found[label]) if label in found else [Cell(NOTHING)] * (len(COLUMNS) - 1))]
         for label in comparison.methods
         if label != reference
     ]
-    columns = [
-        Column("Method"),
-        Column("Difference", "high", "mean over seeds, in points of accuracy"),
-        Column("95 % interval"),
-        Column("p", None, "paired t-test over seeds, Holm-corrected"),
-        Column("Seeds"),
-        Column("Median of clients", "high", "median over clients and seeds of the difference"),
-        Column("Clients better off [%]", "high"),
-        Column("p over clients", None, "Wilcoxon signed-rank over clients and seeds, Holm-corrected"),
-        Column("Pairs"),
-    ]
-    seeds = max((len(comparison.paired(label, reference)) for label in labels), default=0)
+    several = any(difference.test for difference in found.values())
     text = (
-        f"Differences to {reference} in points of accuracy, paired: {comparison.selection}. "
-        + ("Over seeds: paired t-test and its interval. " if seeds > 1 else "One seed: no test over seeds. ")
-        + "Over clients: Wilcoxon signed-rank test of all pairs of a client with itself; the clients of one run share "
-        "a federation, so it speaks of these federations only. p-values are Holm-corrected over the rows."
+        f"Differences to {reference} in points of accuracy, paired: {comparison.selection_at(moment)}. "
+        + ("Over seeds: paired t-test, Holm-corrected over the rows, and its interval. " if several else "")
+        + ("" if several else "One seed: no test. ")
+        + "Over clients: each client paired with itself; the clients of a seed share one federation, so this describes "
+        "these federations and tests nothing."
     )
-    return noted_table(comparison, "differences", f"Differences to {reference}", text, columns, rows)
+    name = "differences" if moment == comparison.moment else f"differences-{moment.name}"
+    title = f"Differences to {reference} {moment.words}"
+    return noted_table(comparison, name, title, text, COLUMNS, rows, notes=sign_notes(comparison, reference))
 
 
-def _row(
-    comparison: Comparison,
-    label: str,
-    reference: str,
-    t: Paired | None,
-    w: Signed | None,
-    seeds_p: float | None,
-    clients_p: float | None,
-) -> list[Cell]:
-    pairs = comparison.paired(label, reference)
-    mean = float(np.mean([a.summary["accuracy_mean"] - b.summary["accuracy_mean"] for a, b in pairs]))
+def _row(difference: Difference) -> list[Cell]:
+    mean, test, clients = difference.mean, difference.test, difference.clients
+    mark = f" {OVER_SEEDS}" if difference.marked else ""
+    shares = [100 * share for share in clients[2:]] if clients else []
     return [
-        Cell(f"{mean:+.2f}", mean),
-        Cell(f"[{t.low:+.2f}, {t.high:+.2f}]", t.mean) if t else Cell(NOTHING),
-        _p(seeds_p),
-        Cell(str(len(pairs)), len(pairs)),
-        Cell(f"{w.median:+.2f}", w.median) if w else Cell(NOTHING),
-        Cell(f"{100 * w.better:.0f}", 100 * w.better) if w else Cell(NOTHING),
-        _p(clients_p),
-        Cell(str(w.n), w.n) if w else Cell(NOTHING),
+        Cell(f"{mean:+.2f}{mark}", mean),
+        Cell(f"[{test.low:+.2f}, {test.high:+.2f}]", test.mean) if test else Cell(NOTHING),
+        _p(difference.p),
+        Cell(str(len(difference.by_seed)), len(difference.by_seed)),
+        Cell(f"{clients.median:+.2f}", clients.median) if clients else Cell(NOTHING),
+        *([Cell(f"{share:.0f}", share) for share in shares] or [Cell(NOTHING)] * 3),
+        Cell(str(clients.n), clients.n) if clients else Cell(NOTHING),
     ]
-
-
-@lru_cache(maxsize=4)
-def _tests(comparison: Comparison, reference: str) -> tuple[list[str], list, list]:
-    """Return (labels, paired t-tests over seeds, signed-rank tests over clients) of the methods that can be paired."""
-    labels = [label for label in comparison.complete if label != reference and comparison.paired(label, reference)]
-    labels = [
-        label
-        for label in labels
-        if all(len(run.clients) for pair in comparison.paired(label, reference) for run in pair)
-    ]
-    over_seeds, over_clients = [], []
-    for label in labels:
-        ours, theirs = zip(*comparison.paired(label, reference), strict=True)
-        over_seeds.append(
-            paired_t([run.summary["accuracy_mean"] for run in ours], [run.summary["accuracy_mean"] for run in theirs])
-        )
-        over_clients.append(
-            signed_rank(np.concatenate([run.clients for run in ours]), np.concatenate([run.clients for run in theirs]))
-        )
-    return labels, over_seeds, over_clients
-
-
-def _corrected(p_values: Sequence[float | None]) -> list[float | None]:
-    """Apply Holm's correction to the p-values that are not None."""
-    corrected = iter(holm([p for p in p_values if p is not None]))
-    return [None if p is None else next(corrected) for p in p_values]
-
-
-def marks_of(comparison: Comparison, reference: str) -> dict[str, str]:
-    """Return label -> the marks of its differences to the reference."""
-    if not comparison.of(reference):
-        return {}
-    labels, over_seeds, over_clients = _tests(comparison, reference)
-    marks = dict.fromkeys(labels, "")
-    for tests, mark in ((over_seeds, OVER_SEEDS), (over_clients, OVER_CLIENTS)):
-        for label, p in zip(labels, _corrected([test.p if test else None for test in tests]), strict=True):
-            marks[label] += mark if p is not None and p < LEVEL else ""
-    return marks
 
 
 def _p(value: float | None) -> Cell:

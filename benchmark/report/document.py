@@ -13,11 +13,12 @@ from PIL import Image
 
 from benchmark import __version__
 from benchmark.errors import plural
-from benchmark.report.cells import Cell, Table
+from benchmark.report.cells import Cell, Column, Table
 from benchmark.report.drawing import Drawn, Style
 from benchmark.report.formats import commands, for_page
 from benchmark.report.frame import Comparison
-from benchmark.report.notes import footnotes
+from benchmark.report.levelling import RULE
+from benchmark.report.notes import footnotes, not_ranked
 
 PAGE_POINTS = 20_000
 """Points of all curves of a page together."""
@@ -91,8 +92,9 @@ def page_document(
                 "id": comparison.name,
                 "title": comparison.title,
                 "caption": _chart_caption(comparison),
-                "footnotes": footnotes(comparison),
+                "footnotes": [*_standing(comparison), *footnotes(comparison)],
                 "target": comparison.target,
+                "floor": float(np.mean(comparison.floors)),
                 "series": [_series(comparison, label, style, points) for label in comparison.complete],
                 "partition": partition if room >= 0 else None,
                 "tables": [for_page(table, stem, reproduces) for stem, table in tables],
@@ -128,7 +130,28 @@ def intro(comparisons: Sequence[Comparison]) -> list[str]:
         "Intervals are 95 % intervals of the mean over seeds."
         if len(seeds) > 1
         else "One seed: there are no intervals, and differences between methods may be chance.",
+        *_waiting(comparisons),
     ]
+
+
+def _waiting(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return a sentence that says which comparisons are not ranked, if any."""
+    names = [comparison.name for comparison in comparisons if not comparison.ranked]
+    if not names:
+        return []
+    these = "this comparison" if len(comparisons) == 1 else f"{', '.join(names)}"
+    return [f"Not ranked: methods have not levelled in {these}, so their order may be that of how fast they learn."]
+
+
+def _standing(comparison: Comparison) -> list[str]:
+    """Return why a comparison is not ranked, what each method lacks, and the rule; nothing if it is ranked."""
+    if comparison.ranked:
+        return []
+    whys: dict[str, list[str]] = {}
+    for label, why in comparison.unlevelled.items():
+        whys.setdefault(why, []).append(label)
+    each = [f"Not levelled: {', '.join(labels)} ({why})." for why, labels in whys.items()]
+    return [f"{not_ranked(comparison)} {RULE}", *each]
 
 
 def environments(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
@@ -156,7 +179,8 @@ def _series(comparison: Comparison, label: str, style: Style, points: int) -> di
     curve = curve.iloc[np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int)]
     several = bool(curve["low"].notna().any())
     look = style.of(label)
-    clients = [run.clients for run in comparison.of(label) if len(run.clients)]
+    found = [run.clients[comparison.moment] for run in comparison.of(label)]
+    clients = [of_seed for of_seed in found if len(of_seed)]
     return {
         "label": label,
         "colour": "#" + "".join(f"{round(255 * part):02x}" for part in look["color"]),
@@ -172,7 +196,8 @@ def _series(comparison: Comparison, label: str, style: Style, points: int) -> di
 def _chart_caption(comparison: Comparison) -> str:
     seeds = len(comparison.seeds)
     curves = f"Curves: mean over {seeds} seeds and 95 % intervals" if seeds > 1 else "Curves: one seed"
-    return f"{curves}; accuracy is a mean over all clients, after local training. Clients: first seed."
+    words = comparison.moment.words
+    return f"{curves}; accuracy is a mean over all clients, {words}. FLOPs: clients and server. Clients: first seed."
 
 
 def _partition(comparison: Comparison) -> dict[str, Any]:
@@ -185,35 +210,33 @@ def _partition(comparison: Comparison) -> dict[str, Any]:
 def _leaderboard(comparisons: Sequence[Comparison], written: Mapping[str, Part]) -> dict[str, Any]:
     """Join the main tables of all comparisons."""
     rows: list[dict[str, Any]] = []
-    columns: list[dict[str, Any]] = []
+    by_key: dict[str, dict[str, Any]] = {}
     for comparison in comparisons:
         _, table = written[comparison.name].tables[0]
-        columns = [
-            {
-                "key": _key(column.title),
-                "title": column.title,
-                "hint": column.hint,
-                "numeric": i > 0,
-                "better": column.better,
-            }
-            for i, column in enumerate(table.columns)
-        ]
+        columns = [_column(column, numeric=i > 0) for i, column in enumerate(table.columns)]
+        by_key |= {column["key"]: column for column in columns}
         for row in table.rows:
             cells = {column["key"]: _cell(cell) for column, cell in zip(columns, row, strict=True)}
             where = {"text": comparison.name, "value": comparison.name, "note": None}
             rows.append({"comparison": comparison.name, "label": row[0].text, "cells": cells | {"comparison": where}})
+    shown = [*by_key.values()]
     if len(comparisons) > 1:
         place = {"key": "comparison", "title": "Comparison", "hint": "", "numeric": False, "better": None}
-        columns = [columns[0], place, *columns[1:]]
+        shown = [shown[0], place, *shown[1:]]
     caption = (
-        "Accuracy: mean over all clients, each on its own test data, after local training and before aggregation; the "
-        "headline's rounds and the meaning of the marks are under each comparison."
+        "Accuracy: mean over all clients, each on its own test data; under each comparison stand the headline's rounds "
+        "and the meaning of the marks."
     )
-    return {"caption": caption, "columns": columns, "rows": rows}
+    return {"caption": caption, "columns": shown, "rows": rows}
+
+
+def _column(column: Column, numeric: bool) -> dict[str, Any]:
+    head = {"key": _key(column.title), "title": column.title, "hint": column.hint}
+    return head | {"numeric": numeric, "better": column.better}
 
 
 def _key(title: str) -> str:
-    return title.partition(" [")[0].lower().replace(" ", "_")
+    return title.lower().replace(" ", "_")
 
 
 def _cell(cell: Cell) -> dict[str, Any]:

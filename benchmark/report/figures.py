@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.drawing import MARKERS, Drawn, Style, logarithmic, sheet
-from benchmark.report.frame import COST_UNITS, Comparison, StoredRun
+from benchmark.report.frame import COST_UNITS, Comparison
 from benchmark.report.statistics import pareto
+from benchmark.report.stored_run import StoredRun
 
 COST_WORDS = {
     "bytes": "Sent, up and down, by all clients together [MB]",
-    "flops": "Computed by all clients together [TFLOP]",
+    "flops": "Computed by all clients and the server [TFLOP]",
 }
 
 
@@ -25,6 +26,8 @@ class Plot(NamedTuple):
 
     draw: draws a comparison into the panels; size: width and height in inches
     applies: whether there is anything to draw of a comparison
+    judges: whether it shows accuracies, and the caption then says of which moment
+    ranks: what the caption says besides where methods are ranked
     lists: whether it has a line for each method, in a legend or as a row
     """
 
@@ -32,21 +35,33 @@ class Plot(NamedTuple):
     caption: str
     draw: Callable[[Sequence[Axes], Comparison, Style], None]
     panels: int = 1
-    size: tuple[float, float] = (5.5, 3.1)
+    size: tuple[float, float] = (6.0, 3.2)
     applies: Callable[[Comparison], bool] = lambda comparison: bool(comparison.complete)
     lists: bool = True
+    judges: bool = False
+    ranks: str = ""
+
+    def has_data(self, comparison: Comparison) -> bool:
+        """Return whether there is something to draw: of accuracies, a method that was evaluated at the moment."""
+        judged = any(comparison.mean(label) is not None for label in comparison.complete)
+        return self.applies(comparison) and (judged or not self.judges)
+
+    def caption_of(self, comparison: Comparison) -> str:
+        """Return the caption under a comparison's figure."""
+        words = [self.caption, f"Accuracy {comparison.moment.words}." if self.judges else ""]
+        return " ".join(filter(None, [*words, self.ranks if comparison.ranked else ""]))
 
 
 def write_figures(comparison: Comparison, kinds: Sequence[str], style: Style, folder: Path) -> list[Drawn]:
     """Draw the figures of these kinds, without those for which the comparison has no data."""
     drawn = []
     for suffix, plot in PLOTS.items():
-        if suffix in kinds and plot.applies(comparison):
+        if suffix in kinds and plot.has_data(comparison):
             stem = f"{comparison.name}-{suffix}"
             methods = len(comparison.complete) if plot.lists else 0
             with sheet(folder / stem, plot.panels, plot.size, comparison.title, methods) as panels:
                 plot.draw(panels, comparison, style)
-            drawn.append(Drawn(stem, plot.title, plot.caption))
+            drawn.append(Drawn(stem, plot.title, plot.caption_of(comparison)))
     return drawn
 
 
@@ -84,6 +99,7 @@ def _curves(axes: Axes, comparison: Comparison, style: Style, cost: str, scale: 
         if curve["low"].notna().any():
             axes.fill_between(x, curve["low"], curve["high"], color=look["color"], alpha=0.15, linewidth=0)
     _accuracy_axis(axes, comparison)
+    _floor_line(axes, comparison)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
 
 
@@ -94,6 +110,19 @@ def _accuracy_axis(axes: Axes, comparison: Comparison) -> None:
         margin = max(1.0, 0.15 * (means.max() - means.min()))
         axes.set_ylim(means.min() - margin, means.max() + margin)
     axes.set_ylabel("Mean accuracy of clients [%]")
+
+
+def _floor_line(axes: Axes, comparison: Comparison) -> None:
+    """Draw what each client has by its most frequent class; a line of text at the edge where that is off the axis."""
+    floor = float(np.mean(comparison.floors))
+    low, high = axes.get_ylim()
+    look: dict[str, Any] = {"color": "0.4", "fontsize": 7, "ha": "left", "transform": axes.get_yaxis_transform()}
+    if low <= floor <= high:
+        axes.axhline(floor, color="0.4", linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
+        axes.text(0.01, floor, f"majority class {floor:.1f} %", va="bottom", **look)
+    else:
+        edge, arrow, align = (low, "↓", "bottom") if floor < low else (high, "↑", "top")
+        axes.text(0.01, edge, f"majority class {floor:.1f} % {arrow}", va=align, **look)
 
 
 def _cost_bars(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
@@ -109,7 +138,7 @@ def _cost_bars(panels: Sequence[Axes], comparison: Comparison, style: Style) -> 
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.margins(x=0.25)
         axes.xaxis.set_major_locator(MaxNLocator(3))
-        axes.set_xlabel({"bytes": "Sent", "flops": "Computed", "seconds": "Training"}[cost] + f" [{unit}]")
+        axes.set_xlabel({"bytes": "Sent", "flops": "Clients and server", "seconds": "Training"}[cost] + f" [{unit}]")
         axes.grid(axis="y", visible=False)
 
 
@@ -118,11 +147,11 @@ def _per_client(panels: Sequence[Axes], comparison: Comparison, style: Style) ->
     (axes,) = panels
     for row, label in enumerate(comparison.complete):
         look = {key: value for key, value in style.of(label).items() if key != "linestyle"}
-        runs = comparison.of(label)
-        for run in runs:
-            spread = np.linspace(-0.28, 0.28, max(2, len(run.clients)))[: len(run.clients)]
-            axes.scatter(run.clients, row + spread, s=14, alpha=0.75 / len(runs) ** 0.5, linewidths=0, **look)
-        mean = np.mean([run.clients.mean() for run in runs if len(run.clients)] or [np.nan])
+        found = [run.clients[comparison.moment] for run in comparison.of(label)]
+        for clients in found:
+            spread = np.linspace(-0.28, 0.28, max(2, len(clients)))[: len(clients)]
+            axes.scatter(clients, row + spread, s=14, alpha=0.75 / len(found) ** 0.5, linewidths=0, **look)
+        mean = np.mean([clients.mean() for clients in found if len(clients)] or [np.nan])
         axes.plot([mean, mean], [row - 0.38, row + 0.38], color="black", linewidth=1.5)
     axes.set_yticks(range(len(comparison.complete)), comparison.complete)
     axes.set_ylim(len(comparison.complete) - 0.5, -0.5)
@@ -131,14 +160,15 @@ def _per_client(panels: Sequence[Axes], comparison: Comparison, style: Style) ->
 
 
 def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
-    """Draw methods after all rounds, and the front that joins those that no other dominates."""
+    """Draw methods after all rounds, and if they are ranked the front that joins those that no other dominates."""
     scored = [label for label in comparison.complete if comparison.mean(label) is not None]
     scores = [comparison.mean(label) or 0.0 for label in scored]
     for axes, cost in zip(panels, COST_WORDS, strict=True):
         scale = COST_UNITS[cost][1]
         totals = [float(np.mean([run.total(cost) / scale for run in comparison.of(k)])) for k in scored]
         on_front = sorted((x, y) for x, y, front in zip(totals, scores, pareto(totals, scores), strict=True) if front)
-        axes.step(*zip(*on_front, strict=True), where="post", color="0.6", linewidth=1, zorder=1)
+        if comparison.ranked:
+            axes.step(*zip(*on_front, strict=True), where="post", color="0.6", linewidth=1, zorder=1)
         for label, x, y in zip(scored, totals, scores, strict=True):
             look = style.of(label)
             axes.scatter([x], [y], color=[look["color"]], marker=look["marker"], s=36, zorder=2, label=label)
@@ -148,7 +178,7 @@ def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> Non
             axes.set_xlim(left=-least / 30)
             # Nothing nearer to 0: the axis is linear there.
             axes.set_xticks([0, *_decade_ticks(least / 3, max(totals))])
-        axes.set_xlabel({"bytes": "Sent [MB]", "flops": "Computed [TFLOP]"}[cost])
+        axes.set_xlabel({"bytes": "Sent [MB]", "flops": "Clients and server [TFLOP]"}[cost])
     panels[0].set_ylabel("Mean accuracy of clients [%]")
     panels[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 
@@ -236,18 +266,31 @@ def _inspected(comparison: Comparison) -> Iterator[StoredRun]:
 
 
 PLOTS: Mapping[str, Plot] = {
-    "rounds": Plot("Accuracy over rounds", "Mean over seeds; the band is the 95 % interval.", _over_rounds),
-    "bytes": Plot("Accuracy over bytes", "Mean over seeds; a level line sends nothing.", _over_bytes),
-    "flops": Plot("Accuracy over FLOPs", "Mean over seeds, forward and backward.", _over_flops),
-    "costs": Plot("Costs", "All clients together, all rounds, mean over seeds.", _cost_bars, 3, (6.5, 2.6)),
-    "clients": Plot("Clients", "Each client (dots, by id from top to bottom) and the mean (bar).", _per_client),
+    "rounds": Plot(
+        "Accuracy over rounds", "Mean over seeds; the band is the 95 % interval.", _over_rounds, judges=True
+    ),
+    "bytes": Plot("Accuracy over bytes", "Mean over seeds; a level line sends nothing.", _over_bytes, judges=True),
+    "flops": Plot(
+        "Accuracy over FLOPs", "Mean over seeds, clients and server, forward and backward.", _over_flops, judges=True
+    ),
+    "costs": Plot(
+        "Costs",
+        "All clients together, FLOPs with the server's; all rounds, mean over seeds.",
+        _cost_bars,
+        3,
+        (6.5, 2.6),
+    ),
+    "clients": Plot(
+        "Clients", "Each client (dots, by id from top to bottom) and the mean (bar).", _per_client, judges=True
+    ),
     "fronts": Plot(
         "Accuracy against costs",
-        "Methods after all rounds; the line joins those that no other beats in both.",
+        "Methods after all rounds.",
         _fronts,
         2,
         (6.5, 2.8),
-        lambda comparison: any(comparison.mean(label) is not None for label in comparison.complete),
+        judges=True,
+        ranks="The line joins those that no other beats in both.",
     ),
     "partition": Plot(
         "Partition", "Samples of each class at each client.", _partition, 1, (5.0, 3.4), lambda _: True, lists=False

@@ -20,7 +20,6 @@ LATEX = {
     "–": "--",
     "≥": r"$\ge$",
     "†": r"$\dagger$",
-    "‡": r"$\ddagger$",
     "<": r"$<$",
     ">": r"$>$",
 }
@@ -30,7 +29,7 @@ MARKDOWN = {c: "\\" + c for c in "\\`*_{}[]<>|#"}
 def as_markdown(table: Table) -> str:
     """Return a table as Markdown: the best bold, the second underlined, cells with a note numbered."""
     best, second, numbers = {*table.ranked(0)}, {*table.ranked(1)}, _numbers(table)
-    text = [[as_text(cell.text) for cell in row] for row in table.rows]
+    text = [[as_text(cell.text) for cell in row] for row in table.lines]
     for i, j in best:
         text[i][j] = f"**{text[i][j]}**"
     for i, j in second:
@@ -54,7 +53,7 @@ def full_caption(table: Table) -> str:
 
 def notes_of(table: Table) -> list[str]:
     """Return the footnotes in the order of their numbers in the cells, then those that belong to no cell."""
-    numbered = {cell.note: number for (i, j), number in _numbers(table).items() if (cell := table.rows[i][j])}
+    numbered = {cell.note: number for (i, j), number in _numbers(table).items() if (cell := table.lines[i][j])}
     said = "; ".join(note or "" for note in numbered)
     return [f"{number}: {note}" for note, number in numbered.items()] + [n for n in table.notes if n not in said]
 
@@ -64,7 +63,7 @@ def as_latex(table: Table, comparison: str, commands: Sequence[str]) -> str:
     best, second, numbers = {*table.ranked(0)}, {*table.ranked(1)}, _numbers(table)
 
     def cell(i: int, j: int) -> str:
-        text = _translated(table.rows[i][j].text, LATEX)
+        text = _translated(table.lines[i][j].text, LATEX)
         if (i, j) in best:
             text = rf"\textbf{{{text}}}"
         if (i, j) in second:
@@ -72,7 +71,9 @@ def as_latex(table: Table, comparison: str, commands: Sequence[str]) -> str:
         return text + (rf"\textsuperscript{{{numbers[i, j]}}}" if (i, j) in numbers else "")
 
     heads = " & ".join(_translated(column.title, LATEX) for column in table.columns)
-    body = [" & ".join(cell(i, j) for j in range(len(table.columns))) + r" \\" for i in range(len(table.rows))]
+    body = [" & ".join(cell(i, j) for j in range(len(table.columns))) + r" \\" for i in range(len(table.lines))]
+    if table.foot:
+        body.insert(len(table.rows), r"\midrule")
     notes = [_translated(note, LATEX) for note in notes_of(table)]
     return "\n".join(
         [
@@ -101,9 +102,12 @@ def for_page(table: Table, stem: str, command: str) -> dict[str, Any]:
     """Return a table as the page's document has it."""
     return {
         "title": table.title,
-        "caption": " ".join([table.caption, *notes_of(table)]),
+        "caption": table.caption,
+        "notes": notes_of(table),
         "head": [column.title for column in table.columns],
-        "rows": [[cell.text for cell in row] for row in table.rows],
+        "rows": [[cell.text for cell in row] for row in table.lines],
+        "foot": len(table.foot),
+        "marks": [[i, j, number] for (i, j), number in _numbers(table).items()],
         "best": table.ranked(0),
         "second": table.ranked(1),
         "files": [
@@ -128,7 +132,7 @@ def write_table(table: Table, name: str, commands: Sequence[str], folder: Path) 
 
 def as_csv(table: Table) -> pd.DataFrame:
     """Return the values of a table as they are, or the text of a cell that has no value."""
-    values = [[cell.text if cell.value is None else cell.value for cell in row] for row in table.rows]
+    values = [[cell.text if cell.value is None else cell.value for cell in row] for row in table.lines]
     blank = [["" if value == NOTHING else value for value in row] for row in values]
     return pd.DataFrame(blank, columns=[column.title for column in table.columns]).map(_no_formula)
 
@@ -155,7 +159,7 @@ def commands(comparison: Comparison) -> list[str]:
 
 def _numbers(table: Table) -> dict[tuple[int, int], int]:
     """Return (row, column) of the cells with a note -> the note's number; equal notes share one."""
-    noted = {(i, j): cell.note for i, row in enumerate(table.rows) for j, cell in enumerate(row) if cell.note}
+    noted = {(i, j): cell.note for i, row in enumerate(table.lines) for j, cell in enumerate(row) if cell.note}
     order = list(dict.fromkeys(noted.values()))
     return {place: order.index(note) + 1 for place, note in noted.items()}
 

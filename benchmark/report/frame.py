@@ -1,4 +1,4 @@
-"""Results as data frames, grouped into comparisons."""
+"""Comparisons: stored runs that differ in method and seed alone."""
 
 import json
 import os
@@ -16,105 +16,20 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config import TrainingConfig
-from benchmark.errors import RequestError, plural
+from benchmark.errors import plural
+from benchmark.report.levelling import not_levelled
 from benchmark.report.statistics import intervals
-from benchmark.storage.run_folder import RunFolder, run_folders
-from benchmark.storage.schema import ENDED, Round, RunRecord
-from benchmark.storage.summary import accuracies, headline_rounds, summary_of
-from benchmark.storage.verify import problems, read_checked, remarks
+from benchmark.report.stored_run import StoredRun
+from benchmark.storage.moments import LOCAL, MOMENTS, Moment
+from benchmark.storage.run_folder import run_folders
 
 COST_UNITS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1.0)}
-"""Column of a curve -> its unit, and how many base units that is."""
+"""Column of a curve -> its unit, and how many base units that is. FLOPs are those of clients and server together."""
 
 PARALLEL_FROM_RUNS = 40
 """Read runs with several processes from this many on."""
 NAME_CHARACTERS = 100
 """Largest number of characters of a comparison's name."""
-
-
-@dataclass(frozen=True, eq=False)
-class StoredRun:
-    """One run as it was read, with what reports need of its rounds.
-
-    label: the method's, in a comparison with its own training settings if they differ from most runs'
-    curve: one row per round: costs up to and with it, and the mean accuracy in percent, NaN if it was not evaluated
-    clients: [N] headline accuracy of each client in percent; empty if no round was evaluated
-    weights: round -> what is weighed -> per client, class -> mean weight; empty if the run was not inspected
-    representations: the arrays of inspection.npz; empty if there is no such file
-    summary: what its rounds say in all, computed from them; empty if the run has not ended
-    remarks: what a reader should know of the run besides its numbers
-    """
-
-    run: RunRecord
-    label: str
-    summary: Mapping[str, Any]
-    curve: pd.DataFrame
-    clients: np.ndarray
-    weights: Mapping[int, Mapping[str, Sequence[Mapping[str, float]]]]
-    representations: Mapping[str, np.ndarray]
-    remarks: Sequence[str]
-
-    @classmethod
-    def read(cls, folder: RunFolder) -> "StoredRun":
-        """Read a run. Raises RequestError if its files do not fit together."""
-        checked = read_checked(folder)
-        if found := problems(checked):
-            answer = "`verify` lists all problems; remove the folder and run again"
-            raise RequestError(f"{folder.path}: {found[0]}; {answer}")
-        rounds = checked.rounds
-        chosen, _ = headline_rounds(rounds)
-        return cls(
-            run=checked.run,
-            label=checked.run["specification"]["method"]["label"],
-            summary=summary_of(checked.run, rounds) if checked.run["status"] in ENDED else {},
-            curve=_curve(rounds),
-            clients=accuracies(rounds)[chosen].mean(0) if chosen else np.empty(0),
-            weights={r["round"]: r["inspection"] for r in rounds if r.get("inspection")},
-            representations=_arrays(folder.path / "inspection.npz") if checked.run["status"] == "done" else {},
-            remarks=[remark for remark in remarks(checked) if "went on" in remark],
-        )
-
-    @property
-    def done(self) -> bool:
-        """True if the run has finished, so that it counts."""
-        return self.run["status"] == "done"
-
-    @property
-    def seed(self) -> int:
-        """The run's seed."""
-        return self.run["specification"]["seed"]
-
-    @property
-    def whole_setting(self) -> dict[str, Any]:
-        """The specification without method and seed, flat."""
-        spec = {name: value for name, value in self.run["specification"].items() if name not in ("method", "seed")}
-        return spec | spec.pop("federation")
-
-    @property
-    def setting(self) -> dict[str, Any]:
-        """What the runs of a comparison have in common: of the whole setting all but how clients train."""
-        return {name: value for name, value in self.whole_setting.items() if name not in TrainingConfig.model_fields}
-
-    @property
-    def training(self) -> dict[str, Any]:
-        """How clients train under this run's federation, whatever its method says of its own."""
-        return {
-            name: self.whole_setting.get(name, field.default) for name, field in TrainingConfig.model_fields.items()
-        }
-
-    def total(self, cost: str) -> float:
-        """Return what all rounds cost, in base units."""
-        return float(self.curve[cost].iloc[-1])
-
-    def cost_to(self, target: float) -> pd.Series | None:
-        """Return the row of the curve at which the mean accuracy first reaches the target, or None."""
-        reached = self.curve[self.curve["accuracy"] >= target]
-        return None if reached.empty else reached.iloc[0]
-
-    def accuracy_within(self, cost: str, budget: float) -> float | None:
-        """Return the mean accuracy in the last evaluated round within the budget, or None if no such round is."""
-        within = self.curve[self.curve[cost] <= budget]["accuracy"].dropna()
-        return None if within.empty else float(within.iloc[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +45,18 @@ class Comparison:
     target: float | None
     """Accuracy in percent whose cost is given."""
     runs: Sequence[StoredRun]
+    moments: Sequence[Moment] = (LOCAL,)
+    """The moments that are shown. The first is the primary one: by its accuracies methods are ordered and compared."""
+
+    @property
+    def moment(self) -> Moment:
+        """The primary moment."""
+        return self.moments[0]
+
+    @property
+    def stored_moments(self) -> list[Moment]:
+        """The moments at which networks of any run were evaluated, whether they are shown or not."""
+        return [moment for moment in MOMENTS if any(len(run.clients[moment]) for run in self.runs)]
 
     @property
     def done(self) -> list[StoredRun]:
@@ -142,21 +69,45 @@ class Comparison:
         return [run for run in self.runs if not run.done]
 
     @cached_property
+    def unlevelled(self) -> dict[str, str]:
+        """Label -> why the method's runs count as not levelled, in words; of all methods with a curve."""
+        found = {}
+        for label in sorted({run.label for run in self.runs}):
+            curves = [run.means(self.moment) for run in self.of(label)]
+            rounds = sorted(set.intersection(*map(set, curves))) if curves else []
+            scores = np.array([[curve[t] for t in rounds] for curve in curves])
+            if rounds and (why := not_levelled(np.array(rounds), scores)):
+                found[label] = why
+        return found
+
+    @property
+    def ranked(self) -> bool:
+        """Whether methods are ordered by accuracy: not before the curves of all have levelled."""
+        return not self.unlevelled
+
+    @cached_property
     def methods(self) -> list[str]:
-        """Labels of all methods, the best mean accuracy first, those without one last."""
-        labels = {run.label for run in self.runs}
+        """Labels of all methods, the best mean accuracy first, those without one last; by name if there is no rank."""
+        labels = sorted({run.label for run in self.runs})
         means = {label: mean for label in labels if (mean := self.mean(label)) is not None}
-        return sorted(labels, key=lambda label: (-means.get(label, -np.inf), label))
+        if not self.ranked:
+            return sorted(labels, key=lambda label: label not in means)
+        return sorted(labels, key=lambda label: -means.get(label, -np.inf))
 
     @property
     def complete(self) -> list[str]:
-        """Labels of the methods whose runs are all done, the best first."""
+        """Labels of the methods whose runs are all done, in the order of methods."""
         return [label for label in self.methods if self.of(label)]
 
     @property
     def seeds(self) -> list[int]:
         """All seeds."""
         return sorted({run.seed for run in self.runs})
+
+    @property
+    def floors(self) -> list[np.ndarray]:
+        """What each client has in percent by its most frequent class: [N] for each seed, as partitions differ."""
+        return [*{run.seed: run.floor for run in self.runs}.values()]
 
     def of(self, label: str) -> list[StoredRun]:
         """Return the runs of one method by seed; none if one of them is not done, as the rest is no fair sample."""
@@ -167,18 +118,23 @@ class Comparison:
         """Return one number of the summary for each run of a method, without the runs that lack it."""
         return [run.summary[name] for run in self.of(label) if run.summary[name] is not None]
 
+    def scores(self, label: str) -> list[float]:
+        """Return the accuracy of each run of a method in percent at the primary moment, without runs that lack it."""
+        return self.values(label, self.moment.key("accuracy_mean"))
+
     def mean(self, label: str) -> float | None:
-        """Return the mean accuracy of a method over its seeds in percent, or None."""
-        found = self.values(label, "accuracy_mean")
+        """Return the mean accuracy of a method over its seeds in percent at the primary moment, or None."""
+        found = self.scores(label)
         return float(np.mean(found)) if found else None
 
     def series(self, label: str) -> pd.DataFrame:
         """Return a method's mean curve over its seeds, a row per evaluated round: costs, accuracy, interval low, high.
 
-        The interval is that of 95 %; with one seed low and high are NaN.
+        The accuracy is that of the primary moment. The interval is that of 95 %; with one seed low and high are NaN.
         """
         runs = self.of(label)
-        table = pd.concat([run.curve for run in runs]).dropna(subset="accuracy")
+        curves = pd.concat([run.curve for run in runs]).rename(columns={self.moment.name: "accuracy"})
+        table = curves.dropna(subset="accuracy")
         by_round = table.groupby("round")
         means = by_round[[*COST_UNITS, "accuracy"]].mean()
         scores = by_round["accuracy"].agg(list)
@@ -209,18 +165,27 @@ class Comparison:
 
     @property
     def selection(self) -> str:
-        """The data, the moment and the rounds that an accuracy is of, in words."""
+        """The data, the primary moment and the rounds that an accuracy is of, in words."""
+        return self.selection_at(self.moment)
+
+    def selection_at(self, *moments: Moment) -> str:
+        """Return the data, the moments and the rounds that accuracies are of, in words."""
         rules = sorted({run.summary["headline"] for run in self.done})
         of_rounds = " or ".join(rules) or "no run is done"
-        seeds = plural(len(self.seeds), "seed")
-        return f"each on its own test data, after local training and before aggregation, {of_rounds}, n = {seeds}"
+        words = " and ".join(moment.words for moment in moments)
+        return f"each on its own test data, {words}, {of_rounds}, n = {plural(len(self.seeds), 'seed')}"
 
 
 def read_experiment(
-    results: Path, experiment: str, targets: Mapping[str, float], few: int = PARALLEL_FROM_RUNS
+    results: Path,
+    experiment: str,
+    targets: Mapping[str, float],
+    few: int = PARALLEL_FROM_RUNS,
+    moment: Moment | None = None,
 ) -> list[Comparison]:
     """Read the comparisons of one experiment; targets are accuracies by data set, '' for all others.
 
+    moment: the one that is shown; None: all that are stored, with local training as the primary one
     few: fewer runs than that are read in this process, which is faster if runs are short
     """
     groups: dict[str, list[StoredRun]] = {}
@@ -232,7 +197,9 @@ def read_experiment(
         dataset = runs[0].run["dataset"]
         target = targets.get(dataset["name"], targets.get("", dataset["target_accuracy"]))
         labelled, training = _labelled(runs)
-        comparisons.append(Comparison(name, dataset["name"], runs[0].setting, training, target, labelled))
+        comparison = Comparison(name, dataset["name"], runs[0].setting, training, target, labelled)
+        shown = [moment] if moment else comparison.stored_moments or [LOCAL]
+        comparisons.append(replace(comparison, moments=shown))
     return sorted(comparisons, key=lambda comparison: _natural(comparison.name))
 
 
@@ -268,40 +235,6 @@ def on_all_cores(work: Callable[[Any], Any], items: Sequence[Any], few: int) -> 
 def colour_order(comparisons: Iterable[Comparison]) -> list[str]:
     """Return all labels of a report in one order, so that a method keeps its colour from figure to figure."""
     return sorted({run.label for comparison in comparisons for run in comparison.runs})
-
-
-def _curve(rounds: Sequence[Round]) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {
-            "round": [r["round"] for r in rounds],
-            "bytes": np.cumsum([float(r["bytes_up"] + r["bytes_down"]) for r in rounds]),
-            "flops": np.cumsum([float(r["client_flops"]) for r in rounds]),
-            "seconds": np.cumsum([r["client_seconds"] for r in rounds]),
-            "accuracy": np.nan,
-        }
-    )
-    evaluated = ["post_local" in r for r in rounds]
-    table.loc[evaluated, "accuracy"] = accuracies(rounds).mean(1) if any(evaluated) else []
-    return table
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of inspection.npz; none if it does not exist. Raises RequestError if it holds anything else."""
-    if not path.exists():
-        return {}
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in ("points", "kind", "client", "label", "names")}
-        rows, kinds = len(found["points"]), set(found["kind"].tolist())
-        if found["points"].ndim != 2 or any(found[name].shape != (rows,) for name in ("kind", "client", "label")):
-            raise ValueError("its arrays do not fit together")
-        if [found[name].dtype.kind for name in ("points", "kind", "client", "label", "names")] != list("fiiiU"):
-            raise ValueError("its arrays are of other types")
-        if not kinds <= set(range(len(found["names"]))) or not np.isfinite(found["points"]).all():
-            raise ValueError("its numbers can't be")
-    except Exception as error:  # zipfile, zlib and NumPy may raise anything on a foreign file
-        raise RequestError(f"{path} is damaged; remove its folder and run again") from error
-    return found
 
 
 def clean_name(words: str) -> str:

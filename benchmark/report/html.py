@@ -24,7 +24,7 @@ PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+={0,2}")
 """The address of a picture that is embedded in the page."""
 OPEN_COMPARISONS = 3
 """Number of comparisons that are unfolded at first: the charts of a hundred would be slow to scroll past."""
-CHART_KEYS = ("target", "partition")
+CHART_KEYS = ("target", "floor", "partition")
 """Keys of a comparison that page.js needs, besides its series."""
 AXIS_UNITS = {"bytes": 1e6, "flops": 1e12}
 """Cost of a series -> base units in one unit of its axis: MB, TFLOP."""
@@ -112,11 +112,12 @@ def _commands(comparisons: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     return made
 
 
-def _cells(table: Mapping[str, Any]) -> Iterator[list[tuple[str, str]]]:
-    """Yield the rows of a table, each cell with its rank: 'best', 'second' or ''."""
+def _cells(table: Mapping[str, Any]) -> Iterator[list[tuple[str, str, int | None]]]:
+    """Yield the rows of a table, each cell with its rank ('best', 'second' or '') and the number of its footnote."""
+    numbers = {(i, j): number for i, j, number in table["marks"]}
     rank = dict.fromkeys(map(tuple, table["second"]), "second") | dict.fromkeys(map(tuple, table["best"]), "best")
     for i, row in enumerate(table["rows"]):
-        yield [(text, rank.get((i, j), "")) for j, text in enumerate(row)]
+        yield [(text, rank.get((i, j), ""), numbers.get((i, j))) for j, text in enumerate(row)]
 
 
 def _sort_value(cell: Mapping[str, Any], numeric: bool) -> float | str | None:

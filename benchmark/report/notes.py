@@ -1,7 +1,8 @@
-"""Footnotes of tables: runs that are missing, not done, or not what they seem."""
+"""What is said below tables: runs that are missing, not done, or not what they seem; methods that have not levelled."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from benchmark.errors import plural
 from benchmark.report.cells import Cell, Column, Table
 from benchmark.report.frame import Comparison
 
@@ -18,15 +19,44 @@ def footnotes(comparison: Comparison) -> list[str]:
     return lines + [f"{run.label}, seed {run.seed}: {remark}" for run in comparison.done for remark in run.remarks]
 
 
+def not_ranked(comparison: Comparison) -> str:
+    """Return why the methods of a comparison are not ranked, as a sentence; '' if they are."""
+    if comparison.ranked:
+        return ""
+    some, all_ = len(comparison.unlevelled), len(comparison.complete)
+    who = plural(all_, "method") if some == all_ else f"{some} of {plural(all_, 'method')}"
+    return f"Not ranked, in the order of names: {who} {'has' if some == 1 else 'have'} not levelled."
+
+
+def spread_rule(comparison: Comparison) -> str:
+    """Say what stands after a mean."""
+    return "± is half the 95 % interval over seeds" if len(comparison.seeds) > 1 else "one seed, so no interval"
+
+
 def noted_table(
-    comparison: Comparison, name: str, title: str, caption: str, columns: Sequence[Column], rows: Sequence[list[Cell]]
+    comparison: Comparison,
+    name: str,
+    title: str,
+    caption: str,
+    columns: Sequence[Column],
+    rows: Sequence[list[Cell]],
+    foot: Sequence[list[Cell]] = (),
+    notes: Mapping[str, str] | None = None,
 ) -> Table:
-    """Make a table of one comparison, its first column methods; a method's footnotes stand at its first number."""
-    noted = [
-        [method, first._replace(note=first.note or _of(comparison, method.text)), *others]
-        for method, first, *others in rows
-    ]
-    return Table(name, title, comparison.title, caption, columns, noted, footnotes(comparison))
+    """Make a table of one comparison, its first column methods.
+
+    A method that has not levelled is marked at its name; what else is to be said of it, by its label in `notes` and of
+    its runs, at its first number.
+    """
+    noted = []
+    for method, first, *others in rows:
+        said = [first.note, (notes or {}).get(method.text), _of(comparison, method.text)]
+        why = comparison.unlevelled.get(method.text)
+        head = method._replace(note=f"not levelled: {why}" if why else None)
+        noted.append([head, first._replace(note="; ".join(filter(None, said)) or None), *others])
+    text = " ".join(filter(None, [not_ranked(comparison), caption]))
+    lines = footnotes(comparison)
+    return Table(name, title, comparison.title, text, columns, noted, lines, foot, order=comparison.ranked)
 
 
 def _of(comparison: Comparison, label: str) -> str | None:

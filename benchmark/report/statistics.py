@@ -1,17 +1,15 @@
-"""Statistics of differences among methods: intervals, paired tests, aggregates over tasks and average ranks."""
+"""Statistics of differences among methods: intervals, paired tests, profiles and average ranks over tasks."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 SIGNIFICANT_DIGITS = 12
 """Significant digits to which scores are compared: 0.3 and 0.1 + 0.2 tie, and no score is known any better."""
-EXACT_PAIRS = 13
-"""Largest number of pairs for which all signings, 2 to the power of their number, are enumerated."""
 
 
 class Interval(NamedTuple):
@@ -32,13 +30,17 @@ class Paired(NamedTuple):
     p: float
 
 
-class Signed(NamedTuple):
-    """A signed-rank test: n pairs, the median difference, the share of pairs (0 to 1) with a > b, two-sided p."""
+class Described(NamedTuple):
+    """n paired differences a - b as they are: their median, and the shares of pairs (0 to 1) with more, as much, less.
+
+    The pairs may depend on each other, as the clients of a federation do, so this is no test.
+    """
 
     n: int
     median: float
     better: float
-    p: float
+    equal: float
+    worse: float
 
 
 class Ranks(NamedTuple):
@@ -61,11 +63,10 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
     sample = np.asarray(values, dtype=float)
     if len(sample) < 2:
         return None
-    if np.ptp(sample) == 0:  # scipy gives nan if nothing varies
+    if np.ptp(sample) == 0:  # the mean of equal values may differ from them in its last bit
         return Interval(*[float(sample[0])] * 3)
-    mean = sample.mean()
-    low, high = stats.t.interval(level, len(sample) - 1, loc=mean, scale=stats.sem(sample))
-    return Interval(float(mean), float(low), float(high))
+    mean, half = float(sample.mean()), _t_quantile(len(sample), level) * _standard_error(sample)
+    return Interval(mean, mean - half, mean + half)
 
 
 def intervals(scores: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +75,7 @@ def intervals(scores: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.n
     if runs < 2:
         return np.full(points, np.nan), np.full(points, np.nan)
     mean = scores.mean(1)
-    half = stats.t.ppf((1 + level) / 2, runs - 1) * scores.std(1, ddof=1) / np.sqrt(runs)
+    half = _t_quantile(runs, level) * scores.std(1, ddof=1) / np.sqrt(runs)
     return mean - half, mean + half
 
 
@@ -87,27 +88,19 @@ def paired_t(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired | None:
     interval = mean_interval(differences, level)
     if interval is None:
         return None
-    if np.ptp(differences) == 0:  # scipy gives nan and warns
+    if np.ptp(differences) == 0:
         return Paired(len(differences), *interval, float(differences[0] == 0))
-    return Paired(len(differences), *interval, float(stats.ttest_1samp(differences, 0).pvalue))
+    t = interval.mean / _standard_error(differences)
+    return Paired(len(differences), *interval, float(2 * special.stdtr(len(differences) - 1, -abs(t))))
 
 
-def signed_rank(a: ArrayLike, b: ArrayLike) -> Signed | None:
-    """Return Wilcoxon's signed-rank test of the differences a - b; None for fewer than two pairs.
-
-    The ranks of pairs that do not differ are split evenly between the two sides (zero_method 'zsplit', as in Demšar
-    2006), so p grows with their number and is 1 if no pair differs. p is exact for up to EXACT_PAIRS
-    pairs, and for up to 50 that all differ, no two by the same amount; else it is that of the normal distribution.
-    """
+def describe(a: ArrayLike, b: ArrayLike) -> Described | None:
+    """Return what the differences a - b are like; None if there are none."""
     differences = _differences(a, b)
-    if len(differences) < 2:
+    if not len(differences):
         return None
-    if len(differences) <= EXACT_PAIRS:  # scipy's wilcoxon does the same if there are ties, one signing at a time
-        signed = np.sign(differences) * stats.rankdata(np.abs(differences))
-        p = stats.permutation_test([signed], np.sum, permutation_type="samples", n_resamples=2**EXACT_PAIRS).pvalue
-    else:
-        p = stats.wilcoxon(differences, zero_method="zsplit").pvalue
-    return Signed(len(differences), float(np.median(differences)), float((differences > 0).mean()), float(p))
+    shares = [float(np.mean(np.sign(differences) == sign)) for sign in (1, 0, -1)]
+    return Described(len(differences), float(np.median(differences)), *shares)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -117,32 +110,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty(len(order))
     adjusted[order] = np.minimum(np.maximum.accumulate(factors * np.asarray(p_values, dtype=float)[order]), 1)
     return adjusted.tolist()
-
-
-def interquartile_mean(values: ArrayLike, axis: int | None = None) -> Any:
-    """Return the mean of the middle half of the values, or along an axis; of 4 k + r values, k go at each end."""
-    return stats.trim_mean(np.asarray(values, dtype=float), 0.25, axis=axis)
-
-
-def bootstrap_interval(
-    scores: Iterable[ArrayLike],
-    statistic: Callable[..., Any] = interquartile_mean,
-    level: float = 0.95,
-    repetitions: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Return a statistic of all runs of all tasks, and its percentile interval by stratified bootstrap.
-
-    scores has one array [runs] per task, which may differ in length; runs are drawn anew within each task, tasks stay
-    (Agarwal et al. 2021). statistic takes an array and an axis, as numpy.mean does; it sees all runs alike, so
-    a task with more runs weighs more.
-    """
-    tasks = _tasks(scores)
-    generator = np.random.default_rng(seed)
-    drawn = [task[generator.integers(len(task), size=(repetitions, len(task)))] for task in tasks]
-    estimate, *resampled = statistic(np.vstack([np.concatenate(tasks), np.hstack(drawn)]), axis=1)
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(estimate), float(low), float(high))
 
 
 def performance_profile(scores: Iterable[ArrayLike], thresholds: ArrayLike) -> np.ndarray:
@@ -198,6 +165,15 @@ def pareto(cost: ArrayLike, score: ArrayLike) -> list[bool]:
     costs, scores = np.asarray(cost, dtype=float), np.asarray(score, dtype=float)
     no_worse = (costs[:, None] <= costs) & (scores[:, None] >= scores)  # [one, other]: one is no worse than other
     return np.logical_not((no_worse & ~no_worse.T).any(0)).tolist()
+
+
+def _t_quantile(n: int, level: float) -> float:
+    """Return the quantile of Student's t that an interval of the mean of n values reaches, in standard errors."""
+    return float(special.stdtrit(n - 1, (1 + level) / 2))
+
+
+def _standard_error(sample: np.ndarray) -> float:
+    return float(sample.std(ddof=1)) / math.sqrt(len(sample))
 
 
 def _differences(a: ArrayLike, b: ArrayLike) -> np.ndarray:

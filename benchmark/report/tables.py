@@ -1,167 +1,164 @@
-"""The tables of a comparison, as plain values; formats.py writes them."""
+"""The tables of accuracies of a comparison, as plain values; formats.py writes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from benchmark.report.cells import NOTHING, Cell, Column, Table, mean_cell, spread_cell
-from benchmark.report.differences import LEVEL, OVER_CLIENTS, OVER_SEEDS, marks_of
-from benchmark.report.frame import COST_UNITS, Comparison, StoredRun
-from benchmark.report.notes import noted_table
-from benchmark.report.statistics import pareto
+from benchmark.report.differences import MARK_LEVEL, OVER_SEEDS, marks_of, sign_notes
+from benchmark.report.frame import Comparison
+from benchmark.report.levelling import RULE
+from benchmark.report.notes import noted_table, spread_rule
+from benchmark.report.stored_run import StoredRun
+from benchmark.storage.moments import LOCAL, Moment
+from benchmark.storage.summary import BY_VALIDATION
+
+FLOOR = "majority class of each client"
+"""Name of the row of what each client has by always answering its most frequent class."""
+ALL = "all clients together, all rounds"
 
 
 def main_table(comparison: Comparison, reference: str) -> Table:
-    """Make the main table, a row per method: accuracy with its interval, what was sent and computed."""
-    marks = marks_of(comparison, reference)
-    rows = []
-    for label in comparison.methods:
-        accuracy = spread_cell(comparison.values(label, "accuracy_mean"), marks.get(label, ""))
-        rows.append(
-            [
-                Cell(label, label),
-                accuracy,
-                Cell(str(len(comparison.of(label))), len(comparison.of(label))),
-                mean_cell(comparison.values(label, "accuracy_std_clients"), "{:.2f}"),
-                mean_cell(comparison.values(label, "accuracy_worst_decile"), "{:.2f}"),
-                *(
-                    mean_cell([run.total(cost) / scale for run in comparison.of(label)])
-                    for cost, (_, scale) in COST_UNITS.items()
-                ),
-                mean_cell([peak / 2**20 for peak in comparison.values(label, "peak_memory_bytes")], "{:.0f}"),
-            ]
-        )
-    columns = [
-        Column("Method"),
-        Column("Accuracy [%]", "high", "mean over all clients, each on its own test data, after local training"),
-        Column("n", None, "seeds"),
-        Column("SD over clients", None, "standard deviation over clients, mean over seeds"),
-        Column("Worst tenth", "high", "mean accuracy of the worst tenth of clients [%]"),
-        Column("Sent [MB]", "low", "all clients together, up and down, all rounds"),
-        Column("Computed [TFLOP]", "low", "all clients together, all rounds"),
-        Column("Training [s]", "low", "all clients together, all rounds"),
-        Column("Peak memory [MiB]", "low"),
+    """Make the main table, a row per method: accuracy at each moment with its interval, what was sent and computed."""
+    accuracy = [(_accuracy_column(m), _accuracy_cells(comparison, reference, m)) for m in comparison.moments]
+    others = [*_spread_columns(comparison), *_cost_columns(comparison)]
+    columns = [Column("Method"), *(column for column, _ in accuracy), *(column for column, _ in others)]
+    rows = [
+        [Cell(label, label), *(cells[label] for _, cells in accuracy), *(cell(label) for _, cell in others)]
+        for label in comparison.methods
     ]
-    return noted_table(comparison, "main", "Accuracy and costs", caption(comparison, reference), columns, rows)
+    foot = _floor(comparison, [*[np.mean] * len(accuracy), *[None] * len(others)])
+    notes, text = sign_notes(comparison, reference), caption(comparison, reference)
+    return noted_table(comparison, "main", "Accuracy and costs", text, columns, rows, foot, notes)
+
+
+def _accuracy_column(moment: Moment) -> Column:
+    return Column(f"Accuracy {moment.words} [%]", "high", "mean over all clients, each on its own test data")
+
+
+def _accuracy_cells(comparison: Comparison, reference: str, moment: Moment) -> dict[str, Cell]:
+    marks = marks_of(comparison, reference, moment)
+    values = {label: comparison.values(label, moment.key("accuracy_mean")) for label in comparison.methods}
+    return {label: spread_cell(values[label], marks.get(label, "")) for label in comparison.methods}
+
+
+CellOf = Callable[[str], Cell]
+"""Makes the cell of a method."""
+
+
+def _spread_columns(comparison: Comparison) -> list[tuple[Column, CellOf]]:
+    """Return columns of what the accuracy at the primary moment is a mean of, and how it spreads."""
+
+    def mean_of(name: str) -> CellOf:
+        return lambda label: mean_cell(comparison.values(label, comparison.moment.key(name)), "{:.2f}")
+
+    def seeds(label: str) -> Cell:
+        return Cell(str(len(comparison.of(label))), len(comparison.of(label)))
+
+    return [
+        (
+            Column("SD over rounds", None, "of the mean accuracy over the rounds averaged"),
+            mean_of("accuracy_std_rounds"),
+        ),
+        (Column("Rounds averaged", None, "rounds that an accuracy is a mean of"), lambda k: _rounds(comparison.of(k))),
+        (Column("n", None, "seeds"), seeds),
+        (Column("SD over clients", None, "mean over seeds"), mean_of("accuracy_std_clients")),
+        (
+            Column("Worst tenth", "high", "mean accuracy of the worst tenth of clients [%]"),
+            mean_of("accuracy_worst_decile"),
+        ),
+    ]
+
+
+def _rounds(runs: Sequence[StoredRun]) -> Cell:
+    """Say how many rounds an accuracy is a mean of; one is said in words, as nothing averages its noise."""
+    found = {(run.summary["headline_rounds"], run.summary["headline"] == BY_VALIDATION) for run in runs}
+    words = [
+        str(number) if number > 1 else "one round" + (", by validation" if validated else "")
+        for number, validated in sorted(found)
+        if number
+    ]
+    return Cell(" or ".join(words) or NOTHING)
+
+
+def _cost_columns(comparison: Comparison) -> list[tuple[Column, CellOf]]:
+    """Return columns of what was sent, computed and waited for; fine-tuning has one if any run has been fine-tuned."""
+
+    def total(cost: str, scale: float) -> CellOf:
+        return lambda label: mean_cell([run.total(cost) / scale for run in comparison.of(label)])
+
+    def stored(name: str, scale: float, form: str = "{:.4g}") -> CellOf:
+        return lambda label: mean_cell([value / scale for value in comparison.values(label, name)], form)
+
+    tuned = any(run.summary["finetune_flops"] is not None for run in comparison.done)
+    fine_tuning = (
+        Column("Fine-tuning [TFLOP]", "low", f"before evaluation alone; {ALL}"),
+        stored("finetune_flops", 1e12),
+    )
+    return [
+        (Column("Sent [MB]", "low", f"up and down; {ALL}"), total("bytes", 1e6)),
+        (Column("Computed [TFLOP]", "low", ALL), total("client_flops", 1e12)),
+        (Column("Server [TFLOP]", "low", "all rounds"), total("server_flops", 1e12)),
+        *([fine_tuning] if tuned else []),
+        (Column("Training [s]", "low", ALL), total("seconds", 1)),
+        (Column("Server [s]", "low", "all rounds"), total("server_seconds", 1)),
+        (Column("Peak memory [MiB]", "low"), stored("peak_memory_bytes", 2**20, "{:.0f}")),
+    ]
+
+
+def _floor(comparison: Comparison, numbers: Sequence[Callable | None]) -> list[list[Cell]]:
+    """Make the row of the floor: one number over clients for each column, None where a column has none."""
+    values = [[float(number(floor)) for floor in comparison.floors] if number else [] for number in numbers]
+    return [[Cell(FLOOR, FLOOR), *map(spread_cell, values)]]
 
 
 def accuracy_table(comparison: Comparison) -> Table:
     """Make the table of all kinds of accuracies in percent, a row per method."""
+    primary, *others = comparison.moments
     kinds = {
-        "Mean over clients": "accuracy_mean",
-        "Worst tenth of clients": "accuracy_worst_decile",
-        "Over pooled samples": "accuracy_weighted",
-        "After next download": "accuracy_mean_post_download",
-        "Oracle (best round on test)": "accuracy_oracle",
+        "Mean over clients": primary.key("accuracy_mean"),
+        "Worst tenth of clients": primary.key("accuracy_worst_decile"),
+        "Over pooled samples": primary.key("accuracy_weighted"),
+        **{f"Mean {moment.words}": moment.key("accuracy_mean") for moment in others},
+        "Oracle (best round on test)": primary.key("accuracy_oracle"),
     }
-    predictors = dict.fromkeys(name for run in comparison.done for name in run.summary["accuracy_mean_by_predictor"])
+    by_predictor = primary.key("accuracy_mean_by_predictor")
+    predictors = dict.fromkeys(name for run in comparison.done for name in run.summary[by_predictor])
     rows = []
     for label in comparison.methods:
-        runs = comparison.of(label)
-        others = [[run.summary["accuracy_mean_by_predictor"].get(name) for run in runs] for name in predictors]
+        found = [[run.summary[by_predictor].get(name) for run in comparison.of(label)] for name in predictors]
         row = [Cell(label, label), *(spread_cell(comparison.values(label, name)) for name in kinds.values())]
-        rows.append(row + [spread_cell([value for value in values if value is not None]) for values in others])
+        rows.append(row + [spread_cell([value for value in values if value is not None]) for values in found])
     columns = [Column("Method"), *(Column(title, "high") for title in kinds)]
     columns += [Column(f"By {name}", "high") for name in predictors]
-    text = f"Accuracies in percent, {comparison.selection}; {_spread_rule(comparison)}."
-    return noted_table(comparison, "accuracy", "Accuracy in detail [%]", text, columns, rows)
+    text = f"Accuracies in percent, {comparison.selection}; {spread_rule(comparison)}. {FLOOR_RULE}"
+    floors = [np.mean, _worst_tenth, None, *[np.mean] * len(others)]
+    foot = _floor(comparison, [*floors, *[None] * (len(columns) - 1 - len(floors))])
+    return noted_table(comparison, "accuracy", "Accuracy in detail [%]", text, columns, rows, foot)
 
 
-def cost_table(comparison: Comparison) -> Table:
-    """Make the table of the target's costs and of the Pareto fronts of accuracy and cost, a row per method."""
-    target, labels = comparison.target, comparison.complete
-    scores = [comparison.mean(label) for label in labels]
-    rated = [label for label, score in zip(labels, scores, strict=True) if score is not None]
-    front = {
-        cost: dict(
-            zip(
-                rated,
-                pareto(
-                    [float(np.mean([run.total(cost) for run in comparison.of(label)])) for label in rated],
-                    [score for score in scores if score is not None],
-                ),
-                strict=True,
-            )
-        )
-        for cost in ("bytes", "flops")
-    }
-    rows = []
-    for label in comparison.methods:
-        runs = comparison.of(label)
-        cells = [Cell(label, label), *(_cost_to(target, runs) if target is not None else ())]
-        rows.append(cells + [Cell("yes" if front[cost].get(label) else NOTHING) for cost in front])
-    title = "Fronts" if target is None else "Cost of the target"
-    columns = [Column("Method")]
-    if target is not None:
-        units = ["Rounds", *(unit for unit, _ in COST_UNITS.values())]
-        columns += [Column(f"{unit} to {target:g} %", "low") for unit in units]
-    columns += [Column("On the front of bytes"), Column("On the front of FLOPs")]
-    reach = f"Cost up to the first evaluated round at {target:g} %, mean over seeds. " if target is not None else ""
-    text = (
-        f"{reach}Accuracy: {comparison.selection}. A method is on a front where no other is as "
-        "accurate for less, or more accurate for as much, over all rounds."
-    )
-    return noted_table(comparison, "costs", title, text, columns, rows)
+def _worst_tenth(clients: np.ndarray) -> float:
+    return float(np.sort(clients)[: int(np.ceil(0.1 * len(clients)))].mean())
 
 
-def budget_table(comparison: Comparison, budgets: Mapping[str, Sequence[float]]) -> Table | None:
-    """Make the table of accuracy within budgets of bytes and FLOPs (in base units), a row per method.
-
-    An empty list of budgets stands for powers of ten. None if there are no budgets at all.
-    """
-    asked = [(cost, budget) for cost in budgets for budget in (budgets[cost] or _decade_budgets(comparison, cost))]
-    if not asked:
-        return None
-    rows = []
-    for label in comparison.methods:
-        cells = [Cell(label, label)]
-        for cost, budget in asked:
-            runs = comparison.of(label)
-            found = [value for run in runs if (value := run.accuracy_within(cost, budget)) is not None]
-            short = Cell("no round", None, f"{label}: no evaluated round within the budget")
-            cells.append(spread_cell(found) if len(found) == len(runs) else short)
-        rows.append(cells)
-    columns = [Column("Method")]
-    columns += [Column(f"{budget / COST_UNITS[cost][1]:g} {COST_UNITS[cost][0]}", "high") for cost, budget in asked]
-    text = (
-        "Accuracy in percent in the last evaluated round within a budget of all clients together, after local training "
-        f"and before aggregation, n = {len(comparison.seeds)}; {_spread_rule(comparison)}."
-    )
-    return noted_table(comparison, "budgets", "Accuracy within a budget [%]", text, columns, rows)
+FLOOR_RULE = f"The last row is no method: it is what the {FLOOR} alone would score."
 
 
 def caption(comparison: Comparison, reference: str) -> str:
     """Describe the numbers of a comparison's main table."""
     tests = ""
     if len(comparison.of(reference)) > 1:
-        tests = f"{OVER_SEEDS} differs from {reference} over seeds (paired t-test), "
-    if comparison.of(reference):
-        tests += f"{OVER_CLIENTS} over clients (Wilcoxon signed-rank test), Holm-corrected p < {LEVEL:g}. "
-    return (
-        f"Accuracy: mean over all clients, {comparison.selection}; n counts seeds; "
-        f"{_spread_rule(comparison)}. {tests}"
-        "Sent, computed and seconds: all clients together, up and down, all rounds; FLOPs of matrix products and "
-        "convolutions, forward and backward."
+        tests = f"{OVER_SEEDS} differs from {reference} over seeds: paired t-test, Holm-corrected p < {MARK_LEVEL:g}"
+        tests += ", each moment for itself. " if len(comparison.moments) > 1 else ". "
+    tuned = "After local training a method with one global model is that model fine-tuned by each client. "
+    words = [
+        f"Accuracy: mean over all clients, {comparison.selection_at(*comparison.moments)}; n counts seeds; "
+        f"{spread_rule(comparison)}. {tests}{tuned if LOCAL in comparison.moments else ''}"
+    ]
+    if len(comparison.moments) > 1:
+        words.append(f"Spreads and the worst tenth are {comparison.moment.words}. ")
+    words += [f"{FLOOR_RULE} {RULE} "]
+    return "".join(words) + (
+        "Sent, computed and seconds: all clients together, up and down, all rounds, the server apart; FLOPs of matrix "
+        "products and convolutions, forward and backward."
     )
-
-
-def _spread_rule(comparison: Comparison) -> str:
-    return "± is half the 95 % interval over seeds" if len(comparison.seeds) > 1 else "one seed, so no interval"
-
-
-def _cost_to(target: float, runs: Sequence[StoredRun]) -> list[Cell]:
-    """Make cells with the mean cost of the target over seeds; if a seed has not reached it, with how many have."""
-    scales = {"round": 1.0, **{cost: scale for cost, (_, scale) in COST_UNITS.items()}}
-    reached = [row for run in runs if (row := run.cost_to(target)) is not None]
-    if runs and len(reached) < len(runs):
-        return [Cell(f"reached by {len(reached)} of {len(runs)}" if reached else "not reached")] * len(scales)
-    return [mean_cell([row[cost] / scale for row in reached]) for cost, scale in scales.items()]
-
-
-def _decade_budgets(comparison: Comparison, cost: str) -> list[float]:
-    """Return powers of ten between the least and the most that a run costs in all, the three largest at most."""
-    totals = [total for run in comparison.done if (total := run.total(cost)) > 0]
-    if not totals:
-        return []
-    first, last = int(np.ceil(np.log10(min(totals)))), int(np.floor(np.log10(max(totals))))
-    return [10.0**power for power in range(max(first, last - 2), last + 1)]

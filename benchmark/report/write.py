@@ -10,16 +10,19 @@ from pathlib import Path
 
 from benchmark.errors import RequestError, unknown
 from benchmark.plugins.presets import preset
-from benchmark.report.across import ranking_table, write_across
-from benchmark.report.differences import difference_table
+from benchmark.report.across import write_across
+from benchmark.report.aggregate import aggregate_table, ranking_table
+from benchmark.report.costs import budget_table, cost_table
+from benchmark.report.differences import difference_tables
 from benchmark.report.document import Part, intro, page_document
 from benchmark.report.drawing import Style
 from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
-from benchmark.report.tables import accuracy_table, budget_table, cost_table, main_table
+from benchmark.report.tables import accuracy_table, main_table
 from benchmark.storage.files import claim, storing, write_whole
+from benchmark.storage.moments import MOMENTS
 from benchmark.storage.run_folder import run_folders
 
 NEW = ".new-"
@@ -39,6 +42,7 @@ class ReportOptions:
     targets: accuracy in percent whose cost is given, by data set, '' for all others
     reference: label of the method that the others are compared with; None: standalone, if there is one
     budgets: bytes and FLOPs within which accuracies are given; if there are none, powers of ten
+    moment: name of the moment whose accuracies are shown; None: all that are stored, the first as the primary one
     all_figures: all figures of every comparison, however many there are
     command: the command line that writes the report, shown beside its tables
     """
@@ -46,6 +50,7 @@ class ReportOptions:
     targets: Mapping[str, float] = field(default_factory=dict)
     reference: str | None = None
     budgets: Mapping[str, Sequence[float]] = field(default_factory=lambda: {"bytes": (), "flops": ()})
+    moment: str | None = None
     all_figures: bool = False
     command: str = ""
 
@@ -58,7 +63,8 @@ def write_report(results: Path, reports: Path, experiments: Sequence[str], optio
     found = sorted({folder.path.relative_to(results).parts[0] for folder in run_folders(results, experiments)})
     if not found:
         raise RequestError(f"there are no results in {results}; `run` makes some")
-    read = {name: read_experiment(results, name, options.targets) for name in found}
+    moment = next((moment for moment in MOMENTS if moment.name == options.moment), None)
+    read = {name: read_experiment(results, name, options.targets, moment=moment) for name in found}
     _check_options(options, [comparison for comparisons in read.values() for comparison in comparisons])
     pages = []
     for name, comparisons in read.items():
@@ -77,6 +83,13 @@ def _check_options(options: ReportOptions, comparisons: Sequence[Comparison]) ->
     for name in options.targets:
         if name and name not in datasets:
             raise unknown("data set", name, datasets)
+    stored = {moment.name: moment for comparison in comparisons for moment in comparison.stored_moments}
+    if options.moment is not None and stored and options.moment not in stored:
+        (asked,) = (moment for moment in MOMENTS if moment.name == options.moment)
+        there = " or ".join(stored)
+        raise RequestError(
+            f"no run was evaluated {asked.words}, so --moment {asked.name} has nothing to show; {there} has"
+        )
 
 
 def _write(folder: Path, name: str, comparisons: Sequence[Comparison], options: ReportOptions) -> Path:
@@ -88,7 +101,7 @@ def _write(folder: Path, name: str, comparisons: Sequence[Comparison], options: 
         written = on_all_cores(work, comparisons, few=PARALLEL_FROM_COMPARISONS)
         parts = dict(zip([comparison.name for comparison in comparisons], written, strict=True))
         again = options.command or f"python -m benchmark report --experiment {name}"
-        across = _across(again, comparisons, style, new)
+        across = _across(again, comparisons, options, style, new)
         page = render(page_document(name, comparisons, parts, across, new / "figures", style, again))
     text = _markdown(name, comparisons, parts, across)
     write_whole(folder / "report.md", lambda file: file.write(text.encode()))
@@ -118,7 +131,7 @@ def _files(comparison: Comparison, options: ReportOptions, kinds: Sequence[str],
     tables = (
         main_table(comparison, reference),
         accuracy_table(comparison),
-        difference_table(comparison, reference),
+        *difference_tables(comparison, reference),
         cost_table(comparison),
         budget_table(comparison, options.budgets),
     )
@@ -130,10 +143,10 @@ def _files(comparison: Comparison, options: ReportOptions, kinds: Sequence[str],
     return Part(written, write_figures(comparison, kinds, style, folder / "figures"))
 
 
-def _across(again: str, comparisons: Sequence[Comparison], style: Style, folder: Path) -> Part:
+def _across(again: str, comparisons: Sequence[Comparison], options: ReportOptions, style: Style, folder: Path) -> Part:
     """Write the tables and figures of all comparisons together."""
-    table = ranking_table(comparisons)
-    tables = [(write_table(table, "across", [again], folder / "tables"), table)] if table else []
+    made = (aggregate_table(comparisons, options.reference or DEFAULT_REFERENCE), ranking_table(comparisons))
+    tables = [(write_table(table, "across", [again], folder / "tables"), table) for table in made if table]
     return Part(tables, write_across(comparisons, style, folder / "figures"))
 
 

@@ -106,7 +106,9 @@ class Summary(TypedDict, total=False):
 
     rounds_done: Whole
     headline: Text
+    headline_rounds: Whole
     accuracy_mean: Percent | None
+    accuracy_std_rounds: Amount | None
     accuracy_std_clients: Amount | None
     accuracy_worst_decile: Percent | None
     accuracy_weighted: Percent | None

@@ -17,7 +17,7 @@ from benchmark.errors import RequestError
 from benchmark.storage.files import TEMPORARY
 from benchmark.storage.run_folder import CLAIM, RunFolder, run_folders, sha256_of
 from benchmark.storage.schema import ENDED, FINAL, Round, RunRecord
-from benchmark.storage.summary import summarise
+from benchmark.storage.summary import rounds_averaged, summarise
 
 ENVIRONMENT = ("python", "packages", "cpu", "threads", "device", "git", "dirty")
 """Facts that every run records of its environment."""
@@ -227,9 +227,9 @@ def _round(r: Round, config: FederationConfig) -> Iterator[str]:
 
 
 def _summary(run: RunRecord, rounds: Sequence[Round]) -> Iterator[str]:
-    """Yield each number of the stored summary that the rounds do not give."""
+    """Yield each number of the stored summary that the rounds do not give, by the headline's rule that it names."""
     stored: Mapping[str, Any] = run["summary"] or {}
-    for name, value in summarise(rounds).items():
+    for name, value in summarise(rounds, rounds_averaged(stored.get("headline", ""))).items():
         if name in stored and not _alike(stored[name], value):
             yield f"its summary says {name} = {stored[name]}, its rounds give {value}"
 

@@ -207,4 +207,5 @@ def test_two_rates_are_one_comparison_with_paired_differences(here, capsys):
     values = [np.mean(comparison.values(label, "accuracy_mean")) for label in comparison.methods]
     assert all(np.isfinite(values))
     table = (here / "reports" / "default" / "report.md").read_text()
-    assert table.count("### Differences to standalone") == 1
+    assert table.count("### Differences to standalone after local training") == 1
+    assert table.count("### Differences to standalone") == 2  # and after the next download

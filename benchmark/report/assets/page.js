@@ -7,7 +7,7 @@ const NOTHING = "–";
 const AXES = {
   round: { tab: "Rounds", title: "Round", unit: "" },
   bytes: { tab: "MB sent", title: "Sent, up and down, by all clients together [MB]", unit: " MB" },
-  flops: { tab: "TFLOP", title: "Computed by all clients together [TFLOP]", unit: " TFLOP" },
+  flops: { tab: "TFLOP", title: "Computed by all clients and the server [TFLOP]", unit: " TFLOP" },
   seconds: { tab: "Seconds", title: "Training, all clients together [s]", unit: " s" },
 };
 
@@ -305,6 +305,10 @@ function drawCurves(plot, comparison, state) {
   const stops = [...new Set(shown.flatMap((t) => t.points.map((p) => p.x)))].sort((a, b) => a - b);
   const xs = domainOfCost(stops, state.axis, log);
   const ys = domainOfAccuracy(shown, comparison.target);
+  const levels = [
+    { kind: "target", value: comparison.target, words: "target" },
+    { kind: "floor", value: comparison.floor, words: "majority class" },
+  ];
   const across = scale(xs, [box.left, box.right], log);
   const up = scale(ys, [box.bottom, box.top]);
 
@@ -312,7 +316,7 @@ function drawCurves(plot, comparison, state) {
   drawGrid(drawing, box, { across, up, xs, ys, log, axis: state.axis, empty: stops.length === 0 });
   drawing.append(
     ...shown.map((t) => drawTrack(t, { across, up, box })),
-    ...targetMarks(comparison.target, ys, up, box),
+    ...levels.flatMap((level) => levelMarks(level, ys, up, box)),
   );
   plot.querySelector("svg")?.remove();
   plot.prepend(drawing);
@@ -366,14 +370,14 @@ function drawGrid(drawing, box, { across, up, xs, ys, log, axis, empty }) {
   );
 }
 
-/** The target's line and name; no more than an arrow where it is far from the curves. */
-function targetMarks(target, ys, up, box) {
-  if (!isNumber(target)) return [];
-  const words = `target ${digits(target)} %`;
-  const name = (y, suffix = "") => text(box.right, y, "end", words + suffix, "target-name");
-  if (target > ys[1]) return [name(box.top - 2, " ↑")];
-  if (target < ys[0]) return [name(box.bottom - 6, " ↓")];
-  return [line("target", box.left, up(target), box.right, up(target)), name(up(target) - 5)];
+/** A level's line and name, the target's on the right and the floor's on the left; an arrow where it is far off. */
+function levelMarks({ kind, value, words }, ys, up, box) {
+  if (!isNumber(value)) return [];
+  const [x, anchor] = kind === "target" ? [box.right, "end"] : [box.left + 6, "start"];
+  const name = (y, arrow = "") => text(x, y, anchor, `${words} ${digits(value)} %${arrow}`, `${kind}-name`);
+  if (value > ys[1]) return [name(kind === "target" ? box.top - 2 : box.top + 14, " ↑")];
+  if (value < ys[0]) return [name(box.bottom - 6, " ↓")];
+  return [line(kind, box.left, up(value), box.right, up(value)), name(up(value) - 5)];
 }
 
 function drawTrack({ series, level, points: ps }, { across, up, box }) {

@@ -64,7 +64,10 @@ def table(title, rows):
         "title": title,
         "caption": "Best in bold.",
         "head": ["Method", "Accuracy [%]", "Sent [MB]"],
-        "rows": rows,
+        "notes": ["1: not levelled: too few rounds to say"],
+        "rows": [*rows, ["majority class of each client", "20.00", "–"]],
+        "foot": 1,
+        "marks": [[0, 0, 1]],
         "best": [[1, 1]],
         "second": [[0, 1]],
         "files": [{"name": "LaTeX", "href": "tables/cifar10-lr=0.01.tex"}],
@@ -80,6 +83,7 @@ def comparison(name, index):
         "caption": "Accuracy: mean over all clients.",
         "footnotes": ["fml, seed 1: failed (out of memory)"] if index == 0 else [],
         "target": 60.0,
+        "floor": 47.5,
         "series": drawn,
         "partition": {
             "title": "Samples per client and class",
@@ -181,6 +185,9 @@ def test_everything_is_there():
         assert words in text
     assert "<strong>" in page
     assert "<u>" in page
+    assert page.count('<tr class="foot">') == 4  # one table of each comparison, and one of all
+    assert re.search(r"fedmoe(?:&gt;)?<sup>1</sup></th>", page)
+    assert "1: not levelled: too few rounds to say" in text
     links = [a["href"] for a in Page(page).of("a")]
     assert {"#comparison-cifar10", "tables/cifar10-lr=0.01.tex", "figures/digits-rounds.pdf"} <= set(links)
     assert {a["src"] for a in Page(page).of("img")} == {PNG}
@@ -344,6 +351,7 @@ async function probe() {
   seen.again = lines();
   seen.bands = $$(".band", chart).length;
   seen.target = $$("line.target", chart).length;
+  seen.floor = [$$("line.floor", chart).length, $(".floor-name", chart).textContent];
 
   const plot = $(".plot", chart);
   const tip = () => $(".tip", plot).hidden ? null : $(".tip", plot).innerText;
@@ -486,6 +494,7 @@ def test_the_legend_takes_a_line_away_and_brings_it_back(seen):
     assert seen["again"] == seen["lines"]
     assert seen["bands"] == 5
     assert seen["target"] == 1
+    assert seen["floor"] == [1, "majority class 47.5 %"]
 
 
 def test_the_axis_follows_the_choice(seen):

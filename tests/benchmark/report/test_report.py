@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +17,18 @@ from benchmark.cli.arguments import budgets_of
 from benchmark.cli.commands import main
 from benchmark.errors import RequestError
 from benchmark.report import write
-from benchmark.report.across import common, ranking_table, varying
-from benchmark.report.differences import difference_table
+from benchmark.report.across import varying
+from benchmark.report.costs import budget_table, cost_table
+from benchmark.report.differences import difference_tables
 from benchmark.report.drawing import Style
 from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.formats import as_latex, as_markdown, commands, write_table
 from benchmark.report.frame import names_of, read_experiment
 from benchmark.report.notes import footnotes
-from benchmark.report.tables import accuracy_table, budget_table, cost_table, main_table
+from benchmark.report.stored_run import StoredRun
+from benchmark.report.tables import accuracy_table, main_table
 from benchmark.report.write import ReportOptions, write_report
-from benchmark.storage.run_folder import RunFolder
+from benchmark.storage.run_folder import RunFolder, run_folders
 
 EXPECTED = Path(__file__).parent / "expected"
 ROOT = Path(__file__).parents[3]
@@ -61,8 +64,17 @@ def comparison(results, **targets):
 
 
 def texts(table):
-    """Row name -> column -> text."""
+    """Row name -> column -> text, of methods."""
     return {row[0].text: {c.title: cell.text for c, cell in zip(table.columns, row, strict=True)} for row in table.rows}
+
+
+ACCURACY = "Accuracy after local training [%]"
+DOWNLOADED = "Accuracy after the next download [%]"
+
+
+def level(*correct, rounds=45):
+    """A curve that does not move, long enough to say so with one seed."""
+    return [correct] * rounds
 
 
 def test_the_main_table_by_hand(results):
@@ -70,13 +82,18 @@ def test_the_main_table_by_hand(results):
     assert list(got) == ["a", "standalone"]
     assert got["a"] == {
         "Method": "a",
-        "Accuracy [%]": "85.00",
+        ACCURACY: "85.00",
+        DOWNLOADED: "85.00",
+        "SD over rounds": "–",
+        "Rounds averaged": "one round",
         "n": "1",
         "SD over clients": "7.07",
         "Worst tenth": "80.00",
         "Sent [MB]": "6",
         "Computed [TFLOP]": "6",
+        "Server [TFLOP]": "0",
         "Training [s]": "1.5",
+        "Server [s]": "0.3",
         "Peak memory [MiB]": "3",
     }
     assert got["standalone"]["Sent [MB]"] == "0"
@@ -85,45 +102,74 @@ def test_the_main_table_by_hand(results):
 def test_intervals_over_seeds_by_hand(seeds):
     """85, 95, 75: mean 85, s = 10, t(0.975, 2) = 4.3027, half-width 4.3027 x 10 / sqrt(3) = 24.84."""
     table = main_table(comparison(seeds), "standalone")
-    assert texts(table)["a"]["Accuracy [%]"] == "85.00 ± 24.84 ‡"
+    assert texts(table)["a"][ACCURACY] == texts(table)["a"][DOWNLOADED] == "85.00 ± 24.84"
     assert texts(table)["a"]["n"] == "3"
     assert "± is half the 95 % interval over seeds" in table.caption
     assert "one seed, so no interval" not in table.caption
+
+
+def test_the_main_table_says_how_many_rounds_an_accuracy_is_a_mean_of(tmp_path, store):
+    """Means 40, 50, 60, 70, 80 in five rounds, whose SD is 15.81; then validation chooses the fourth."""
+    store(tmp_path, "a", [(t, t) for t in (4, 5, 6, 7, 8)])
+    found = comparison(tmp_path)
+    got = texts(main_table(found, "standalone"))["a"]
+    assert (got[ACCURACY], got["SD over rounds"], got["Rounds averaged"]) == ("60.00", "15.81", "5")
+
+    (folder,) = run_folders(tmp_path)
+    rounds = [
+        r | {"validation": {"correct": [v], "total": [10]}}
+        for r, v in zip(folder.rounds(), (1, 2, 3, 9, 5), strict=True)
+    ]
+    chosen = replace(found, runs=[StoredRun.of(folder.read(), rounds)])
+    got = texts(main_table(chosen, "standalone"))["a"]
+    assert (got[ACCURACY], got["SD over rounds"], got["Rounds averaged"]) == ("70.00", "–", "one round, by validation")
 
 
 def test_with_one_seed_there_is_no_interval(results):
     table = main_table(comparison(results), "standalone")
     assert "one seed, so no interval" in table.caption
     assert "±" not in json.dumps(texts(table), ensure_ascii=False)
-    assert texts(difference_table(comparison(results), "standalone"))["a"]["p"] == "–"
+    assert texts(difference_tables(comparison(results), "standalone")[0])["a"]["p"] == "–"
 
 
 def test_differences_by_hand(seeds):
     """25, 25, 10 points: mean 20, s = 8.660, standard error 5, t = 4 with 2 degrees of freedom, p = 0.0572.
 
-    Clients: 20 30 | 20 30 | 10 10, all better off; the signed ranks of 6 positive differences have p = 2 / 64.
+    Clients: 20 30 | 20 30 | 10 10, all better: described and not tested.
     """
-    got = texts(difference_table(comparison(seeds), "standalone"))["a"]
+    local, download = difference_tables(comparison(seeds), "standalone")
+    assert (local.name, download.name) == ("differences", "differences-download")
+    got = texts(local)["a"]
     assert got["Difference"] == "+20.00"
     assert got["95 % interval"] == "[-1.51, +41.51]"
-    assert got["p"] == "0.057"
-    assert (got["Median of clients"], got["Clients better off [%]"]) == ("+20.00", "100")
-    assert (got["p over clients"], got["Pairs"]) == ("0.031", "6")
-    assert texts(main_table(comparison(seeds), "standalone"))["a"]["Accuracy [%]"].endswith("24.84 ‡")
+    assert (got["p"], got["Seeds"]) == ("0.057", "3")
+    shares = [got[title] for title in ("Clients better [%]", "Equal [%]", "Worse [%]")]
+    assert (got["Median of clients"], *shares, got["Pairs"]) == ("+20.00", "100", "0", "0", "6")
+    assert not [column.title for column in local.columns if "p over" in column.title]
 
 
-def test_p_values_are_corrected_for_the_number_of_methods(seeds, store):
-    for seed, last in enumerate([(8, 9), (9, 10), (7, 8)]):
+def test_what_is_over_clients_is_described(results, store):
+    """80 and 60 against 60 and 60, in one seed: half of them better, half equal."""
+    store(results, "b", [(1, 1), (1, 1), (8, 6)])
+    got = texts(difference_tables(comparison(results), "standalone")[0])["b"]
+    shares = [got[title] for title in ("Clients better [%]", "Equal [%]", "Worse [%]")]
+    assert (got["Median of clients"], *shares) == ("+10.00", "50", "50", "0")
+
+
+def test_a_mark_is_of_seeds_that_agree_and_p_values_are_corrected(seeds, store):
+    """b is 25, 25.5 and 25 above standalone: t = 151, p = 0.00004; a's p of 0.0572 is alone behind it."""
+    for seed, last in enumerate([(8, 9), (9, 10), (9, 9)]):
         store(seeds, "b", [(4, 6), (7, 5), last], seed=seed)
-    got = texts(difference_table(comparison(seeds), "standalone"))
-    assert {label: row["p"] for label, row in got.items()} == {"a": "0.114", "b": "0.114"}
-    assert {row["p over clients"] for row in got.values()} == {"0.062"}
+    got = texts(difference_tables(comparison(seeds), "standalone")[0])
+    assert {label: row["p"] for label, row in got.items()} == {"a": "0.057", "b": "< 0.001"}
+    assert (got["a"]["Difference"], got["b"]["Difference"]) == ("+20.00", "+25.00 †")
+    assert texts(main_table(comparison(seeds), "standalone"))["b"][ACCURACY].endswith("†")
 
 
 def test_another_reference_or_none(seeds):
-    assert list(texts(difference_table(comparison(seeds), "a"))) == ["standalone"]
-    assert texts(difference_table(comparison(seeds), "a"))["standalone"]["Difference"] == "-20.00"
-    assert difference_table(comparison(seeds), "nobody") is None
+    assert list(texts(difference_tables(comparison(seeds), "a")[0])) == ["standalone"]
+    assert texts(difference_tables(comparison(seeds), "a")[0])["standalone"]["Difference"] == "-20.00"
+    assert difference_tables(comparison(seeds), "nobody") == []
 
 
 def test_the_cost_of_the_target_by_hand(results):
@@ -134,8 +180,6 @@ def test_the_cost_of_the_target_by_hand(results):
         "MB to 70 %": "4",
         "TFLOP to 70 %": "4",
         "s to 70 %": "1",
-        "On the front of bytes": "yes",
-        "On the front of FLOPs": "yes",
     }
     assert got["standalone"]["Rounds to 70 %"] == got["standalone"]["MB to 70 %"] == "not reached"
     assert "MB to 55 %" in texts(cost_table(comparison(results, **{"": 55})))["a"]
@@ -149,9 +193,11 @@ def test_a_target_that_some_seeds_reach(seeds):
     assert got["standalone"]["Rounds to 70 %"] == "reached by 1 of 3"
 
 
-def test_the_front_leaves_out_who_is_dominated(results, store):
-    store(results, "worse", [(1, 1), (2, 2), (8, 8)], sent=(10**6, 2 * 10**6))
-    got = texts(cost_table(comparison(results)))
+def test_the_front_leaves_out_who_is_dominated(tmp_path, store):
+    store(tmp_path, "a", level(8, 9))
+    store(tmp_path, "standalone", level(6, 6), sent=(0, 0), flops=10**12)
+    store(tmp_path, "worse", level(8, 8), sent=(10**6, 2 * 10**6))
+    got = texts(cost_table(comparison(tmp_path)))
     assert [got[label]["On the front of bytes"] for label in ("a", "standalone", "worse")] == ["yes", "yes", "–"]
 
 
@@ -170,15 +216,15 @@ def test_a_run_that_is_not_done_is_told_of_and_never_averaged(results, store):
     found = comparison(results)
     table = main_table(found, "standalone")
     got = texts(table)
-    assert got["a"]["Accuracy [%]"] == got["c"]["Accuracy [%]"] == "–"
-    assert got["standalone"]["Accuracy [%]"] == "60.00"
+    assert got["a"][ACCURACY] == got["c"][ACCURACY] == "–"
+    assert got["standalone"][ACCURACY] == "60.00"
     assert footnotes(found) == [
         "a, seed 1: failed (out of memory)",
         "c, seed 0: diverged (the training loss of client 0 is nan)",
         "standalone, seed 1: not run",
     ]
-    assert "–<sup>2</sup>" in as_markdown(table)  # 1 is standalone's missing seed
-    assert r"--\textsuperscript{2}" in as_latex(table, "digits", [])
+    assert "–<sup>3</sup>" in as_markdown(table)  # 1 and 2 are standalone's: not levelled, and a missing seed
+    assert r"--\textsuperscript{3}" in as_latex(table, "digits", [])
 
 
 def test_other_predictors_have_a_column(results, store):
@@ -249,26 +295,12 @@ def test_each_parameter_of_a_partition_is_an_axis_and_a_shift_is_none(tmp_path, 
     ]
 
 
-def test_ranks_over_comparisons_by_hand(tmp_path, store):
-    """a is before b twice, b before a once; c is missing in one and left out."""
-    for dataset, a, b in (("x", 9, 5), ("y", 8, 4), ("z", 3, 6)):
-        store(tmp_path, "a", [(a, a)], dataset=dataset)
-        store(tmp_path, "b", [(b, b)], dataset=dataset)
-    store(tmp_path, "c", [(1, 1)], dataset="x")
-    found = read_experiment(tmp_path, "exp", {})
-    assert common(found) == ["a", "b"]
-    got = texts(ranking_table(found))
-    assert (got["a"]["Average rank"], got["b"]["Average rank"]) == ("1.33", "1.67")
-    assert got["a"]["Interquartile mean [%]"] == "66.67"  # of 90, 80, 30: a quarter of three is none
-    assert got["a"]["95 % interval"] == "–"
-
-
 def test_a_report_has_tables_figures_and_pages(seeds, tmp_path):
     (page,) = write_report(seeds, tmp_path / "reports", ["exp"], ReportOptions())
     folder = tmp_path / "reports" / "exp"
     assert page == folder / "index.html"
     assert sorted(p.name for p in folder.iterdir()) == ["figures", "index.html", "report.md", "tables"]
-    kinds = ("main", "accuracy", "differences", "costs")
+    kinds = ("main", "accuracy", "differences", "differences-download", "costs")
     tables = {f"digits-{kind}.{suffix}" for kind in kinds for suffix in ("md", "tex", "csv")} | {"digits-runs.csv"}
     assert tables <= {p.name for p in (folder / "tables").iterdir()}
     stems = {f"digits-{kind}" for kind in ("rounds", "bytes", "flops", "costs", "clients", "fronts", "partition")}
@@ -285,12 +317,12 @@ def test_tables_are_as_they_were(seeds, store, tmp_path):
     """expected/ was looked through by hand; a change of a table shows in its diff."""
     store(seeds, "c", [(0, 0)] * 3, status="failed", reason="out of memory: 100 % of it_")
     found = comparison(seeds)
-    tables = [main_table(found, "standalone"), difference_table(found, "standalone"), accuracy_table(found)]
+    tables = [main_table(found, "standalone"), *difference_tables(found, "standalone"), accuracy_table(found)]
     tables += [cost_table(found), budget_table(found, {"bytes": [3e6], "flops": [4e12]})]
     for table in tables:
         write_table(table, "digits", commands(found), tmp_path)
     got = {path.name: path.read_text() for path in tmp_path.glob("digits-*.*")}
-    assert len(got) == 15
+    assert len(got) == 18
     assert got == {path.name: path.read_text() for path in EXPECTED.iterdir()}
 
 
@@ -298,7 +330,7 @@ def test_numbers_for_programs(results, without_figures, tmp_path):
     write_report(results, tmp_path / "reports", [], ReportOptions())
     tables = tmp_path / "reports" / "exp" / "tables"
     assert pd.read_csv(tables / "digits-runs.csv")["accuracy_mean"].tolist() == [85, 60]
-    assert pd.read_csv(tables / "digits-main.csv")["Accuracy [%]"].tolist() == [85, 60]
+    assert pd.read_csv(tables / "digits-main.csv")[ACCURACY].tolist() == [85, 60, 50]  # and the floor
 
 
 def test_a_report_is_the_same_twice(seeds, tmp_path, monkeypatch):
@@ -472,7 +504,13 @@ def test_the_page_opens_in_a_browser_without_a_complaint(seeds, store, tmp_path)
         pytest.skip("there is no chromium here")
     store(seeds, "c", [(0, 0)] * 3, status="failed", reason=HOSTILE)
     (page,) = write_report(seeds, tmp_path / "reports", [], ReportOptions())
-    words = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    words = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=1280,2000",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
     words += ["--enable-logging=stderr", "--virtual-time-budget=4000", "--dump-dom", page.as_uri()]
     got = subprocess.run([browser, *words], capture_output=True, text=True, timeout=120)
     assert [line for line in got.stderr.splitlines() if "CONSOLE" in line] == []
@@ -526,7 +564,7 @@ def test_what_lies_beside_a_result_does_not_keep_it_from_its_report(results, wit
     found = comparison(results)
     note = "a, seed 0: it went on after round 1 with other packages: its numbers can't be reproduced"
     assert footnotes(found) == [note]
-    assert texts(main_table(found, "standalone"))["a"]["Accuracy [%]"] == "85.00"
+    assert texts(main_table(found, "standalone"))["a"][ACCURACY] == "85.00"
 
 
 def test_comparisons_are_named_after_what_differs_though_some_do_not_have_it():

@@ -2,29 +2,22 @@
 
 import numpy as np
 import pytest
-from scipy.stats import f, norm
+from scipy.stats import f
 
 from benchmark.report.statistics import (
     average_ranks,
-    bootstrap_interval,
     cliques,
+    describe,
     holm,
-    interquartile_mean,
     mean_interval,
     paired_t,
     pareto,
     performance_profile,
-    signed_rank,
 )
 
 # Student 1908, hours of sleep gained by ten patients on two drugs; R's data set sleep
 DRUG_1 = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
 DRUG_2 = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
-
-# Hollander and Wolfe 1973, depression of nine patients at the first and the second visit; the example of R's
-# ?wilcox.test, which reports V = 40 and p = 0.01953 for the one-sided test (10 of 512 signings)
-FIRST = [1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30]
-SECOND = [0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29]
 
 # Demšar 2006, Statistical comparisons of classifiers over multiple data sets, JMLR 7, table 6: AUC [14 data sets] of
 # C4.5, C4.5+m, C4.5+cf and C4.5+m+cf. On voting the paper prints 0.975 twice, but with the ranks 2 and 3: it has
@@ -114,47 +107,22 @@ class TestPairedT:
             paired_t([1.0], [1.0, 2.0, 3.0])
 
 
-class TestSignedRank:
-    def test_depression(self):
-        # differences in order: -0.147 -0.08 0.01 0.43 0.49 0.59 0.62 0.952 1.022
-        assert signed_rank(FIRST, SECOND) == pytest.approx((9, 0.49, 7 / 9, 20 / 512))
-
-    def test_demsar(self):
-        # 3.1.3 of the paper: C4.5 against C4.5+m, the ranks of the two zeros split: R+ = 93 and R- = 12, which is
-        # significant at 0.05. Among 14 ranks, 2 and 2 are tied, for which their variance is corrected.
-        test = signed_rank(DEMSAR[:, 1], DEMSAR[:, 0])
-        variance = 14 * 15 * 29 / 24 - 2 * (2**3 - 2) / 48
-        assert test.p == pytest.approx(2 * norm.sf((93 - 12) / 2 / variance**0.5))
-        assert test.p < 0.05
-        assert (test.n, test.better) == (14, 10 / 14)
-        assert test.median == pytest.approx(0.008)  # 0.007 and 0.009 are the 7th and 8th
-
-    def test_zeros_and_ties_among_few(self):
-        # signed ranks 1.5 3.5 3.5 5.5 5.5 and one zero (rank 1.5, no sign): all five up is 2 of 32 signings
-        assert signed_rank([3, 5, 5, 8, 8, 1], [2, 3, 3, 4, 4, 1]) == pytest.approx((6, 2, 5 / 6, 2 / 32))
-
-    def test_sides_change_places(self):
-        test = signed_rank(SECOND, FIRST)
-        assert (test.median, test.better, test.p) == pytest.approx((-0.49, 2 / 9, 20 / 512))
-
-    @pytest.mark.parametrize("n", [2, 3, 13, 14, 60])
-    def test_no_difference(self, n):
-        assert signed_rank(np.full(n, 0.1 + 0.2), np.full(n, 0.3)) == (n, 0, 0, 1)
-
-    @pytest.mark.parametrize("n", [14, 60])
-    def test_zeros_speak_against_a_difference(self, n):
-        gains = np.arange(1.0, n + 1)
-        some_zero = np.where(gains > n / 2, gains, 0)
-        assert signed_rank(gains, np.zeros(n)).p < signed_rank(some_zero, np.zeros(n)).p < 0.05
+class TestDescribe:
+    def test_by_hand(self):
+        # in order: -1 0 0 2 3 5
+        found = describe([4, 1, 7, 7, 9, 2], [5, 1, 5, 4, 4, 2])
+        assert found == (6, 1.0, 3 / 6, 2 / 6, 1 / 6)
 
     def test_ties_by_noise(self):
-        # 0.3 - 0.2 < 0.1 - 0.0 < 0.8 - 0.7 in floating point; all signings of three equal differences: 2 of 8
-        assert signed_rank([0.1, 0.2, 0.8], [0.0, 0.3, 0.7]).p == 1
-        assert signed_rank([0.1, 0.3, 0.8], [0.0, 0.2, 0.7]).p == pytest.approx(2 / 8)
+        assert describe([0.1 + 0.2, 0.5], [0.3, 0.5]) == (2, 0, 0, 1, 0)
 
-    @pytest.mark.parametrize("values", [[], [3.0]])
-    def test_none_for_fewer_than_two(self, values):
-        assert signed_rank(values, values) is None
+    def test_sides_change_places(self):
+        one, other = describe(DRUG_1, DRUG_2), describe(DRUG_2, DRUG_1)
+        assert (other.median, other.better, other.equal) == (-one.median, one.worse, one.equal)
+
+    def test_one_pair_and_none(self):
+        assert describe([2.0], [1.0]) == (1, 1, 1, 0, 0)
+        assert describe([], []) is None
 
 
 class TestHolm:
@@ -174,64 +142,6 @@ class TestHolm:
     def test_few(self):
         assert holm([0.2]) == [0.2]
         assert holm([]) == []
-
-
-class TestInterquartileMean:
-    def test_wikipedia(self):
-        # "Interquartile mean", example of a data set size divisible by four
-        assert interquartile_mean([5, 8, 4, 38, 8, 6, 9, 7, 7, 3, 1, 6]) == 6.5
-
-    def test_all_values_of_a_table(self):
-        assert interquartile_mean([[5, 8, 4, 38], [8, 6, 9, 7], [7, 3, 1, 6]]) == 6.5
-
-    def test_along_an_axis(self):
-        assert interquartile_mean([[1, 2, 4, 100], [0, 10, 20, 21]], axis=1).tolist() == [3, 15]
-
-
-class TestBootstrapInterval:
-    def test_equal_scores_have_no_width(self):
-        assert bootstrap_interval([[0.1] * 5, [0.1] * 3]) == pytest.approx((0.1, 0.1, 0.1))
-        found = bootstrap_interval([[0.1] * 5, [0.1] * 3])
-        assert found.low == found.mean == found.high
-
-    def test_estimate_is_that_of_the_scores(self):
-        found = bootstrap_interval([[5, 8, 4, 38, 8], [6, 9, 7, 7, 3, 1, 6]])
-        assert found.mean == 6.5
-        assert found.low < 6.5 < found.high
-
-    def test_percentiles(self):
-        # the mean of two draws from 0 and 1 is 0, 1/2 or 1 with probabilities 1/4, 1/2 and 1/4
-        assert bootstrap_interval([[0, 1]], np.mean, level=0.95) == (0.5, 0, 1)
-        assert bootstrap_interval([[0, 1]], np.mean, level=0.4) == (0.5, 0.5, 0.5)
-
-    def test_tasks_are_not_drawn(self):
-        # drawn from all runs alike, these would give anything from 0 to 100
-        assert bootstrap_interval([[0, 0, 0], [100, 100]], np.mean) == (40, 40, 40)
-
-    def test_the_same_each_time(self):
-        scores = np.random.default_rng(0).normal(size=(4, 6))
-        assert bootstrap_interval(scores) == bootstrap_interval(list(scores))
-        assert bootstrap_interval(scores, seed=1) != bootstrap_interval(scores)
-
-    def test_standard_error(self):
-        # of the mean of 3 tasks of 40 runs: the standard deviations of the tasks, with n in the denominator as the
-        # bootstrap has it, over √40, added in squares
-        tasks = [centre + np.random.default_rng(centre).normal(size=40) for centre in (0, 50, 100)]
-        error = sum(np.var(task) / 40 for task in tasks) ** 0.5 / 3
-        found = bootstrap_interval(tasks, np.mean, repetitions=20_000)
-        assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.05)
-
-    def test_coverage(self):
-        generator = np.random.default_rng(0)
-        drawn = generator.normal(size=(200, 2, 30))
-        found = [bootstrap_interval(scores, np.mean, 0.9, 1000, seed) for seed, scores in enumerate(drawn)]
-        # less than 0.9 by little: percentile intervals are narrower than Student's by √(29/30) and the tails of t
-        assert 0.83 < np.mean([interval.low <= 0 <= interval.high for interval in found]) < 0.94
-
-    @pytest.mark.parametrize("scores", [[], [[1.0], []]])
-    def test_nothing_to_aggregate(self, scores):
-        with pytest.raises(ValueError, match="a run of each task"):
-            bootstrap_interval(scores)
 
 
 class TestPerformanceProfile:

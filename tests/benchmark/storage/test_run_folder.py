@@ -4,7 +4,7 @@ import pytest
 
 from benchmark.errors import RequestError
 from benchmark.storage.run_folder import RunFolder, digest, run_folders
-from benchmark.storage.summary import accuracies, headline_rounds, summarise
+from benchmark.storage.summary import accuracies, headline_rounds, headline_window, rounds_averaged, summarise
 
 
 def record(number, correct, total=(10, 10), **more):
@@ -41,11 +41,46 @@ def test_summary_by_hand():
     assert got["headline"] == "last evaluated round"
 
 
-def test_the_headline_is_the_last_twentieth_of_the_evaluated_rounds():
-    rounds = [record(t, (t % 10, 0)) for t in range(1, 41)]
+def test_the_headline_is_the_last_tenth_of_the_evaluated_rounds_five_at_least():
+    assert [headline_window(n) for n in (0, 1, 4, 5, 49, 50, 51, 70, 500)] == [0, 1, 1, 5, 5, 5, 6, 7, 50]
+    rounds = [record(t, (t % 10, 0)) for t in range(1, 61)]
     chosen, rule = headline_rounds(rounds)
-    assert (chosen, rule) == ([38, 39], "mean of the last 2 evaluated rounds")
-    assert summarise(rounds)["accuracy_mean"] == pytest.approx((90 + 0) / 4)
+    assert (chosen, rule) == ([54, 55, 56, 57, 58, 59], "mean of the last 6 evaluated rounds")
+    got = summarise(rounds)
+    assert got["accuracy_mean"] == pytest.approx(10 * (5 + 6 + 7 + 8 + 9 + 0) / 6 / 2)
+    assert got["headline_rounds"] == 6
+
+
+def test_the_headline_has_a_spread_over_rounds():
+    """Means over clients: 40, 50, 60, 70, 80, whose squared deviations add up to 1000."""
+    got = summarise([record(t, (t + 2, t + 4)) for t in range(1, 6)])
+    assert got["accuracy_mean"] == pytest.approx(60)
+    assert got["accuracy_std_rounds"] == pytest.approx((1000 / 4) ** 0.5)
+    few = summarise([record(t, (t, t)) for t in range(1, 5)])
+    assert (few["headline"], few["headline_rounds"], few["accuracy_mean"]) == ("last evaluated round", 1, 40)
+    assert few["accuracy_std_rounds"] is None
+
+
+def test_each_moment_has_its_numbers():
+    after = {"post_download": {"correct": [1, 3], "total": [10, 10]}}
+    tuned = {"post_finetune": {"correct": [8, 9], "total": [10, 10]}, "finetune_flops": 11, "finetune_seconds": 0.5}
+    by = {"prototype": {"post_local": {"correct": [2, 2], "total": [10, 10]}} | after}
+    got = summarise([record(1, (5, 7), predictors=by, **after, **tuned)])
+    means = [got[f"accuracy_mean{suffix}"] for suffix in ("", "_post_download", "_post_finetune")]
+    assert means == pytest.approx([60, 20, 85])
+    assert got["accuracy_worst_decile_post_download"] == pytest.approx(10)
+    assert got["accuracy_mean_by_predictor_post_download"] == {"prototype": pytest.approx(20)}
+    assert (got["finetune_flops"], got["finetune_seconds"]) == (11, 0.5)
+    without = summarise([record(1, (5, 7))])
+    assert without["accuracy_mean_post_finetune"] is None
+    assert without["finetune_flops"] is None  # absent, never 0
+
+
+@pytest.mark.parametrize(
+    "words, last", [("last evaluated round", 1), ("mean of the last 12 evaluated rounds", 12), ("no round", None)]
+)
+def test_the_words_of_a_headline_say_how_many_rounds_it_averages(words, last):
+    assert rounds_averaged(words) == last
 
 
 def test_or_the_round_that_is_best_on_validation_data():

@@ -322,6 +322,23 @@ def test_arrays_are_never_unpickled(tmp_path):
         np.load(tmp_path / "inspection.npz", allow_pickle=False)["names"]
 
 
+def test_a_summary_is_checked_by_the_headline_that_it_names(tmp_path, store):
+    """Earlier versions averaged a twentieth of the rounds: of ten the last one alone."""
+    folder = store(tmp_path / "results", "a", [(t, t) for t in range(10)])
+
+    def as_before(run):
+        run["summary"] |= summary.summarise(folder.rounds(), 1)
+
+    edit(folder.path, as_before)
+    assert folder.read()["summary"]["accuracy_mean"] == 90
+    assert verify(tmp_path / "results") == ([], 1)
+    (comparison,) = read_experiment(tmp_path / "results", "exp", {})
+    assert comparison.values("a", "accuracy_mean") == [70]  # of 5, 6, 7, 8 and 9
+    edit(folder.path, lambda run: run["summary"].update(accuracy_mean=91.0))
+    ((_, problem),) = verify(tmp_path / "results")[0]
+    assert problem == "its summary says accuracy_mean = 91.0, its rounds give 90.0"
+
+
 def test_a_number_that_the_code_learns_later_leaves_stored_runs_as_they_are(tmp_path, store, monkeypatch, capsys):
     """A run that lacks a number, and one that has a number this version does not know: both are verified and reported.
 
