@@ -208,13 +208,14 @@ def _round(r: Round, config: FederationConfig) -> Iterator[str]:
         if not math.isclose(record[name], total, rel_tol=1e-9, abs_tol=1e-9):
             yield f"{name} is {record[name]}, its clients' sum is {total}"
     due = r["round"] % config.eval_every == 0 or r["round"] == config.rounds
-    moments = ["post_local", "post_download"] + ["validation"] * (config.validation > 0)
-    due_moments = {*moments, "predictors"} if due else set()
-    if due_moments != record.keys() & {"post_local", "post_download", "validation", "predictors"}:
+    of_all = {"post_local", "post_download"}  # of every predictor; the others are of the headline's alone
+    moments = {*of_all, *["validation"] * (config.validation > 0), *["post_finetune"] * (config.finetune > 0)}
+    due_moments = moments | {"predictors"} if due else set()
+    if due_moments != record.keys() & (of_all | {"validation", "post_finetune", "predictors"}):
         yield "it is evaluated" + (" only in part" if due else ", which is not due")
-    scores = [record[moment] for moment in moments if moment in record]
+    scores = [record[moment] for moment in sorted(moments) if moment in record]
     for by_moment in r.get("predictors", {}).values():
-        if by_moment.keys() != {*moments}:
+        if by_moment.keys() != of_all:
             yield "a predictor has scores of other moments"
         scores += by_moment.values()
     if any(len(weights) != config.clients for weights in r.get("inspection", {}).values()):
