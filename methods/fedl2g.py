@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, LocalModel, Message, Method, Phase, Rows, State, Task
-from benchmark.fields import ClientRate, Positive, UnitInterval
+from benchmark.fields import ClientRate, Positive, Share
 from benchmark.functional import step_ahead
 
 
@@ -43,7 +43,7 @@ from benchmark.functional import step_ahead
 class FedL2G(Method):
     """Private networks led by learned vectors."""
 
-    quiz: UnitInterval = 0.1  # share of the training samples in the quiz set
+    quiz: Share = 0.1  # share of the training samples in the quiz set
     inner_lr: ClientRate = None  # eta, of the step that is looked ahead; the client's rate unless set
     guide_lr: Positive = 100.0  # eta_v; the gradient has the factor inner_lr * 2 / d, and is small
 

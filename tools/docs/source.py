@@ -61,6 +61,8 @@ def _allowed(annotation: ast.expr) -> str:
     match annotation:
         case ast.BinOp(left, ast.BitOr(), right):
             return f"{_allowed(left)} or {_allowed(right)}"
+        case ast.Subscript(ast.Name("Annotated"), ast.Tuple([kind, *_])):  # what else it says is for `tune`
+            return _allowed(kind)
         case ast.Subscript(ast.Name("Literal"), ast.Tuple(values)):
             return " or ".join(f"`{ast.literal_eval(value)}`" for value in values)
         case ast.Constant(None):
@@ -77,10 +79,10 @@ def _of_field(annotated: Any) -> str:
     kind, *metadata = get_args(annotated)
     if any(isinstance(m, fields.FollowsClient) for m in metadata):
         return f"{_of_field(get_args(kind)[0])} or none"
-    (field,) = metadata
     limits = [
         f"{sign} {getattr(limit, key):g}"
-        for limit in field.metadata
+        for field in metadata
+        for limit in getattr(field, "metadata", ())
         for key, sign in SIGNS.items()
         if getattr(limit, key, None) is not None
     ]
