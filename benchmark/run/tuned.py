@@ -11,6 +11,7 @@ from benchmark.errors import RequestError, plural
 from benchmark.plugins import registry
 from benchmark.problem import Run
 from benchmark.run.plan import Request, plan
+from benchmark.storage.files import file_name
 from benchmark.tuning.record import (
     Tuning,
     TuningRecord,
@@ -56,7 +57,7 @@ class TrialGrid:
             texts |= labelled
             labels[labelled[0][0]] = [label for label, _ in labelled]
         federation = {**request.federation, "validation": validation}
-        experiment = trials_experiment(request.experiment)
+        experiment = file_name("--experiment", trials_experiment(request.experiment))
         grid = replace(
             request, methods=[*texts.values()], seeds=seeds, federation=federation, experiment=experiment, shard=(1, 1)
         )

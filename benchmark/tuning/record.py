@@ -11,11 +11,12 @@ neither torch nor methods.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, with_config
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # Python 3.11's own lacks facts that pydantic needs
 
 from benchmark.errors import RequestError
@@ -28,7 +29,7 @@ from benchmark.tuning.choice import Trial, best, last_rounds
 
 TUNING_SCHEMA = 1
 FILE = "tuning.json"
-FolderName = Annotated[str, StringConstraints(pattern=r'^[^/\\:*?"<>|\n]{1,120}$', strip_whitespace=False)]
+FolderName = Annotated[str, AfterValidator(partial(file_name, "a part of"))]
 """The name of a folder below that of the experiment, and no way out of it."""
 
 
