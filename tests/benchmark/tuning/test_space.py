@@ -147,3 +147,9 @@ def test_each_trial_of_each_method_is_one_that_run_takes(name):
 def test_marks_are_of_fields_that_plug_ins_import():
     for mark in (Search(1, 2), Around(3), Fixed(), FollowsClient()):
         assert type(mark).__module__ == "benchmark.fields"
+
+
+@pytest.mark.parametrize("wrong", [(2, 1), (1, 1), (0, 1), (float("nan"), 1)])
+def test_a_range_without_values_is_an_error_where_it_is_written(wrong):
+    with pytest.raises(ValueError, match="has no values; low is below high, and above 0 unless log=False"):
+        Search(*wrong)
