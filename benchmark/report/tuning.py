@@ -90,21 +90,25 @@ def tuning_table(comparison: Comparison, tuned: Sequence[Tuned]) -> Table:
         for i, method in enumerate(tuned)
     ]
     caption = _caption(comparison, tuned)
-    return Table(
-        "tuning", "Tuning", comparison.title, caption, columns, rows, [_order(comparison, tuned), *_lost(tuned)]
-    )
+    notes = [_order(comparison, tuned), _clear_gains(comparison, tuned), *_lost(tuned)]
+    return Table("tuning", "Tuning", comparison.title, caption, columns, rows, notes)
 
 
 def _accuracies(comparison: Comparison, method: Tuned) -> list[Cell]:
     """Return the cells of default, tuned, gain and its interval."""
     values = [spread_cell(comparison.values(label, "accuracy_mean")) for label in (method.label, method.chosen_label)]
-    pairs = comparison.paired(method.chosen_label, method.label)
-    gains = [a.summary["accuracy_mean"] - b.summary["accuracy_mean"] for a, b in pairs]
-    if not gains or method.label == method.chosen_label:
+    gains = _gains(comparison, method)
+    if not gains:
         return [*values, Cell(NOTHING), Cell(NOTHING)]
     gain, interval = float(np.mean(gains)), mean_interval(gains)
     band = Cell(f"[{interval.low:+.2f}, {interval.high:+.2f}]", interval.low) if interval else Cell(NOTHING)
     return [*values, Cell(f"{gain:+.2f}", gain), band]
+
+
+def _gains(comparison: Comparison, method: Tuned) -> list[float]:
+    """Return tuned less default under each seed; nothing if the default was chosen, or one of both is not done."""
+    pairs = comparison.paired(method.chosen_label, method.label) if method.chosen_label != method.label else []
+    return [a.summary["accuracy_mean"] - b.summary["accuracy_mean"] for a, b in pairs]
 
 
 def _ranks(tuned: Sequence[Tuned], k: int) -> list[Cell]:
@@ -143,6 +147,15 @@ def _order(comparison: Comparison, tuned: Sequence[Tuned]) -> str:
     if before == after:
         return f"Tuning does not change the order of the mean accuracies: {', '.join(after)}."
     return f"Tuning changes the order of the mean accuracies from {', '.join(before)} to {', '.join(after)}."
+
+
+def _clear_gains(comparison: Comparison, tuned: Sequence[Tuned]) -> str:
+    """Say for which methods the interval of the gain excludes 0."""
+    intervals = {method.label: mean_interval(_gains(comparison, method)) for method in tuned}
+    clear = [label for label, found in intervals.items() if found and not found.low <= 0 <= found.high]
+    if clear:
+        return f"The interval of the gain excludes 0 for {', '.join(clear)} alone."
+    return "No interval of a gain excludes 0: chance may do as much."
 
 
 def _lost(tuned: Sequence[Tuned]) -> list[str]:

@@ -116,10 +116,19 @@ def test_methods_are_ranked_after_one_four_and_all_trials(results, store):
 
 
 def test_it_says_whether_the_order_changes(results, store):
-    assert tuning_table(*tuned(results)).notes == ["Tuning changes the order of the mean accuracies from b, a to a, b."]
+    assert "Tuning changes the order of the mean accuracies from b, a to a, b." in tuning_table(*tuned(results)).notes
     for seed in (0, 1):
         store(results, "b", [(9, 9)], seed=seed)
-    assert tuning_table(*tuned(results)).notes == ["Tuning does not change the order of the mean accuracies: b, a."]
+    assert "Tuning does not change the order of the mean accuracies: b, a." in tuning_table(*tuned(results)).notes
+
+
+def test_it_says_which_gains_chance_does_not_explain(results, store):
+    """Gains of 20 and 30 may be chance, with so few seeds; twice the same is not."""
+    assert "No interval of a gain excludes 0: chance may do as much." in tuning_table(*tuned(results)).notes
+    for seed, right in enumerate([(6, 6), (7, 7)]):
+        store(results, "a+lr=1", [right], seed=seed)
+    assert texts(tuning_table(*tuned(results)))["a"]["Gain"] == "+20.00"
+    assert "The interval of the gain excludes 0 for a alone." in tuning_table(*tuned(results)).notes
 
 
 def test_trials_that_were_lost_are_told(results, store):
