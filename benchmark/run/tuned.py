@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, NamedTuple
 
-from benchmark.config import FederationConfig, MethodSpec, TrainingConfig, federation_config
+from benchmark.config import FederationConfig, MethodSpec, RunSpec, TrainingConfig, federation_config
 from benchmark.errors import RequestError, plural
 from benchmark.plugins import registry
 from benchmark.problem import Run
@@ -68,7 +68,7 @@ class TrialGrid:
         settings: dict[str, dict[str, Any]] = {}
         keys: dict[str, dict[tuple[str, int], str]] = {}
         for spec in (run.spec for run in runs):
-            setting = spec.model_dump(mode="json", exclude={"method", "seed"}, exclude_none=True)
+            setting = _shared(spec)
             words = json.dumps(setting)
             settings[words] = setting
             keys.setdefault(words, {})[spec.method.label, spec.seed] = spec.key
@@ -125,27 +125,34 @@ def _comparisons(request: Request) -> Iterator[Request]:
 
 
 def _chosen(request: Request, tunings: Sequence[Tuning], experiment: str, with_defaults: bool) -> Chosen:
-    spec = plan(replace(request, seeds=request.seeds[:1], shard=(1, 1)))[0].spec
-    setting = flat_setting(spec.model_dump(mode="json", exclude={"method", "seed"}, exclude_none=True))
-    methods: dict[str, None] = {}
-    found = []
-    for text in request.methods:
-        tuning = _fitting(tunings, registry.method(text)[1].label, setting, experiment)
-        if tuning.missing:
-            left = f"{tuning.missing} of {plural(len(tuning.trials), 'trial')} of {tuning.method}"
-            raise RequestError(f"{left} in {experiment!r} have not ended; the command that began them goes on")
-        if common := sorted({*tuning.seeds} & {*request.seeds}):
-            raise RequestError(f"{tuning.method} was tuned on seed {common[0]}; give --seeds that it was not tuned on")
-        _, *settings = tuning.chosen.label.split("+")
-        methods |= dict.fromkeys([text] if with_defaults else [])
-        methods["+".join([text.split("+")[0], *settings])] = None
-        found.append(tuning)
-    return Chosen(replace(request, methods=_distinct_labels(methods)), found)
+    first = plan(replace(request, seeds=request.seeds[:1], shard=(1, 1)))[0]
+    setting = flat_setting(_shared(first.spec))
+    found = [_fitting(tunings, registry.method(text)[1].label, setting, experiment) for text in request.methods]
+    for tuning in found:
+        _check_usable(tuning, request.seeds, experiment)
+    texts = [_as_chosen(text, tuning) for text, tuning in zip(request.methods, found, strict=True)]
+    pairs = zip(request.methods if with_defaults else texts, texts, strict=True)
+    labelled = {registry.method(text)[1].label: text for pair in pairs for text in pair}  # the default may be chosen
+    return Chosen(replace(request, methods=[*labelled.values()]), found)
 
 
-def _distinct_labels(texts: Sequence[str] | Mapping[str, None]) -> list[str]:
-    """Return the texts without those that name a method a second time: the default may have been chosen."""
-    return [*{registry.method(text)[1].label: text for text in texts}.values()]
+def _shared(spec: RunSpec) -> dict[str, Any]:
+    """Return a specification without method and seed, as results have it."""
+    return spec.model_dump(mode="json", exclude={"method", "seed"}, exclude_none=True)
+
+
+def _check_usable(tuning: Tuning, seeds: Sequence[int], experiment: str) -> None:
+    """Raise RequestError if not all trials have ended, or if the runs would be on seeds of theirs."""
+    if tuning.missing:
+        left = f"{tuning.missing} of {plural(len(tuning.trials), 'trial')} of {tuning.method}"
+        raise RequestError(f"{left} in {experiment!r} have not ended; the command that began them goes on")
+    if common := sorted({*tuning.seeds} & {*seeds}):
+        raise RequestError(f"{tuning.method} was tuned on seed {common[0]}; give --seeds that it was not tuned on")
+
+
+def _as_chosen(text: str, tuning: Tuning) -> str:
+    """Return a method as `--methods` takes it, by the same name or path, with the settings that were chosen."""
+    return "+".join([text.split("+")[0], *tuning.chosen.label.split("+")[1:]])
 
 
 def _fitting(tunings: Sequence[Tuning], method: str, setting: Mapping[str, Any], experiment: str) -> Tuning:
