@@ -1,17 +1,49 @@
-"""Numbers with a range: hyper-parameters of methods, options of a federation, parameters of partitions."""
+"""Numbers with a range: hyper-parameters of methods, options of a federation, parameters of partitions.
+
+A range says which values are allowed, and which of them `tune` tries of a method's hyper-parameter.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+@dataclass(frozen=True)
+class Search:
+    """Marks the values of a field that `tune` tries: from low to high, their logarithm being uniform, or they are."""
+
+    low: float
+    high: float
+    log: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if there is nothing between low and high."""
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError(f"{self} has no values; low is below high, and above 0 unless log=False")
+
+
+@dataclass(frozen=True)
+class Around:
+    """Marks a field of which `tune` tries values up to so many times below and above its default, log-uniform."""
+
+    factor: float
+
+
+class Fixed:
+    """Marks a field that `tune` leaves as it is."""
+
+
+# Of several such marks the last one counts, so a method narrows a type's: Annotated[PositiveInt, Search(16, 256)].
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), Around(10)]
 """A hyper-parameter above 0: a learning rate."""
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), Around(10)]
 """A hyper-parameter of at least 0: the weight of a loss term."""
-UnitInterval = Annotated[float, Field(ge=0, le=1)]
+UnitInterval = Annotated[float, Field(ge=0, le=1), Search(0, 1, log=False)]
 """A hyper-parameter in [0, 1]."""
-PositiveInt = Annotated[int, Field(ge=1)]
+Share = Annotated[UnitInterval, Search(0.02, 0.5)]
+"""A hyper-parameter in [0, 1], the share of a client's samples that one of two things is learned on."""
+PositiveInt = Annotated[int, Field(ge=1), Around(4)]
 """A hyper-parameter of at least 1: a width, a number of epochs."""
 
 
@@ -33,7 +65,10 @@ WarmUp = Annotated[int, Field(ge=0), Before(0)]
 
 
 class FollowsClient:
-    """Marks a rate inside a method that is the clients' learning rate unless it is set."""
+    """Marks a rate inside a method that is the clients' learning rate unless it is set.
+
+    `tune` tries values up to ten times below and above the clients' rate of the trial.
+    """
 
 
 if TYPE_CHECKING:

@@ -27,13 +27,14 @@ Departures from the paper and its code:
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, LocalModel, Message, Method, Phase, State, Task
-from benchmark.fields import NonNegative, Positive, PositiveInt
+from benchmark.fields import Fixed, NonNegative, Positive, PositiveInt
 from benchmark.functional import fit
 
 
@@ -45,7 +46,7 @@ class FedGen(Method):
     noise: PositiveInt = 32  # width of z
     hidden: PositiveInt = 512  # hidden units of G
     server_steps: PositiveInt = 100  # steps a round, of one batch each
-    server_batch_size: PositiveInt = 64  # labels a step
+    server_batch_size: Annotated[PositiveInt, Fixed()] = 64  # labels a step
     server_lr: Positive = 0.1  # of the generator's SGD
 
     def shares(self) -> tuple[str, ...]:

@@ -30,13 +30,14 @@ Departures from the paper:
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, LocalModel, Message, Method, Progress, State, Task
-from benchmark.fields import ClientWeights, UnitInterval
+from benchmark.fields import ClientWeights, Search, UnitInterval
 from benchmark.functional import compressed, decompressed, divergence
 
 
@@ -44,8 +45,8 @@ from benchmark.functional import compressed, decompressed, divergence
 class FedKD(Method):
     """Mutual distillation with a compressed student."""
 
-    energy_start: UnitInterval = 0.95  # E before the first round
-    energy_end: UnitInterval = 0.98  # E in the last round
+    energy_start: Annotated[UnitInterval, Search(0.8, 1, log=False)] = 0.95  # E before the first round
+    energy_end: Annotated[UnitInterval, Search(0.8, 1, log=False)] = 0.98  # E in the last round
     weighting: ClientWeights = "samples"  # of the clients in the mean; uniform in the paper
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:

@@ -32,13 +32,13 @@ Controls: `federate=false` keeps both experts and never averages; `gate=static` 
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 from benchmark.api import Client, Inspection, LocalModel, Method, Phase, SwitchNorm2d, Task
-from benchmark.fields import ClientRate, PositiveInt, UnitInterval
+from benchmark.fields import ClientRate, Fixed, PositiveInt, UnitInterval
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class FedMoE(Method):
     gate: Literal["learned", "static"] = "learned"  # static: the same two weights for every sample
     gate_width: PositiveInt = 64  # hidden units of phi
     gate_lr: ClientRate = None  # eta_phi; the client's rate unless set
-    expert_weight: UnitInterval = 0.5  # a_0 if the gate is static
+    expert_weight: Annotated[UnitInterval, Fixed()] = 0.5  # a_0 if the gate is static
     federate: bool = True  # False: theta never travels
 
     def shares(self) -> tuple[str, ...]:

@@ -26,19 +26,20 @@ heterogeneous networks: with T = 2 the own row counts in the second round alone.
 
 from dataclasses import dataclass
 from math import cos, pi
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from benchmark.api import Client, ClientInfo, Inbox, Message, Method, Rows, State, Task
-from benchmark.fields import NonNegative, PositiveInt
+from benchmark.fields import NonNegative, PositiveInt, Search
 
 
 @dataclass(frozen=True)
 class FedSSA(Method):
     """Private networks whose headers meet class by class."""
 
-    mu: NonNegative = 0.5  # mu_0, the weight of a client's own old row
+    mu: Annotated[NonNegative, Search(0.05, 1)] = 0.5  # mu_0, the weight of a client's own old row
     stable_round: PositiveInt = 2  # T, the round from which on the own row has no weight
 
     def unsupported(self, task: Task) -> str | None:

@@ -31,13 +31,14 @@ Departures from the paper, which says one thing in its equations and another in 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Message, Method, Phase, Rows, State, Task
-from benchmark.fields import ClientRate, Collect, NonNegative, PositiveInt
+from benchmark.fields import ClientRate, Collect, Fixed, NonNegative, PositiveInt
 from benchmark.functional import class_means, class_sums, fit, nearest, pull
 
 
@@ -48,7 +49,7 @@ class FedTGP(Method):
     prototype_weight: NonNegative = 10.0  # lambda
     margin: NonNegative = 100.0  # tau, the largest margin
     server_epochs: PositiveInt = 100  # S, passes over the prototypes of a round
-    server_batch_size: PositiveInt = 64  # B, prototypes a step
+    server_batch_size: Annotated[PositiveInt, Fixed()] = 64  # B, prototypes a step
     server_lr: ClientRate = None  # of the server's SGD; the client's rate unless set
     collect: Collect = "after"  # when means are taken: in a pass after training, or in the last local epoch
 

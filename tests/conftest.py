@@ -85,9 +85,13 @@ def store(
     partition: str = "pathological:2",
     target: float | None = 70.0,
     rounds: Sequence[dict] | None = None,
+    on_validation: Sequence[Sequence[int]] | None = None,
     **federation: object,
 ) -> RunFolder:
-    """One run as `run` leaves it: clients with 10 test samples each; correct[t] is what they get right in round t."""
+    """One run as `run` leaves it: clients with 10 test samples each; correct[t] is what they get right in round t.
+
+    on_validation[t] is what they get right of as many validation samples, if there are some.
+    """
     clients = len(correct[0]) if correct else 2
     config = {"clients": clients, "rounds": max(1, len(correct))} | federation
     spec = RunSpec(
@@ -131,6 +135,8 @@ def store(
             }
             for t, right in enumerate(correct)
         ]
+    for record, right in zip(rounds, on_validation or (), strict=False):
+        record["validation"] = {"correct": list(right), "total": [10] * clients}
     folder = RunFolder.of(results, experiment, dataset, label, spec.key)
     facts = {
         "status": status,

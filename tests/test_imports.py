@@ -20,6 +20,7 @@ ORDER = """
     plugins
     engine
     evaluation federation
+    tuning
     forecast
     run
     conformance
@@ -32,7 +33,15 @@ benchmark/, and `tools` the folder beside it.
 """
 PLACE = {name: place for place, name in enumerate(ORDER.split())}
 FACADE = {"benchmark.api", "benchmark.fields", "benchmark.functional"}
-WITHOUT_TORCH = ["storage.run_folder", "storage.verify", "report.write", "report.compare", "run.progress_display"]
+WITHOUT_TORCH = [
+    "storage.run_folder",
+    "tuning.space",
+    "tuning.record",
+    "storage.verify",
+    "report.write",
+    "report.compare",
+    "run.progress_display",
+]
 
 
 def statements(path: Path) -> list[ast.stmt]:

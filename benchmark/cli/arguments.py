@@ -1,7 +1,7 @@
 """Values of the command line's texts; a text that is no value raises a RequestError of one line."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,14 +68,19 @@ def request_of(
         datasets=axes["datasets"],
         partition=axes["partition"],
         models=axes["models"],
-        clients=[_number("clients", text, int) for text in axes["clients"]],
-        participation=[_number("participation", text, float) for text in axes["participation"]],
-        seeds=[_number("seeds", text, int) for text in axes["seeds"]],
+        clients=_numbers("clients", axes["clients"], int),
+        participation=_numbers("participation", axes["participation"], float),
+        seeds=_numbers("seeds", axes["seeds"], int),
         federation={name: values[name] for name in FEDERATION if name in values},
         experiment=file_name("--experiment", (preset_name or "default") if experiment is None else experiment),
         command=["python", "-m", "benchmark", *argv],
         **others,
     )
+
+
+def seeds_of(option: str, text: str) -> list[int]:
+    """Return the seeds of an option. Raises RequestError."""
+    return _numbers(option, _commas(option, text), int)
 
 
 def shard_of(text: str | None) -> tuple[int, int]:
@@ -92,6 +97,10 @@ def _commas(name: str, value: Any) -> list[str]:
     if not all(items):
         raise RequestError(f"--{name} {value!r} has an empty name in it; separate names by single commas")
     return items
+
+
+def _numbers(name: str, texts: Sequence[str], kind: Callable[[str], Any]) -> list[Any]:
+    return [_number(name, text, kind) for text in texts]
 
 
 def _number(name: str, text: str, kind: Callable[[str], Any]) -> Any:

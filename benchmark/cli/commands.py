@@ -11,24 +11,21 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
 from importlib import import_module
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchmark import __version__
+from benchmark.cli.grids import run, tune
+from benchmark.cli.options import FiniteRange, folder_option, json_option
 from benchmark.errors import RequestError, StorageError, plural, unknown
 from benchmark.storage.files import check_writable
 from benchmark.storage.moments import MOMENTS
 
 if TYPE_CHECKING:
-    from benchmark.problem import Run
     from benchmark.report.compare import ResultCheck
-    from benchmark.run.plan import Request
-    from benchmark.run.runner import Outcome
     from tools.perf.timings import TimingCheck
 
 PYTHON = ("python", "-m", "benchmark")
@@ -51,58 +48,6 @@ def main(argv: Sequence[str]) -> int:
         return 130
 
 
-_COUNT = click.IntRange(min=1)
-
-
-class FiniteRange(click.FloatRange):
-    """A range of finite numbers: click accepts nan, because it is neither below nor above a limit."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number. Raises click's own error."""
-        number: float = super().convert(value, param, ctx)
-        if not isfinite(number):
-            self.fail(f"{value} is not a finite number", param, ctx)
-        return number
-
-
-@cache
-def _grid() -> list[click.Parameter]:
-    """Return options for the axes of the grid, then for the fields of the federation; they default to the preset."""
-    from benchmark.cli.arguments import AXES, FEDERATION
-
-    described = {name: (default, text) for name, (default, text) in AXES.items()}
-    described |= {
-        name: ("" if field.default is None else str(field.default), field.description)
-        for name, field in FEDERATION.items()
-    }
-    return [
-        click.Option(
-            ["--" + name.replace("_", "-")],
-            metavar="A,B,..." if name in AXES else "X",
-            help=f"{text}  [{default}]" if default else text,
-        )
-        for name, (default, text) in described.items()
-    ]
-
-
-class Grid(click.Command):
-    """A command with the options of the grid after its first one; they are made only when needed."""
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return all options."""
-        first, *others = super().get_params(ctx)
-        return [first, *_grid(), *others]
-
-
-_EXECUTOR = "Where processes are: on this machine, or on a Ray cluster, as many as it has room for, or --jobs."
-
-
-def _folder(name: str, text: str) -> Callable:
-    return click.option(
-        f"--{name}", type=click.Path(path_type=Path, file_okay=False), default=Path(name), show_default=True, help=text
-    )
-
-
 class Commands(click.Group):
     """A group that suggests the nearest command for an unknown one."""
 
@@ -123,149 +68,19 @@ def cli() -> None:
     \b
     python -m benchmark run                                        the demo, one or two minutes
     python -m benchmark run --methods fedmoe,fml --datasets cifar10,cifar100
+    python -m benchmark tune --methods fedmoe,fml                  each method's best settings of as many trials
     python -m benchmark report                                     tables and figures anew
     python -m benchmark check my/method.py                         does your method do what every method must?
     """
 
 
-@cli.command(cls=Grid)
-@click.option("--preset", metavar="NAME", help="A named set of defaults; see `list presets`.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1; several for --jobs.")
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "eager", "graphs", "stacked"]),
-    default="auto",
-    show_default=True,
-    help="How clients are trained: step by step, by CUDA graphs, or alike ones side by side.",
-)
-@click.option("--jobs", type=_COUNT, metavar="N", help="Do N runs at a time, each in its own process.  [one, in this]")
-@click.option("--threads", type=_COUNT, metavar="N", help="Threads of each process.  [cores / jobs, or torch's choice]")
-@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help=_EXECUTOR)
-@click.option(
-    "--ray-address", metavar="A", help="The Ray cluster: auto or HOST:PORT.  [one that ends with the command]"
-)
-@click.option("--shard", metavar="I/N", help="Of the grid only every N-th run, beginning with the I-th.")
-@_folder("data", "Where data sets are kept as <name>.npz.")
-@_folder("results", "Where results are kept.")
-@_folder("reports", "Where reports are written.")
-@click.option("--experiment", metavar="NAME", help="Name of the results' folder.  [the preset's name, or default]")
-@click.option("--force", is_flag=True, help="Run again what is already there.")
-@click.option("--inspect", is_flag=True, help="Store what methods show of their predictions, such as gate weights.")
-@click.option("--forecast", is_flag=True, help="Predict what each run costs before its first round, and record it.")
-@click.option(
-    "--checkpoint-every",
-    type=FiniteRange(min=0, max=86_400),
-    metavar="SECONDS",
-    default=20.0,
-    show_default=True,
-    help="At most one checkpoint of a run in so many seconds; 0: one after every round.",
-)
-@click.option("--no-report", is_flag=True, help="Leave the report as it is.")
-@click.option("--dry-run", is_flag=True, help="Only say what each run would cost; results and report stay as they are.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-@click.pass_obj
-def run(
-    argv: tuple[str, ...],
-    preset: str | None,
-    experiment: str | None,
-    shard: str | None,
-    reports: Path,
-    no_report: bool,
-    dry_run: bool,
-    as_json: bool,
-    **options: Any,
-) -> int:
-    """Run every method on every data set, and write the report. Without arguments: the demo."""
-    from benchmark.cli.arguments import AXES, FEDERATION, request_of, shard_of
-    from benchmark.run.plan import plan
-    from benchmark.run.progress_display import display
-
-    if options["ray_address"] is not None and options["executor"] != "ray":
-        raise RequestError("--ray-address is of use with --executor ray only; add that, or leave it out")
-    execute_all = _executor(options["executor"], options["jobs"])
-    given = {name: options.pop(name) for name in (*AXES, *FEDERATION)}
-    if preset is None and given["datasets"] is None:
-        preset = "demo"
-    request = request_of(preset, given, experiment, argv, shard=shard_of(shard), **options)  # fields of Request
-    if not no_report and not dry_run:
-        check_writable(reports / request.experiment)
-    runs = plan(request)
-    if dry_run:
-        return _predict(runs, request, as_json)
-    with display(quiet=as_json) as shown:
-        outcomes = execute_all(runs, request, shown)
-    _show(outcomes, request, as_json)
-    failed = any(outcome.status != "done" for outcome in outcomes)
-    written = no_report or _report(request, reports, as_json)
-    return 1 if failed or not written else 0
-
-
-def _show(outcomes: Sequence["Outcome"], request: "Request", as_json: bool) -> None:
-    """Print the outcomes of a grid, and the reasons of those that are not done on standard error."""
-    from benchmark.cli.tables import outcomes_document, rows, show_outcomes
-
-    if as_json:
-        click.echo(json.dumps(outcomes_document(request.experiment, outcomes), indent=1))
-    elif outcomes:
-        show_outcomes(rows(outcomes))
-    else:
-        click.echo(f"the grid has no run for shard {'/'.join(map(str, request.shard))}")
-    for o in outcomes:
-        if o.status != "done":
-            click.echo(f"{o.status}: {o.spec.method.label} on {o.spec.dataset}: {o.reason}", err=True)
-
-
-def _report(request: "Request", reports: Path, as_json: bool) -> bool:
-    """Write the report of a grid; return whether that was possible."""
-    from benchmark.report.write import ReportOptions, write_report
-
-    try:
-        (page,) = write_report(request.results, reports, [request.experiment], ReportOptions())
-    except RequestError as error:
-        click.echo(f"no report: {error}", err=True)
-        return False
-    if not as_json:
-        click.echo(f"report: {page}")
-    return True
-
-
-def _executor(name: str, jobs: int | None) -> Callable:
-    """Return the function that executes a grid. Raises RequestError if Ray is needed and not installed."""
-    if name == "ray":
-        try:
-            from benchmark.run.executor import ray_pool
-        except ImportError as error:
-            way = "pip install 'mhpfl-benchmark[ray]', or pip install -e '.[ray]' in a checkout"
-            raise RequestError(f"--executor ray needs Ray ({error}); install it: {way}") from error
-        return ray_pool.execute_on_ray
-    if jobs is None:
-        from benchmark.run import runner
-
-        return runner.execute_all
-    from benchmark.run.executor import local_pool
-
-    return local_pool.execute_in_processes
-
-
-def _predict(runs: Sequence["Run"], request: "Request", as_json: bool) -> int:
-    """Print the predicted costs of runs; return the exit code."""
-    from benchmark.cli.tables import dry_document, dry_rows, dry_total, show_outcomes
-    from benchmark.run.dry_run import planned, totals
-
-    plans, jobs = planned(runs, request), request.jobs or 1
-    total = totals(plans, jobs)
-    if as_json:
-        click.echo(json.dumps(dry_document(request.experiment, plans, total), indent=1))
-        return 0
-    if plans:
-        show_outcomes(dry_rows(plans))
-    click.echo(dry_total(total, jobs))
-    return 0
+cli.add_command(run)
+cli.add_command(tune)
 
 
 @cli.command()
-@_folder("results", "Where results are kept.")
-@_folder("reports", "Where reports are written.")
+@folder_option("results", "Where results are kept.")
+@folder_option("reports", "Where reports are written.")
 @click.option("--experiment", metavar="A,B,...", help="Only these experiments.  [all]")
 @click.option("--target", metavar="X or NAME=X,...", help="Accuracy in percent whose cost is given.  [the data set's]")
 @click.option("--reference", metavar="METHOD", help="What others are tested against.  [standalone]")
@@ -305,9 +120,9 @@ def report(
 
 
 @cli.command()
-@_folder("results", "Where results are kept.")
+@folder_option("results", "Where results are kept.")
 @click.option("--experiment", metavar="A,B,...", help="Only these experiments.  [all]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@json_option
 def verify(results: Path, experiment: str | None, as_json: bool) -> int:
     """Check that results are whole and fit together; exit code 1 if they do not."""
     from benchmark.cli.arguments import experiments_of
@@ -348,7 +163,7 @@ def _limit(name: str, default: float, text: str) -> Callable:
 @_limit("flops", 0.0, "Percent of FLOPs that may come on top.")
 @_limit("time", 50.0, "Percent of normalised time that may come on top.")
 @click.option("--subset", is_flag=True, help="The current results may lack what the baseline has.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@json_option
 def compare(
     baseline: Path,
     current: Path,
@@ -387,8 +202,8 @@ def compare(
 
 @cli.command()
 @click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
-@_folder("data", "Where data sets are kept as <name>.npz.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@folder_option("data", "Where data sets are kept as <name>.npz.")
+@json_option
 def check(targets: tuple[str, ...], data: Path, as_json: bool) -> int:
     """Test methods, line-ups and data sets by the suite that those here pass; exit code 1 if a check does not hold.
 
@@ -417,7 +232,7 @@ def check(targets: tuple[str, ...], data: Path, as_json: bool) -> int:
 
 @cli.command(name="list")
 @click.argument("what", type=click.Choice(["methods", "datasets", "models", "partitions", "presets"]))
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@json_option
 def list_(what: str, as_json: bool) -> None:
     """List the available methods, data sets, line-ups, partitions or presets."""
     from benchmark.cli.listing import listing
@@ -434,7 +249,7 @@ def list_(what: str, as_json: bool) -> None:
 
 
 @cli.command()
-@_folder("data", "Where data sets are kept as <name>.npz.")
+@folder_option("data", "Where data sets are kept as <name>.npz.")
 def doctor(data: Path) -> int:
     """Report what this machine has, and what is missing."""
     from benchmark.cli.doctor import diagnose

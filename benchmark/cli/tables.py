@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from benchmark.config import RunSpec
     from benchmark.run.dry_run import Planned
     from benchmark.run.runner import Outcome
+    from benchmark.run.tuned import Chosen
 
 LACKING = "–"
 
@@ -67,6 +68,46 @@ def _settings(spec: "RunSpec") -> dict[str, str]:
         "participation": f"{spec.federation.participation:g}",
         "seed": str(spec.seed),
     }
+
+
+def choice_rows(choices: Sequence["Chosen"]) -> list[dict[str, str]]:
+    """Return a row for every method that was tuned: what was chosen, with accuracies on validation samples."""
+    return [
+        {
+            "data set": str(t.setting["dataset"]),
+            "partition": str(t.setting["partition"]),
+            "models": str(t.setting["models"]),
+            "N": str(t.setting["clients"]),
+            "participation": f"{t.setting['participation']:g}",
+            "method": t.method,
+            "trials": str(len(t.trials)),
+            "default, validation %": _percent(t.trials[0].validation),
+            "chosen, validation %": _percent(t.chosen.validation),
+            "chosen": t.chosen.label,
+        }
+        for choice in choices
+        for t in choice.tunings
+    ]
+
+
+def _percent(value: float | None) -> str:
+    return LACKING if value is None else f"{value:.2f}"
+
+
+def choices_document(choices: Sequence["Chosen"]) -> list[dict[str, Any]]:
+    """Return what `tune --json` prints of the choices; validation: of each trial in order, null if it is not done."""
+    return [
+        {
+            "dataset": t.setting["dataset"],
+            "method": t.method,
+            "chosen": t.chosen.label,
+            "trials": [
+                {"label": trial.label, "status": trial.status, "validation": trial.validation} for trial in t.trials
+            ],
+        }
+        for choice in choices
+        for t in choice.tunings
+    ]
 
 
 def dry_document(experiment: str, plans: Sequence["Planned"], total: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +222,7 @@ def show_outcomes(rows: Sequence[Mapping[str, str]]) -> None:
     shown = [name for name in rows[0] if name not in SETTINGS or len({row[name] for row in rows}) > 1]
     table = Table(box=SIMPLE_HEAD)
     for name in shown:
-        table.add_column(name, justify="left" if name in ("data set", "method", "status") else "right")
+        table.add_column(name, justify="left" if name in ("data set", "method", "status", "chosen") else "right")
     for row in rows:
         table.add_row(*(escape(row[name]) for name in shown))
     _console().print(table)

@@ -22,6 +22,8 @@ SHADES = (1.0, 0.6, 0.8)
 """Factors of brightness, one for each lap through the palette's ten hues."""
 ROW_INCHES = 0.17
 """Height of a method's line in a legend, or of its row in a panel."""
+NAME_CHARACTERS_DRAWN = 36
+"""Longest name of a method in a figure; tables have it whole."""
 FRAME_INCHES = 0.9
 """Height of title, ticks and axis label above and below such rows."""
 PAPER: Any = {  # what rc_context takes; its stub wants the literal names
@@ -83,9 +85,31 @@ def sheet(path: Path, panels: int, size: tuple[float, float], title: str, method
         axes = figure.subplots(1, panels, squeeze=False)[0]
         figure.suptitle("\n".join(lines), x=0.01, ha="left", color="0.3", fontsize=8)
         yield list(axes)
+        for panel in axes:
+            _shorten_names(panel)
         figure.savefig(f"{path}.png")
         figure.set_layout_engine("none")  # laid out once is laid out
         figure.savefig(f"{path}.pdf", metadata={"CreationDate": None})
+
+
+def _shorten_names(axes: Axes) -> None:
+    """Cut long names in a legend or beside rows, such as one with many settings, or no room is left to draw in."""
+    legend = axes.get_legend()
+    for text in legend.get_texts() if legend else ():
+        text.set_text(_shortened(text.get_text()))
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    if any(map(_is_long, names)):
+        axes.set_yticks(axes.get_yticks(), [_shortened(name) for name in names])
+
+
+def _is_long(words: str) -> bool:
+    return len(words.partition(" ")[0]) > NAME_CHARACTERS_DRAWN
+
+
+def _shortened(words: str) -> str:
+    """Cut the first of some words if it is long."""
+    name, space, others = words.partition(" ")
+    return f"{name[: NAME_CHARACTERS_DRAWN - 1]}…{space}{others}" if _is_long(words) else words
 
 
 def logarithmic(axes: Axes, scale: str = "log", **more: float) -> None:

@@ -21,9 +21,11 @@ from benchmark.report.formats import as_markdown, as_text, commands, notes_of, s
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
 from benchmark.report.tables import accuracy_table, main_table
+from benchmark.report.tuning import write_tuning
 from benchmark.storage.files import claim, storing, write_whole
 from benchmark.storage.moments import MOMENTS
 from benchmark.storage.run_folder import run_folders
+from benchmark.tuning.record import Tuning, read_tunings
 
 NEW = ".new-"
 """Prefix of the name of a folder that is not complete yet."""
@@ -65,13 +67,14 @@ def write_report(results: Path, reports: Path, experiments: Sequence[str], optio
         raise RequestError(f"there are no results in {results}; `run` makes some")
     moment = next((moment for moment in MOMENTS if moment.name == options.moment), None)
     read = {name: read_experiment(results, name, options.targets, moment=moment) for name in found}
+    tunings = {name: read_tunings(results, name) for name in found}
     _check_options(options, [comparison for comparisons in read.values() for comparison in comparisons])
     pages = []
     for name, comparisons in read.items():
         with storing(reports / name):
             (reports / name).mkdir(parents=True, exist_ok=True)
         with claim(reports / name / ".claim", patient=True), storing(reports / name):
-            pages.append(_write(reports / name, name, comparisons, options))
+            pages.append(_write(reports / name, name, comparisons, options, tunings[name]))
     return pages
 
 
@@ -92,12 +95,14 @@ def _check_options(options: ReportOptions, comparisons: Sequence[Comparison]) ->
         )
 
 
-def _write(folder: Path, name: str, comparisons: Sequence[Comparison], options: ReportOptions) -> Path:
+def _write(
+    folder: Path, name: str, comparisons: Sequence[Comparison], options: ReportOptions, tunings: Sequence[Tuning]
+) -> Path:
     style = Style(colour_order(comparisons))
     with _exchanged(folder) as new:
         every_kind = options.all_figures or len(comparisons) <= ALL_FIGURES_UP_TO_COMPARISONS
         kinds = list(PLOTS) if every_kind else list(PLOTS)[:1]
-        work = partial(_files, options=options, kinds=kinds, style=style, folder=new)
+        work = partial(_files, options=options, kinds=kinds, style=style, folder=new, tunings=tunings)
         written = on_all_cores(work, comparisons, few=PARALLEL_FROM_COMPARISONS)
         parts = dict(zip([comparison.name for comparison in comparisons], written, strict=True))
         again = options.command or f"python -m benchmark report --experiment {name}"
@@ -123,7 +128,14 @@ def _exchanged(folder: Path) -> Iterator[Path]:
             (Path(new) / part).replace(folder / part)
 
 
-def _files(comparison: Comparison, options: ReportOptions, kinds: Sequence[str], style: Style, folder: Path) -> Part:
+def _files(
+    comparison: Comparison,
+    options: ReportOptions,
+    kinds: Sequence[str],
+    style: Style,
+    folder: Path,
+    tunings: Sequence[Tuning],
+) -> Part:
     """Write the tables and figures of one comparison."""
     made = [*commands(comparison), *([options.command] if options.command else [])]
     reference = options.reference or DEFAULT_REFERENCE
@@ -140,7 +152,9 @@ def _files(comparison: Comparison, options: ReportOptions, kinds: Sequence[str],
         for table in tables
         if table and table.rows
     ]
-    return Part(written, write_figures(comparison, kinds, style, folder / "figures"))
+    tuned = write_tuning(comparison, tunings, style, made, folder)
+    figures = write_figures(comparison, kinds, style, folder / "figures")
+    return Part([*written, *tuned.tables], [*figures, *tuned.figures])
 
 
 def _across(again: str, comparisons: Sequence[Comparison], options: ReportOptions, style: Style, folder: Path) -> Part:

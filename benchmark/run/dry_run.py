@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -33,16 +33,22 @@ class Planned:
         return self.status != "already there"
 
 
-def planned(runs: Sequence[Run], request: Request) -> list[Planned]:
-    """Predict every run on the device and with the threads that it would have. Nothing is written."""
+def planned(runs: Sequence[Run], request: Request, every_seed: bool = True) -> list[Planned]:
+    """Predict every run on the device and with the threads that it would have. Nothing is written.
+
+    every_seed: otherwise runs that differ in their seeds alone have the costs of the first
+    """
     of_worker = requests_of_workers(request)[0] if request.jobs else request
     use_threads(of_worker.threads)
     device = find_device(of_worker.device)
+    predictions: dict[str, Prediction] = {}
     plans = []
     for run in runs:
-        with gc_frozen():
-            prediction = forecast(run, device, _engine(run, request, device))
-            plans.append(Planned(run, prediction, _status(run, request)))
+        name = run.spec.key if every_seed else run.spec.model_copy(update={"seed": 0}).key
+        if name not in predictions:
+            with gc_frozen():
+                predictions[name] = forecast(run, device, _engine(run, request, device))
+        plans.append(Planned(run, predictions[name], _status(run, request)))
     return plans
 
 
@@ -50,6 +56,16 @@ def _engine(run: Run, request: Request, device: torch.device) -> str:
     """Return the engine that a run would have: its name, or auto if that is found out in a trial."""
     tried = device.type == "cuda" and run.rounds >= WORTH_TRYING
     return request.engine if request.engine != "auto" or tried else "eager"
+
+
+def stand_in(plan: Planned) -> Planned:
+    """Return the plan of a run of what will be chosen instead of a default: it costs about as much, and is still to do.
+
+    Its label says so; it has the default's key, as its own is not known.
+    """
+    method = plan.run.spec.method
+    spec = plan.run.spec.model_copy(update={"method": method.model_copy(update={"label": f"{method.label} (tuned)"})})
+    return replace(plan, run=replace(plan.run, spec=spec), status="new")
 
 
 def _status(run: Run, request: Request) -> str:

@@ -21,7 +21,10 @@ class RunProgress(Protocol):
         """Show that so many rounds were done already when the run began or resumed."""
 
     def round(self, number: int, accuracy: float | None) -> None:
-        """Show that a round is over; accuracy in percent, None if it was not evaluated."""
+        """Show that a round is over; accuracy in percent, None if it was not evaluated.
+
+        It is that on validation samples if there are any: who looks at it chooses nothing by test samples.
+        """
 
     def finish(self, status: str) -> None:
         """Show that the run is over; status is "done", another status of a run, or the reason for it."""

@@ -150,7 +150,7 @@ def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown:
                 checkpoint.save(record["round"], federation.server, federation.states, log.peak)
                 pace.saved()
             federation.states.write_early = pace.expects_one(record["round"] + 1)
-            scores = accuracies([record])
+            scores = accuracies([record], "validation" if "validation" in record else "post_local")
             shown.round(record["round"], float(scores.mean()) if len(scores) else None)
         for observer in observers:
             with located(f"{type(observer).__name__}, artefacts"):

@@ -5,7 +5,8 @@ import io
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from benchmark import fields
 from benchmark.plugins.registry import method_fields
@@ -61,6 +62,8 @@ def _allowed(annotation: ast.expr) -> str:
     match annotation:
         case ast.BinOp(left, ast.BitOr(), right):
             return f"{_allowed(left)} or {_allowed(right)}"
+        case ast.Subscript(ast.Name("Annotated"), ast.Tuple([kind, *_])):  # what else it says is for `tune`
+            return _allowed(kind)
         case ast.Subscript(ast.Name("Literal"), ast.Tuple(values)):
             return " or ".join(f"`{ast.literal_eval(value)}`" for value in values)
         case ast.Constant(None):
@@ -75,12 +78,14 @@ def _allowed(annotation: ast.expr) -> str:
 def _of_field(annotated: Any) -> str:
     """Return one of benchmark.fields in words, from its constraints."""
     kind, *metadata = get_args(annotated)
-    if any(isinstance(m, fields.FollowsClient) for m in metadata):
+    if get_origin(kind) in (Union, UnionType):
         return f"{_of_field(get_args(kind)[0])} or none"
-    (field,) = metadata
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(kind))
     limits = [
         f"{sign} {getattr(limit, key):g}"
-        for limit in field.metadata
+        for field in metadata
+        for limit in getattr(field, "metadata", ())
         for key, sign in SIGNS.items()
         if getattr(limit, key, None) is not None
     ]

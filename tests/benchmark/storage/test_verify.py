@@ -355,3 +355,11 @@ def test_a_number_that_the_code_learns_later_leaves_stored_runs_as_they_are(tmp_
     monkeypatch.setattr(summary, "summarise", lambda rounds: summarised(rounds) | {"fairness": 1.5})
     (comparison,) = read_experiment(tmp_path / "results", "exp", {})
     assert [comparison.values(label, "fairness") for label in "ab"] == [[1.5], [1.5]]
+
+
+def test_validation_samples_are_scored_by_the_headline_predictor_alone(tmp_path, store):
+    """As evaluation.py has it: nothing is chosen by another predictor."""
+    scores = {"correct": [5, 5], "total": [10, 10]}
+    others = {"prototype": {"post_local": scores, "post_download": scores}}
+    store(tmp_path, "fedproto", [(5, 5)], on_validation=[(6, 6)], validation=0.2, predictors=others)
+    assert verify(tmp_path) == ([], 1)

@@ -17,10 +17,10 @@ METHOD = '''"""Mine: it does nothing.
 A box.
 """
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from benchmark.api import Method
-from benchmark.fields import Positive, PositiveInt, UnitInterval
+from benchmark.fields import Positive, PositiveInt, Search, UnitInterval
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Mine(Method):
 
     rate: Positive = 0.1  # eta | of the thing
     share: UnitInterval = 0.5
+    width: Annotated[PositiveInt, Search(16, 256)] = 64  # what tune tries is no range of what is allowed
     passes: PositiveInt | None = None  # none: as many as usual
     kind: Literal["plain", "samples"] = "plain"  # of what
     on: bool = True
@@ -118,6 +119,7 @@ def test_a_method_is_read_without_importing_it(tmp_path):
     assert hyperparameters(file) == [
         Hyperparameter("rate", "number > 0", "0.1", "eta | of the thing"),
         Hyperparameter("share", "number ≥ 0, ≤ 1", "0.5", ""),
+        Hyperparameter("width", "integer ≥ 1", "64", "what tune tries is no range of what is allowed"),
         Hyperparameter("passes", "integer ≥ 1 or none", "none", "none: as many as usual"),
         Hyperparameter("kind", "`plain` or `samples`", "plain", "of what"),
         Hyperparameter("on", "`true` or `false`", "true", ""),
