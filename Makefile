@@ -7,7 +7,7 @@ TIME ?= 25
 TIMINGS := pytest tests/perf/timings --import-mode=importlib -o addopts= --benchmark-disable-gc --benchmark-json
 NEW := .benchmarks
 
-.PHONY: demo test lint perf perf-timings perf-limits perf-gpu perf-baseline clean
+.PHONY: demo test lint perf perf-timings perf-limits perf-gpu perf-baseline reference clean
 
 demo: .venv/.run
 	$(BIN)/python -m benchmark run
@@ -40,6 +40,9 @@ perf-baseline: .venv/.test         # three runs: a new baseline, a point of the 
 	@mkdir -p $(NEW)
 	for i in 1 2 3; do $(BIN)/python -m $(TIMINGS) $(NEW)/perf-$$i.json || exit 1; done
 	$(BIN)/python tests/perf/history.py --baseline $(NEW)/perf-1.json $(NEW)/perf-2.json $(NEW)/perf-3.json
+
+reference: .venv/.run              # what results/reference lacks; ARGS=--dry-run says what is left and how long it takes
+	$(BIN)/python -m tools.reference $(ARGS)
 
 clean:
 	rm -rf .venv

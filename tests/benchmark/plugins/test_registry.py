@@ -174,7 +174,10 @@ def test_a_partition_s_name_tells_all_of_its_parameter():
     assert registry.partition("natural", 10).name == "natural"  # owners are no parameter to write
 
 
-@pytest.mark.parametrize("name", registry.catalogue("benchmark.plugins.presets", ".toml"))
+PRESETS = sorted(registry.catalogue("benchmark.plugins.presets", ".toml"))
+
+
+@pytest.mark.parametrize("name", PRESETS)
 def test_presets_hold_options_that_exist(name):
     from benchmark.cli.arguments import AXES, FEDERATION
     from benchmark.config import federation_config
@@ -184,6 +187,19 @@ def test_presets_hold_options_that_exist(name):
     federation_config({key: options[key] for key in FEDERATION if key in options})
     for method in options.get("methods", ()):
         registry.method(method)
+
+
+@pytest.mark.parametrize("name", [n for n in PRESETS if ": run " in preset(n)["description"]])
+def test_a_presets_description_has_the_command_that_it_stands_for(name):
+    """All of it but the methods, which are the preset's point as little as they are long."""
+    options = preset(name)
+    words = options["description"].partition(": run ")[2].split()
+    said = dict(zip(words[::2], words[1::2], strict=True))
+    held = {key: options[key] for key in options if key not in ("description", "methods")}
+    assert said == {
+        "--" + key.replace("_", "-"): ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        for key, value in held.items()
+    }
 
 
 @pytest.fixture
