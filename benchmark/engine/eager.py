@@ -341,7 +341,8 @@ def _copy(part: str, weights: Weights, to: Weights) -> None:
     given, held = ({key: tuple(tensor.shape) for key, tensor in of.items()} for of in (weights, to))
     if given != held:
         raise ValueError(f"the state has weights {given} for {part}, which has {held}")
-    torch._foreach_copy_([to[key] for key in weights], [*weights.values()])  # on a GPU few launches instead of many
+    if weights:
+        torch._foreach_copy_([to[key] for key in weights], [*weights.values()])  # on a GPU few launches instead of many
 
 
 def _noted(passes: Iterable[Indices], lengths: list[int]) -> Iterator[Indices]:

@@ -50,7 +50,12 @@ def noted_table(
     """
     noted = []
     for method, first, *others in rows:
-        said = [first.note, (notes or {}).get(method.text), _whole(comparison, method.text), _of(comparison, method.text)]
+        said = [
+            first.note,
+            (notes or {}).get(method.text),
+            _whole(comparison, method.text),
+            _of(comparison, method.text),
+        ]
         why = comparison.unlevelled.get(method.text)
         head = method._replace(note=f"not levelled: {why}" if why else None)
         noted.append([head, first._replace(note="; ".join(filter(None, said)) or None), *others])
@@ -61,7 +66,7 @@ def noted_table(
 
 def _whole(comparison: Comparison, label: str) -> str | None:
     """Return what to know of a method whose clients send all of their network, by the usual names of its parts."""
-    sent = [run.summary["bytes_by_name"]["up"].keys() for run in comparison.of(label)]
+    sent = [run.summary.get("bytes_by_name", {"up": {}})["up"].keys() for run in comparison.of(label)]
     if not sent or not all({"extractor", "header"} <= names for names in sent):
         return None
     return f"{label}: one network for all clients; after local training it is that network, fine-tuned by each of them"

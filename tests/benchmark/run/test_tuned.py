@@ -171,7 +171,7 @@ def test_a_method_of_ones_own_is_tuned_by_its_path(here):
 def test_a_method_of_ones_own_with_a_wrong_range_is_one_line(here, capsys, monkeypatch, mark, message):
     text = (Path(__file__).parents[3] / "methods" / "fml.py").read_text()
     text = text.replace("alpha: UnitInterval", f"alpha: Annotated[UnitInterval, Search({mark})]")
-    Path("mine.py").write_text(text.replace("import UnitInterval", "import Annotated, Search, UnitInterval"))
+    Path("mine.py").write_text(text.replace("import ClientWeights", "import Annotated, Search, ClientWeights"))
     refused(here, capsys, monkeypatch, [*TUNE, "--methods", "mine.py"], message)
 
 
