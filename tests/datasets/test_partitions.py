@@ -43,14 +43,21 @@ def test_every_sample_is_given_once(classes, each, clients, seed, kind, a, q, n,
     values = {"dirichlet": [a], "pathological": [n], "quantity": [q], "label-quantity": [a, q]}.get(kind, [])
     text = ":".join([kind, *map(repr, values)])
     try:
-        parts = owned(text, labels, clients, seed, **({"owners": owners} if kind == "natural" else {}))
+        supplied = {
+            "natural": {"owners": owners},
+            "given": {"owners": owners, "held_out": rng.random(len(labels)) < 0.5},
+        }
+        parts = owned(text, labels, clients, seed, **supplied.get(kind, {}))
     except RequestError:
         assert (
             (kind == "pathological" and (n > classes or n * clients < classes))
             or (kind in FILLED_UP and each * classes < 10 * clients)
             or (kind == "natural" and len(set(owners)) < clients)
+            or kind == "given"  # which needs exactly as many, and both parts of each
         )
         return
+    if kind == "given":
+        parts = [np.concatenate(part) for part in parts]
     assert len(parts) == clients
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(labels)))
     sizes = [len(part) for part in parts]
@@ -241,7 +248,10 @@ def test_samples_of_a_class_may_be_fewer_than_its_owners():
         ("quantity:1", 61, "leaves clients with fewer than 10; use at most 60 clients"),
         ("label-quantity:1:1", 61, "leaves clients with fewer than 10; use at most 60 clients"),
         ("natural", 10, "natural needs to know who each sample belongs to, and toy does not say; an .npz says it with"),
-        ("natural:3", 10, "natural takes no parameter"),
+        ("natural:3:3", 10, "natural takes at most 1 parameter; write natural or natural:least"),
+        ("natural:0", 10, "natural:0: least should be greater than or equal to 1"),
+        ("given", 10, "given needs to know who each sample belongs to, and toy does not say"),
+        ("given:1", 10, "given takes no parameter"),
         ("iid:3", 10, "iid takes no parameter; write iid, not iid:3"),
         ("iid+rotatet", 10, "unknown shift 'rotatet'; did you mean 'rotated'?"),
         ("iid+", 10, "unknown shift ''; there are: recoloured, rotated"),
