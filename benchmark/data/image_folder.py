@@ -98,10 +98,17 @@ def splits_of(root: Path, remarks: Remarks) -> dict[Path, str]:
 
 
 def _is_split(folder: Path) -> bool:
+    """Return whether a folder that has a split's name is one. Raises RequestError if it may as well be a class."""
     folders, files = content(folder, Remarks(folder))
     if any(file.name.casefold() == LABELS_FILE for file in files):
         return True
-    return bool(folders) and not any(map(is_picture, files))
+    loose = next(filter(is_picture, files), None)
+    if loose and any(map(_has_pictures, folders)):
+        raise RequestError(
+            f"{folder} has pictures, such as {loose.name}, beside folders of pictures; if it is a part of the data, "
+            "move them into a class's folder, and if it is a class, rename it"
+        )
+    return bool(folders) and not loose
 
 
 def is_picture(file: Path) -> bool:

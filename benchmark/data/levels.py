@@ -51,6 +51,8 @@ def as_bytes(name: str, kind: str, arrays: Sequence[np.ndarray]) -> tuple[list[n
         raise RequestError(f"{name}: {kind} are no numbers; they are to be integers or floats")
     if not kinds or all(array.dtype == np.uint8 for array in arrays):
         return [array.astype(np.uint8) for array in arrays], None
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise RequestError(f"{name}: some {kind} are not finite; replace those")
     low = min(float(array.min()) for array in arrays if array.size)
     high = max(float(array.max()) for array in arrays if array.size)
     scale = scale_of(name, kind, low, high, whole="f" not in kinds)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".gif", ".tif", ".tiff"}
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP", "PPM", "GIF", "TIFF")
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM", "GIF", "TIFF")
 """Decoders that are asked, whatever a file's name says: no other gets to see a stranger's file."""
 DEEP = {"I;16": "16-bit pixels", "I;16B": "16-bit pixels", "I;16L": "16-bit pixels", "I;16N": "16-bit pixels"}
 DEEP |= {"I": "32-bit integer pixels", "F": "float pixels"}
@@ -91,6 +91,7 @@ def _decoders() -> Iterator[None]:
     """Keep Pillow's warnings to itself: what matters of them is an error of one line."""
     from PIL import Image
 
+    Image.init()  # knows only some of the formats before
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
