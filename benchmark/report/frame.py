@@ -28,6 +28,7 @@ COST_UNITS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1
 
 PARALLEL_FROM_RUNS = 40
 """Read runs with several processes from this many on."""
+LONGEST_CLASS_NAME = 24
 NAME_CHARACTERS = 100
 """Largest number of characters of a comparison's name."""
 
@@ -83,6 +84,14 @@ class StoredRun:
     def seed(self) -> int:
         """The run's seed."""
         return self.run["specification"]["seed"]
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes, cut to a readable length; their numbers for runs that were stored without names."""
+        numbers = [str(c) for c in range(self.run["dataset"]["classes"])]
+        stored = self.run["dataset"].get("class_names", numbers)
+        names = stored if len(stored) == len(numbers) else numbers
+        return [name if len(name) <= LONGEST_CLASS_NAME else name[: LONGEST_CLASS_NAME - 1] + "…" for name in names]
 
     @property
     def whole_setting(self) -> dict[str, Any]:

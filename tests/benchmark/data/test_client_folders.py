@@ -237,7 +237,7 @@ def test_other_files_in_the_place_of_a_client_s_are_one_line(tmp_path):
         with pytest.raises(RequestError, match=message):
             read_folder(tmp_path)
     np.savez(file, x=BYTES[:18], y=LABELS[:18])
-    with pytest.raises(RequestError, match="it has no .There is no item"):
+    with pytest.raises(RequestError, match=r"it has no .There is no item"):
         read_folder(tmp_path)
     np.savez(file, data=np.zeros(3))
     with pytest.raises(RequestError, match="can't be read"):
