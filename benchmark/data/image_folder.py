@@ -143,21 +143,39 @@ def class_name(folder: Path) -> str:
 
 
 def _listed(part: Path, listed: Path, split: str, remarks: Remarks) -> tuple[list[Sample], set[str]]:
-    """Return the samples that a file labels.csv names."""
-    rows = label_list(listed)
-    files = _pictures(part, remarks, skip=listed)
-    samples = []
-    for file in files:
-        inside = file.relative_to(part)
-        row = next((rows.pop(key) for key in (inside.as_posix(), file.name, file.stem) if key in rows), None)
-        if row is None:
+    """Return the samples that a file labels.csv names; the split is a row's own, or that of the folder it lies in."""
+    named = _by_name(part, _pictures(part, remarks, skip=listed))
+    everything = sorted({file for files in named.values() for file in files})
+    samples: dict[Path, Sample] = {}
+    for name, row in label_list(listed).items():
+        if name not in named:
+            remarks.leave(f"rows of {listed.name} without a picture", part / name)
+            continue
+        file, *others = named[name]
+        if others or file in samples:
+            raise RequestError(
+                f"{listed}: {name} is {'one of several pictures' if others else 'a picture that another row names'}; "
+                "name each once, by its path inside the folder"
+            )
+        held = SPLITS.get((row.split or file.relative_to(part).parts[0]).casefold(), split)
+        samples[file] = Sample(file, held, text_of(row.label), row.owner)
+    for file in everything:
+        if file not in samples:
             remarks.leave(f"pictures without a row in {listed.name}", file)
-        else:
-            held = SPLITS.get(row.split.casefold(), split) if row.split else split
-            samples.append(Sample(file, held, text_of(row.label), row.owner))
-    for name in rows:
-        remarks.leave(f"rows of {listed.name} without a picture", part / name)
-    return samples, {sample.label for sample in samples}
+    return list(samples.values()), {sample.label for sample in samples.values()}
+
+
+def _by_name(part: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
+    """Return what a row may call a picture -> the pictures: its path inside the folder or its name, with suffix or not.
+
+    A path is that picture alone, also where others have it as their name.
+    """
+    paths = {file.relative_to(part).as_posix(): [file] for file in files}
+    named: dict[str, list[Path]] = {}
+    for path, (file,) in paths.items():
+        for name in {path.removesuffix(file.suffix), file.name, file.stem}:
+            named.setdefault(name, []).append(file)
+    return named | paths
 
 
 def _pictures(folder: Path, remarks: Remarks, skip: Path | None = None) -> list[Path]:

@@ -169,6 +169,7 @@ def test_remarks_are_heard_by_who_listens_and_only_then(caplog, capsys):
     heard = []
     with telling(heard.append):
         tell("two\nlines, and 100 %")
+        tell("\x1b[31mred\x07 \udce9")
     tell("nobody hears this either")
-    assert heard == ["two lines, and 100 %"]
+    assert heard == ["two lines, and 100 %", "?[31mred? ?"]
     assert "nobody" not in capsys.readouterr().err

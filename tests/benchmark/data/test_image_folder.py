@@ -245,6 +245,31 @@ def test_what_labels_and_pictures_lack_of_each_other_is_counted(tmp_path):
     assert "rows of labels.csv without a picture: 3, such as gone.png" in line
 
 
+def test_a_row_s_folder_may_be_its_split(tmp_path):
+    rows = "file,label\ntrain/1.png,a\ntrain/2.png,b\nTest/1,b\nval/1.png,a\n"
+    found, _ = read(listed(tmp_path, rows, "train/1.png", "train/2.png", "Test/1.png", "val/1.png"))
+    assert (found.y_train.tolist(), found.y_test.tolist()) == ([0, 0, 1], [1])
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ("1.png,a\nd/2.png,b\n", None),  # 1.png is a path, c/1.png another
+        ("c/1.png,a\n2,b\n", None),
+        ("c/1,a\nd/2,b\n", None),
+        ("1,a\nd/2.png,b\n", "1 is one of several pictures; name each once"),
+        ("d/2.png,a\n2.png,b\n", "2.png is a picture that another row names"),
+    ],
+)
+def test_a_row_names_one_picture_and_a_picture_has_one_row(tmp_path, rows, message):
+    listed(tmp_path, "file,label\n" + rows, "1.png", "c/1.png", "d/2.png")
+    if message is None:
+        assert len(read(tmp_path)[0].labels) == 2
+        return
+    with pytest.raises(RequestError, match=message):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
