@@ -56,10 +56,10 @@ _REMARKS = logging.getLogger("benchmark.remarks")
 
 def tell(line: str) -> None:
     """Tell users what was done with what they gave, in one line; unless somebody listens, nobody hears it."""
-    _REMARKS.info("%s", one_line(line))
+    _REMARKS.info("%s", printable_line(line))
 
 
-def one_line(text: str) -> str:
+def printable_line(text: str) -> str:
     """Return a text as one line that a terminal takes for nothing but text."""
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 

@@ -85,32 +85,27 @@ def draw(
     RequestError if a client would be left without training or test samples, if the partition needs owners that are
     unknown, or if the classes are too rare for what the partition promises.
     """
-    classes = int(labels.max()) + 1
-    name = division.name
-    rng = numpy_generator("partition", dataset=dataset, partition=division.plain, clients=clients, seed=seed)
+    what = f"{division.name} with {clients} clients on {dataset}"
     if clients > len(labels):
-        raise RequestError(
-            f"{name} with {clients} clients on {dataset} leaves clients empty: it has {len(labels)} samples; "
-            "use fewer clients"
-        )
+        raise RequestError(f"{what} leaves clients empty: it has {len(labels)} samples; use fewer clients")
+    rng = numpy_generator("partition", dataset=dataset, partition=division.plain, clients=clients, seed=seed)
     supplied = _supplied(division, dataset, owners, held_out)
-    splits = []
     shares: Sequence[Share] = division.partitioner(labels, clients, rng, **supplied)
-    for k, share in enumerate(shares):
-        split = _split(share, validation, rng)
-        train, _, tests = split
+    splits = [_split(share, validation, rng) for share in shares]
+    for k, (train, validating, tests) in enumerate(splits):
         if not len(tests) or not len(train):
+            few = len(train) + len(validating) + len(tests)
             raise RequestError(
-                f"{name} with {clients} clients on {dataset} ({len(labels)} samples) leaves client {k} with "
-                f"{sum(map(len, split))} samples, too few to train and test on; use fewer clients or a more even "
-                f"partition{', or natural:n to leave out owners of fewer than n samples' if supplied else ''}"
+                f"{what} ({len(labels)} samples) leaves client {k} with {few} samples, too few to "
+                "train and test on; use fewer clients or a more even partition"
+                f"{', or natural:n to leave out owners of fewer than n samples' if supplied else ''}"
             )
-        splits.append(split)
+    classes = int(labels.max()) + 1
     counts = np.array([np.bincount(labels[np.concatenate(split)], minlength=classes) for split in splits])
     if division.promise and (broken := division.promise(counts)):
-        raise RequestError(f"{name} with {clients} clients on {dataset}: {broken}")
+        raise RequestError(f"{what}: {broken}")
     if unused := len(labels) - counts.sum():
-        tell(f"{name} with {clients} clients on {dataset}: left out: {unused} of {len(labels)} samples")
+        tell(f"{what}: left out: {unused} of {len(labels)} samples")
     return Partition(tuple(splits), counts.tolist())
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark import __version__
-from benchmark.errors import RequestError, StorageError, one_line, plural, telling, unknown
+from benchmark.errors import RequestError, StorageError, plural, printable_line, telling, unknown
 from benchmark.storage.files import check_writable
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
             )
     except (click.ClickException, RequestError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"error: {one_line(message)}", err=True)
+        click.echo(f"error: {printable_line(message)}", err=True)
         return 2
     except StorageError as error:
         click.echo(f"error: {error}", err=True)
