@@ -1,5 +1,6 @@
 """Pictures as arrays: decoded by what they are, all of one size, grey or in colour; one line says what was done."""
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -115,7 +116,8 @@ def _opened(path: Path) -> Iterator["Picture"]:
     except RequestError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(path, "too many pixels") from error
+        declared = re.search(r"\d+ pixels", str(error))
+        raise _too_large(path, declared[0] if declared else "too many pixels") from error
     except Exception as error:  # decoders raise what they like
         said = " ".join(str(error).split())
         detail = "" if "cannot identify" in said or not said else f": {said[:120]}"
