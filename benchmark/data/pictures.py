@@ -1,5 +1,6 @@
 """Pictures as arrays: decoded by what they are, all of one size, grey or in colour; one line says what was done."""
 
+import logging
 import re
 import warnings
 from collections import Counter
@@ -89,14 +90,20 @@ def _sized(shapes: set[tuple[int, int]], shape: tuple[int, int], treated: Sequen
 
 @contextmanager
 def _decoders() -> Iterator[None]:
-    """Keep Pillow's warnings to itself: what matters of them is an error of one line."""
+    """Keep Pillow's warnings and complaints to itself: what matters of them is an error of one line."""
     from PIL import Image
 
     Image.init()  # knows only some of the formats before
+    complaints = logging.getLogger("PIL")
+    level = complaints.level
+    complaints.setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
+        try:
+            yield
+        finally:
+            complaints.setLevel(level)
 
 
 @contextmanager

@@ -271,6 +271,18 @@ def test_pipes_and_folders_with_a_picture_s_name_do_not_hang(tmp_path):
             read_pictures("set", [tmp_path / name])
 
 
+def test_what_decoders_complain_of_is_the_one_line_alone(tmp_path, caplog):
+    """A .tif of 239 samples per pixel (tag 277), which Pillow reports to its log as well."""
+    file = save(tmp_path, np.zeros((16, 16, 3), np.uint8), "p.tif")
+    data = file.read_bytes()
+    entry = struct.pack("<HHI", 277, 3, 1)
+    assert data.count(entry) == 1
+    file.write_bytes(data.replace(entry + b"\x03", entry + b"\xef"))
+    with pytest.raises(RequestError, match=r"p\.tif is no image that can be read"):
+        read_pictures("set", [file])
+    assert caplog.text == ""
+
+
 def test_other_modes_are_converted_and_told_of(tmp_path):
     _, line = read(save(tmp_path, Image.new("LAB", (16, 16), (255, 128, 128)), "p.tif"))
     assert "1 of mode LAB, converted" in line
