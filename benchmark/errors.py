@@ -1,6 +1,7 @@
-"""Errors of the benchmark; the messages for users say what is wrong and what would be right."""
+"""Errors of the benchmark, and remarks that are none; messages say what is wrong and what would be right."""
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
@@ -48,3 +49,31 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> RequestError:
     near = get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)
     hint = f"did you mean {spelt[near[0]]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
     return RequestError(f"unknown {kind} {name!r}; {hint}")
+
+
+_REMARKS = logging.getLogger("benchmark.remarks")
+
+
+def tell(line: str) -> None:
+    """Tell users what was done with what they gave, in one line; unless somebody listens, nobody hears it."""
+    _REMARKS.info("%s", printable_line(line))
+
+
+def printable_line(text: str) -> str:
+    """Return a text as one line that a terminal takes for nothing but text."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
+@contextmanager
+def telling(say: Callable[[str], object]) -> Iterator[None]:
+    """Hand every remark of this process within the block to `say`."""
+    handler = logging.Handler()
+    handler.emit = lambda record: say(record.getMessage())  # type: ignore[method-assign,assignment]
+    level = _REMARKS.level
+    _REMARKS.addHandler(handler)
+    _REMARKS.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _REMARKS.removeHandler(handler)
+        _REMARKS.setLevel(level)

@@ -9,15 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, tell
 from benchmark.seeds import numpy_generator
 
 TEST_SHARE = 0.2
 MINIMUM = 10
 """Samples that every client has at least after `fill_up` (the number of Qin et al., "FedAPEN", KDD 2023)."""
 
-Partitioner = Callable[..., list[np.ndarray]]
-"""(labels [N], clients, generator) -> indices per client; one that has a parameter `owners` gets them too."""
+Share = np.ndarray | tuple[np.ndarray, np.ndarray]
+Partitioner = Callable[..., list[np.ndarray] | list[tuple[np.ndarray, np.ndarray]]]
+"""(labels [N], clients, generator) -> indices per client, or (training, test) indices per client, which stay so.
+
+One that has a parameter `owners` gets them too, and one with `held_out` which samples are of the data's own test part.
+"""
+
+Promise = Callable[[np.ndarray], str | None]
+"""(samples of each class at each client [clients, C]) -> how they break what the partition's name says, or None."""
 
 Shift = Callable[[np.ndarray, int], np.ndarray]
 """(images [n, h, w, c] uint8, client) -> the images as that client has them, of the same shape."""
@@ -28,12 +35,14 @@ class Division(NamedTuple):
 
     name:  in full, `dirichlet:0.3+rotated`
     plain: without shifts, `dirichlet:0.3`: what the draw is seeded by, so that both give the same indices
+    promise: what the name says of every draw, if it can be broken
     """
 
     name: str
     plain: str
     partitioner: Partitioner
     shifts: tuple[Shift, ...] = ()
+    promise: Promise | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,46 +76,83 @@ def draw(
     validation: float,
     seed: int,
     owners: np.ndarray | None = None,
+    held_out: np.ndarray | None = None,
 ) -> Partition:
     """Divide the samples among clients, then each client's 80:20 into training and test.
 
-    Validation takes its share out of the 80. owners: [N], who each sample belongs to, or None if that is unknown.
-    Raises RequestError if a client would be left without training or test samples, or if the partition needs owners
-    that are unknown.
+    Validation takes its share out of the 80. owners: [N], who each sample belongs to, or None if that is unknown;
+    held_out: [N], which samples are of the data's own test part. Samples that no client gets are told of. Raises
+    RequestError if a client would be left without training or test samples, if the partition needs owners that are
+    unknown, or if the classes are too rare for what the partition promises.
     """
-    classes = int(labels.max()) + 1
-    name = division.name
-    rng = numpy_generator("partition", dataset=dataset, partition=division.plain, clients=clients, seed=seed)
+    what = f"{division.name} with {clients} clients on {dataset}"
     if clients > len(labels):
-        raise RequestError(
-            f"{name} with {clients} clients on {dataset} leaves clients empty: it has {len(labels)} samples; "
-            "use fewer clients"
-        )
+        raise RequestError(f"{what} leaves clients empty: it has {len(labels)} samples; use fewer clients")
+    rng = numpy_generator("partition", dataset=dataset, partition=division.plain, clients=clients, seed=seed)
+    supplied = _supplied(division, dataset, owners, held_out)
+    shares: Sequence[Share] = division.partitioner(labels, clients, rng, **supplied)
+    splits = [_split(share, validation, rng) for share in shares]
+    for k, (train, validating, tests) in enumerate(splits):
+        if not len(tests) or not len(train):
+            few = len(train) + len(validating) + len(tests)
+            raise RequestError(
+                f"{what} ({len(labels)} samples) leaves client {k} with {few} samples, too few to "
+                "train and test on; use fewer clients or a more even partition"
+                f"{', or natural:n to leave out owners of fewer than n samples' if supplied else ''}"
+            )
+    classes = int(labels.max()) + 1
+    counts = np.array([np.bincount(labels[np.concatenate(split)], minlength=classes) for split in splits])
+    if division.promise and (broken := division.promise(counts)):
+        raise RequestError(f"{what}: {broken}")
+    if unused := len(labels) - counts.sum():
+        tell(f"{what}: left out: {unused} of {len(labels)} samples")
+    return Partition(tuple(splits), counts.tolist())
+
+
+def _supplied(
+    division: Division, dataset: str, owners: np.ndarray | None, held_out: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Return what a partition asks of the data beside the labels. Raises RequestError if the data do not say it."""
     supplied = {}
-    if "owners" in inspect.signature(division.partitioner).parameters:
-        if owners is None:
-            raise RequestError(
-                f"{name} needs to know who each sample belongs to, and {dataset} does not say; "
-                "an .npz says it with the keys owners_train and owners_test"
-            )
-        supplied["owners"] = owners
-    owned = division.partitioner(labels, clients, rng, **supplied)
-    splits = []
-    for k, indices in enumerate(owned):
-        shuffled = rng.permutation(indices)
-        tests = round(TEST_SHARE * len(shuffled))
-        held_out = round(validation * (len(shuffled) - tests))
-        if validation:
-            held_out = max(1, held_out)
-        train = shuffled[tests + held_out :]
-        if not tests or not len(train):
-            raise RequestError(
-                f"{name} with {clients} clients on {dataset} ({len(labels)} samples) leaves client {k} with "
-                f"{len(shuffled)} samples, too few to train and test on; use fewer clients or a more even partition"
-            )
-        splits.append((train, shuffled[tests : tests + held_out], shuffled[:tests]))
-    counts = [np.bincount(labels[indices], minlength=classes).tolist() for indices in owned]
-    return Partition(tuple(splits), counts)
+    for key, values in (("owners", owners), ("held_out", held_out)):
+        if key in inspect.signature(division.partitioner).parameters:
+            if values is None:
+                raise RequestError(
+                    f"{division.name} needs to know who each sample belongs to, and {dataset} does not say; "
+                    "an .npz says it with the keys owners_train and owners_test"
+                )
+            supplied[key] = values
+    return supplied
+
+
+def _split(share: Share, validation: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (training, validation, test) indices of a client's share, shuffled unless they are split already."""
+    if isinstance(share, tuple):
+        others, tests = share
+        others = rng.permutation(others) if validation else others
+    else:
+        shuffled = rng.permutation(share)
+        number = round(TEST_SHARE * len(shuffled))
+        tests, others = shuffled[:number], shuffled[number:]
+    held_back = max(1, round(validation * len(others))) if validation else 0
+    return others[held_back:], others[:held_back], tests
+
+
+def contents_hash(images: np.ndarray, labels: np.ndarray, splits: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
+    """Hex digest of which samples each client trains and tests on, whatever their order or their place in the data set.
+
+    images: [N, h, w, c] as their clients have them; labels: [N]; splits: (training, test) indices of each client
+    """
+    own = [
+        hashlib.sha256(image.tobytes() + int(label).to_bytes(8, "big")).digest()
+        for image, label in zip(images, labels, strict=True)
+    ]
+    digest = hashlib.sha256(str(images.shape[1:]).encode())
+    for split in splits:
+        for indices in split:
+            digest.update(len(indices).to_bytes(8, "big"))
+            digest.update(b"".join(sorted(own[i] for i in indices)))
+    return digest.hexdigest()[:16]
 
 
 def shifted(images: np.ndarray, partition: Partition, shifts: Sequence[Shift]) -> np.ndarray:

@@ -67,12 +67,14 @@ class Dataset:
     hash: str
     target: float | None
     owners: np.ndarray | None = None
+    held_out: np.ndarray | None = None
 
     @classmethod
     def of(cls, name: str, arrays: Arrays, target: float | None) -> "Dataset":
         """Pool training and test samples; the arrays can be dropped afterwards."""
         mean, std = arrays.statistics
-        return cls(name, arrays.images, arrays.labels, mean, std, arrays.classes, arrays.hash, target, arrays.owners)
+        facts = (mean, std, arrays.classes, arrays.hash, target, arrays.owners, arrays.held_out)
+        return cls(name, arrays.images, arrays.labels, *facts)
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.config import FederationConfig
 from benchmark.errors import RequestError
 from benchmark.plugins.presets import preset
+from benchmark.plugins.registry import sized
 from benchmark.storage.files import file_name
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ AXES = {
     ),
     "datasets": (
         "",
-        "Data sets: names, .npz or .py files, dotted modules or image folders. Without it, the preset demo.",
+        "Data sets: names, .npz or .py files, dotted modules, folders of images or of clients' files. Without it, the "
+        "preset demo.",
     ),
     "partition": (
         "pathological",
-        "How data are divided: pathological[:n], dirichlet:a, quantity:a, label-quantity:a:q, iid or natural (by "
-        "owner), with +rotated or +recoloured after it if clients see images differently.",
+        "How data are divided: pathological[:n], dirichlet:a, quantity:a, label-quantity:a:q, iid, natural[:n] (by "
+        "owner) or given (by owner, in the data's own split), with +rotated or +recoloured after it if clients see "
+        "images differently.",
     ),
     "models": (
         "cnn5",
@@ -55,6 +58,7 @@ def request_of(
     given: Mapping[str, str | None],
     experiment: str | None,
     argv: tuple[str, ...],
+    image_size: int | None = None,
     **others: Any,
 ) -> "Request":
     """Return the request: given values take precedence over the preset, and that over defaults. Raises RequestError."""
@@ -65,7 +69,7 @@ def request_of(
     axes = {name: _commas(name, values.get(name, default)) for name, (default, _) in AXES.items()}
     return Request(
         methods=axes["methods"],
-        datasets=axes["datasets"],
+        datasets=[with_image_size(text, image_size) for text in axes["datasets"]],
         partition=axes["partition"],
         models=axes["models"],
         clients=_numbers("clients", axes["clients"], int),
@@ -81,6 +85,11 @@ def request_of(
 def seeds_of(option: str, text: str) -> list[int]:
     """Return the seeds of an option. Raises RequestError."""
     return _numbers(option, _commas(option, text), int)
+
+
+def with_image_size(text: str, side: int | None) -> str:
+    """Return a data set's text with the size of its pictures behind it, unless it has one or there is none."""
+    return text if side is None or sized(text)[1] is not None else f"{text}+image-size={side}"
 
 
 def shard_of(text: str | None) -> tuple[int, int]:

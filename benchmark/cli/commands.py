@@ -11,6 +11,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,8 @@ import click
 
 from benchmark import __version__
 from benchmark.cli.grids import run, tune
-from benchmark.cli.options import FiniteRange, folder_option, json_option
-from benchmark.errors import RequestError, StorageError, plural, unknown
+from benchmark.cli.options import COUNT, FiniteRange, folder_option, image_size_option, json_option
+from benchmark.errors import RequestError, StorageError, plural, printable_line, telling, unknown
 from benchmark.storage.files import check_writable
 from benchmark.storage.moments import MOMENTS
 
@@ -35,10 +36,13 @@ PROGRAM = shlex.join(PYTHON)
 def main(argv: Sequence[str]) -> int:
     """Run one command; return the exit code."""
     try:
-        return cli.main(args=list(argv) or ["--help"], prog_name=PROGRAM, standalone_mode=False, obj=tuple(argv)) or 0
+        with telling(partial(click.echo, err=True)):
+            return (
+                cli.main(args=list(argv) or ["--help"], prog_name=PROGRAM, standalone_mode=False, obj=tuple(argv)) or 0
+            )
     except (click.ClickException, RequestError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"error: {' '.join(message.split())}", err=True)
+        click.echo(f"error: {printable_line(message)}", err=True)
         return 2
     except StorageError as error:
         click.echo(f"error: {error}", err=True)
@@ -202,9 +206,10 @@ def compare(
 
 @cli.command()
 @click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
+@image_size_option
 @folder_option("data", "Where data sets are kept as <name>.npz.")
 @json_option
-def check(targets: tuple[str, ...], data: Path, as_json: bool) -> int:
+def check(targets: tuple[str, ...], image_size: int | None, data: Path, as_json: bool) -> int:
     """Test methods, line-ups and data sets by the suite that those here pass; exit code 1 if a check does not hold.
 
     A TARGET is a name in the catalogue of methods (with +key=value for other hyper-parameters), line-ups or data sets,
@@ -215,7 +220,7 @@ def check(targets: tuple[str, ...], data: Path, as_json: bool) -> int:
     from benchmark.conformance.targets import checks_document, resolve_targets
 
     with contextlib.redirect_stdout(sys.stderr):  # a user's module may print
-        found = [target for text in targets for target in resolve_targets(text, data)]
+        found = [target for text in targets for target in resolve_targets(text, data, image_size)]
     examined = []
     for target in found:
         examined.append((target, target.run_checks()))
@@ -228,6 +233,53 @@ def check(targets: tuple[str, ...], data: Path, as_json: bool) -> int:
     else:
         click.echo(f"{len(results)} checks, {len(broken) or 'nothing'} broken")
     return 1 if broken else 0
+
+
+@cli.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def partition() -> None:
+    """Show how a data set is divided among clients, or write it for other harnesses."""
+
+
+def _divided(command: Callable) -> Callable:
+    """Give a command the options that say what is divided, and how."""
+    for option in (
+        folder_option("data", "Where data sets are kept as <name>.npz."),
+        image_size_option,
+        click.option("--seeds", "seed", type=click.IntRange(min=0), default=0, show_default=True, help="The seed."),
+        click.option("--clients", type=COUNT, default=10, show_default=True, help="Number of clients."),
+        click.option("--partition", "text", metavar="P", default="pathological", show_default=True, help="How."),
+        click.option("--datasets", "dataset", metavar="X", required=True, help="The data set."),
+    ):
+        command = option(command)
+    return command
+
+
+@partition.command()
+@_divided
+@json_option
+def show(as_json: bool, **options: Any) -> None:
+    """Print how many samples of each class each client has to train and to test on."""
+    from benchmark.cli.division import divide, division_document, show_division
+
+    division = divide(**options)
+    if as_json:
+        click.echo(json.dumps(division_document(division), indent=1))
+    else:
+        show_division(division)
+
+
+@partition.command()
+@_divided
+@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", required=True, help="A new folder.")
+def export(to: Path, **options: Any) -> None:
+    """Write the split that runs with these options have, in the layout of HtFLlib and PFLlib.
+
+    As they keep no validation samples, those of --validation are training samples there. `--datasets DIR --partition
+    given` reads the folder back.
+    """
+    from benchmark.cli.division import divide, export_division
+
+    click.echo(export_division(divide(**options), to))
 
 
 @cli.command(name="list")

@@ -31,6 +31,12 @@ def folder_option(name: str, text: str) -> Callable:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+image_size_option = click.option(
+    "--image-size",
+    type=click.IntRange(1, 4096),
+    metavar="N",
+    help="Resize all pictures to N x N.  [their own size, or 32 if they have several]",
+)
 
 
 @cache
@@ -82,6 +88,7 @@ _EXECUTION = [
     click.option(
         "--ray-address", metavar="A", help="The Ray cluster: auto or HOST:PORT.  [one that ends with the command]"
     ),
+    image_size_option,
     folder_option("data", "Where data sets are kept as <name>.npz."),
     folder_option("results", "Where results are kept."),
     folder_option("reports", "Where reports are written."),

@@ -211,6 +211,19 @@ def show_results(title: str, results: Sequence[Any]) -> None:
     _console().print(table)
 
 
+def show_counts(classes: Sequence[str], train: Any, test: Any, most: int) -> None:
+    """Print samples of each class at each client, as training + test: [clients, C] both; at most so many columns."""
+    table = Table("client", box=SIMPLE_HEAD)
+    shown = len(classes) if len(classes) <= most else 0
+    for name in ["train", "test", "classes", *classes[:shown]]:
+        table.add_column(escape(name), justify="right")
+    for client, (own, held) in enumerate(zip(train, test, strict=True)):
+        cells = [f"{a}+{b}" if a + b else "" for a, b in zip(own, held, strict=True)][:shown]
+        held_classes = sum(a + b > 0 for a, b in zip(own, held, strict=True))
+        table.add_row(str(client), str(sum(own)), str(sum(held)), str(held_classes), *cells)
+    _console().print(table)
+
+
 def _console() -> Console:
     """Return a console on standard output, 140 characters wide if that is no terminal."""
     console = Console()

@@ -76,8 +76,9 @@ def classes(data: Named) -> None:
 
 
 def partitions(data: Named) -> None:
-    """It can be divided among two clients, evenly and by class."""
-    for partition in (data.iid, data.pathological):
+    """It can be divided among two clients, evenly and by class, unless a class has fewer samples than there are."""
+    rarest = np.bincount(data.arrays.labels).min()
+    for partition in (data.iid, data.pathological) if rarest >= CHECK_CLIENTS else (data.iid,):
         with where(f"as {partition} with {CHECK_CLIENTS} clients"):
             _divided(data, data.arrays, partition)
 

@@ -4,6 +4,7 @@ A text is looked up in this order: the catalogues of methods, line-ups and data 
 set; a .py file or the dotted name of a module stands for what it defines, a Method, LINE_UP or LINE_UPS, or SOURCE.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,14 +38,19 @@ class Target:
         return run_checks(SUITES[self.kind], self.subject)
 
 
-def resolve_targets(text: str, data: Path) -> list[Target]:
-    """Return what a text names; a module with LINE_UPS names several. Raises RequestError if it names nothing."""
+def resolve_targets(text: str, data: Path, image_size: int | None = None) -> list[Target]:
+    """Return what a text names; a module with LINE_UPS names several. Raises RequestError if it names nothing.
+
+    image_size: what the pictures of a data set are resized to; None: see `registry.dataset`
+    """
+    if image_size is not None and (found := resolve_targets(text, data)) and found[0].kind == "data set":
+        return resolve_targets(f"{text}+image-size={image_size}", data)
     name = text.partition("+")[0]
     if name in registry.catalogue("methods"):
         return [_method(text)]
     if name in registry.LINE_UP_MODULES:
         return [_line_up(text, registry.line_up(text))]
-    if text in registry.catalogue("datasets.sources") or _is_data(text, data):
+    if (data_set := registry.sized(text)[0]) in registry.catalogue("datasets.sources") or _is_data(data_set, data):
         return [_data(text, data)]
     if registry.is_module(name):
         return _of_module(text, name.partition(":")[0], data)
@@ -68,8 +74,8 @@ def checks_document(examined: Iterable[tuple[Target, Sequence[Result]]]) -> dict
 
 def _is_data(text: str, data: Path) -> bool:
     """Return whether a text names a file or folder of images, or a set that is kept in the data folder."""
-    path = Path(text)
-    return path.suffix == ".npz" or path.is_dir() or ("/" not in text and (data / f"{text}.npz").is_file())
+    kept = "/" not in text and os.path.isfile(data / f"{text}.npz")  # noqa: PTH113 - pathlib's raises for long names
+    return text.endswith(".npz") or os.path.isdir(text) or kept  # noqa: PTH112
 
 
 def _of_module(text: str, file: str, data: Path) -> list[Target]:
@@ -104,6 +110,7 @@ def _line_up(text: str, line_up: LineUp) -> Target:
 
 
 def _data(text: str, data: Path) -> Target:
-    if text.endswith(".npz") and not Path(text).is_file():
-        raise RequestError(f"there is no file {text}")
-    return Target(text, "data set", registry.name_of(text), datasets.Named(text, data))
+    named, _ = registry.sized(text)
+    if named.endswith(".npz") and not os.path.isfile(named):  # noqa: PTH113
+        raise RequestError(f"there is no file {named}")
+    return Target(text, "data set", registry.name_of(named), datasets.Named(text, data))

@@ -11,6 +11,8 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
+import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from benchmark.data import Arrays
     from benchmark.method import Method
     from benchmark.models.line_up import LineUp
-    from benchmark.partition import Division, Partitioner, Shift
+    from benchmark.partition import Division, Partitioner, Promise, Shift
 
 Filled = TypeVar("Filled")
 
@@ -167,14 +169,42 @@ def _listed_or_own(kind: str, package: str, text: str) -> tuple[str, ModuleType,
     return name, importlib.import_module(f"{package}.{known[name].stem}"), None
 
 
+SIZED = re.compile(r"(?P<named>.+)\+image-size=(?P<side>[^+/]*)", re.DOTALL)
+"""A data set and the size that its pictures are brought to."""
+LARGEST_SIDE = 4096
+
+
+def sized(text: str) -> tuple[str, int | None]:
+    """Return what names a data set, and the size of pictures that stands behind it, or None. Raises RequestError."""
+    found = SIZED.fullmatch(text)
+    if not found:
+        return text, None
+    side = found["side"]
+    if not (side.isascii() and side.isdigit() and len(side) < 6 and 1 <= int(side) <= LARGEST_SIDE):
+        raise RequestError(f"the image size is a whole number from 1 to {LARGEST_SIDE}, not {side!r}")
+    return found["named"], int(side)
+
+
 def dataset(text: str, folder: Path) -> tuple[str, "Arrays", float | None]:
     """Return (name, arrays, target accuracy or None) of a data set by name, path or dotted name.
 
-    Raises RequestError.
+    With +image-size=N behind it, its pictures are resized to N x N. Raises RequestError.
     """
+    from benchmark.data.pictures import resize_arrays
+
+    named, side = sized(text)
+    name, arrays, target = _dataset(named, side, folder)
+    if side is not None:
+        x_train, x_test = (resize_arrays(name, x, side) for x in (arrays.x_train, arrays.x_test))
+        arrays = dataclasses.replace(arrays, x_train=x_train, x_test=x_test)
+    return name, arrays, target
+
+
+def _dataset(text: str, side: int | None, folder: Path) -> tuple[str, "Arrays", float | None]:
+    """Return the data set without its size; a folder of pictures is decoded to that size at once."""
     from benchmark.data import load_dataset, own_dataset
 
-    if text not in catalogue("datasets.sources") and (stored := _stored_dataset(text, folder)):
+    if text not in catalogue("datasets.sources") and (stored := _stored_dataset(text, side, folder)):
         return *stored, None
     name, module, source_hash = _listed_or_own("data set", "datasets.sources", text)
     if source_hash is None:
@@ -182,20 +212,21 @@ def dataset(text: str, folder: Path) -> tuple[str, "Arrays", float | None]:
     return file_name("data set", name), *own_dataset(text, getattr(module, "SOURCE", None))
 
 
-def _stored_dataset(text: str, folder: Path) -> tuple[str, "Arrays"] | None:
-    """Read (name, arrays) of an .npz file, an image folder or a file in the data folder; None for names, modules."""
-    from benchmark.data import read_image_folder, read_npz
+def _stored_dataset(text: str, side: int | None, folder: Path) -> tuple[str, "Arrays"] | None:
+    """Read (name, arrays) of an .npz file, a folder or a file in the data folder; None for names, modules."""
+    from benchmark.data import read_npz
+    from benchmark.data.folders import read_folder
 
     path = Path(text)
-    if path.suffix == ".npz" and path.is_file():
+    if path.suffix == ".npz" and os.path.isfile(path):  # noqa: PTH113 - pathlib's raises for a name that is too long
         return file_name("data set", path.stem), read_npz(path)
-    if path.is_dir():
-        return file_name("data set", path.resolve().name), read_image_folder(path)
+    if os.path.isdir(path):  # noqa: PTH112
+        return file_name("data set", path.resolve().name), read_folder(path, side)
     if path.suffix == ".npz" or (is_path(text) and path.suffix != ".py"):
-        wrong = f"{text} is no data set" if path.exists() else f"there is no file or folder {text}"
+        wrong = f"{text} is no data set" if os.path.exists(path) else f"there is no file or folder {text}"  # noqa: PTH110
         raise RequestError(f"{wrong}; a data set is a name, an .npz file, an image folder or a module")
     kept = folder / f"{text}.npz"
-    return (text, read_npz(kept)) if not is_path(text) and kept.is_file() else None
+    return (text, read_npz(kept)) if not is_path(text) and os.path.isfile(kept) else None  # noqa: PTH113
 
 
 def partition(text: str, num_classes: int) -> "Division":
@@ -203,26 +234,34 @@ def partition(text: str, num_classes: int) -> "Division":
     from benchmark.partition import Division
 
     given, *shifts = text.split("+")
-    plain, partitioner = _partitioner(given, num_classes)
+    plain, partitioner, promise = _partitioner(given, num_classes)
     if len(set(shifts)) < len(shifts):
         raise RequestError(f"a shift stands twice in {text!r}; name each once")
-    return Division("+".join([plain, *shifts]), plain, partitioner, tuple(map(_shift, shifts)))
+    return Division("+".join([plain, *shifts]), plain, partitioner, tuple(map(_shift, shifts)), promise)
 
 
-def _partitioner(text: str, num_classes: int) -> tuple[str, "Partitioner"]:
+SUPPLIED = ("owners", "held_out")
+"""Parameters of partitions that the data supply instead of the text."""
+
+
+def _partitioner(text: str, num_classes: int) -> tuple[str, "Partitioner", "Promise | None"]:
+    """Return the name in full, the partition, and its promise. A parameter that has a default may be left out."""
     name, *values = text.split(":")
     known = catalogue("datasets.partitions")
     if name not in known:
         raise unknown("partition", name, known)
     module = importlib.import_module("datasets.partitions." + known[name].stem)
-    parameters = [p for p in [*inspect.signature(module.partition).parameters.values()][3:] if p.name != "owners"]
+    parameters = [p for p in [*inspect.signature(module.partition).parameters.values()][3:] if p.name not in SUPPLIED]
     if not values and hasattr(module, "default"):
         values = module.default(num_classes).split(":")
-    if len(values) != len(parameters):
+    required = sum(p.default is p.empty for p in parameters)
+    if not required <= len(values) <= len(parameters):
         raise _miscounted(name, text, parameters)
-    typed = {p.name: _typed(text, p, value) for p, value in zip(parameters, values, strict=True)}
+    typed = {p.name: _typed(text, p, value) for p, value in zip(parameters, values, strict=False)}
+    typed = {p.name: typed[p.name] for p in parameters if p.name in typed and typed[p.name] != p.default}
     words = [str(value).removesuffix(".0").replace("e+", "e") for value in typed.values()]
-    return ":".join([name, *words]), partial(module.partition, **typed)
+    promise = partial(module.promise, **typed) if hasattr(module, "promise") else None
+    return ":".join([name, *words]), partial(module.partition, **typed), promise
 
 
 def _typed(text: str, parameter: inspect.Parameter, value: str) -> Any:
@@ -237,6 +276,8 @@ def _miscounted(name: str, text: str, parameters: Sequence[inspect.Parameter]) -
     if not parameters:
         return RequestError(f"{name} takes no parameter; write {name}, not {text}")
     form = ":".join([name, *(p.name for p in parameters)])
+    if any(p.default is not p.empty for p in parameters):
+        return RequestError(f"{name} takes at most {plural(len(parameters), 'parameter')}; write {name} or {form}")
     example = ":".join([name, *("2" if int in get_args(p.annotation) else "0.3" for p in parameters)])
     count = plural(len(parameters), "parameter")
     return RequestError(f"{name} takes {count}, not {text.count(':')}; write {form}, for example {example}")

@@ -203,8 +203,8 @@ def _chart_caption(comparison: Comparison) -> str:
 def _partition(comparison: Comparison) -> dict[str, Any]:
     run = comparison.runs[0]
     counts = run.run["partition"]["counts"]
-    classes = [str(c) for c in range(len(counts[0]) if counts else 0)]
-    return {"title": f"Samples per client and class, seed {run.seed}", "classes": classes, "counts": counts}
+    title = f"Samples per client and class, seed {run.seed}"
+    return {"title": title, "classes": run.class_names, "counts": counts}
 
 
 def _leaderboard(comparisons: Sequence[Comparison], written: Mapping[str, Part]) -> dict[str, Any]:

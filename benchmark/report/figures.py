@@ -1,6 +1,7 @@
 """A comparison as figures, for a page (PNG) and for a paper (PDF)."""
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -189,11 +190,20 @@ def _decade_ticks(low: float, high: float) -> list[float]:
     return [10.0**exponent for exponent in exponents[:: 1 + len(exponents) // 8]] or [float(f"{high:.2g}")]
 
 
+PLAIN_NAME = re.compile(r"[\w .,:+-]*[^\W\d][\w .,:+-]*", re.ASCII)
+"""Names of classes that every font has, and that are no numbers: those that an axis shows."""
+MOST_NAMED_CLASSES = 20
+
+
 def _partition(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
     (axes,) = panels
     run = comparison.runs[0]
     counts = np.array(run.run["partition"]["counts"])
     _grid(axes, counts, f"Samples (seed {run.seed})", cmap="viridis" if counts.size > 400 else "Blues")
+    if all(map(PLAIN_NAME.fullmatch, run.class_names)) and len(run.class_names) <= MOST_NAMED_CLASSES:
+        axes.set_xticks(np.arange(len(run.class_names)) + 0.5, run.class_names)
+        if max(map(len, run.class_names)) > 3:
+            axes.tick_params("x", rotation=90)
     if counts.size <= 200:
         for (k, c), count in np.ndenumerate(counts):
             if count:

@@ -17,6 +17,8 @@ from benchmark.storage.schema import ENDED, Round, RunRecord
 from benchmark.storage.summary import accuracies, headline_clients, summary_of
 from benchmark.storage.verify import problems, read_checked, remarks
 
+LONGEST_CLASS_NAME = 24
+
 
 @dataclass(frozen=True, eq=False)
 class StoredRun:
@@ -80,6 +82,14 @@ class StoredRun:
     def seed(self) -> int:
         """The run's seed."""
         return self.run["specification"]["seed"]
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes, cut to a readable length; their numbers for runs that were stored without names."""
+        numbers = [str(c) for c in range(self.run["dataset"]["classes"])]
+        stored = self.run["dataset"].get("class_names", numbers)
+        names = stored if len(stored) == len(numbers) else numbers
+        return [name if len(name) <= LONGEST_CLASS_NAME else name[: LONGEST_CLASS_NAME - 1] + "…" for name in names]
 
     @property
     def whole_setting(self) -> dict[str, Any]:

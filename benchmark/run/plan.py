@@ -179,6 +179,7 @@ def _partition(dataset: Dataset, text: str, clients: int, validation: float, see
         dataset=dataset.name,
         labels=dataset.labels,
         owners=dataset.owners,
+        held_out=dataset.held_out,
         clients=clients,
         validation=validation,
         seed=seed,

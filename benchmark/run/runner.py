@@ -260,6 +260,7 @@ def _facts(run: Run, request: Request, device: torch.device, speed: float | None
             "name": problem.dataset.name,
             "hash": problem.dataset.hash,
             "classes": len(problem.dataset.classes),
+            "class_names": list(problem.dataset.classes),
             "samples": len(problem.dataset.labels),
             "target_accuracy": problem.dataset.target,
         },

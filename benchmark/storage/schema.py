@@ -162,11 +162,12 @@ class Errors(TypedDict):
 
 @with_config(STRICT)
 class DatasetFacts(TypedDict):
-    """The data set of a run; target_accuracy in percent."""
+    """The data set of a run; class_names in the order of classes; target_accuracy in percent."""
 
     name: Text
     hash: Text
     classes: Whole
+    class_names: NotRequired[list[Text]]
     samples: Whole
     target_accuracy: Percent | None
 

@@ -19,6 +19,18 @@ def default(num_classes: int) -> str:
     return str(max(2, num_classes // 10))
 
 
+def promise(counts: np.ndarray, classes_per_client: PositiveInt) -> str | None:
+    """Return which client has fewer classes than it should, and why. counts: [clients, C]."""
+    held = (counts > 0).sum(1)
+    if (held >= classes_per_client).all():
+        return None
+    rare, client = int(counts.sum(0).argmin()), int(held.argmin())
+    return (
+        f"client {client} would have {held[client]} of {classes_per_client} classes, for some have fewer samples than "
+        f"owners (class number {rare} has {counts.sum(0)[rare]}); use fewer clients, or leave rare classes out"
+    )
+
+
 def partition(
     labels: np.ndarray, clients: int, rng: np.random.Generator, classes_per_client: PositiveInt
 ) -> list[np.ndarray]:

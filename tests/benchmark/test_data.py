@@ -46,7 +46,7 @@ def test_column_labels_grey_images_and_class_names(tmp_path):
     arrays = read_npz(path)
     assert arrays.x_train.shape == (6, 8, 8, 1)
     assert arrays.y_train.shape == (6,)
-    assert arrays.classes == ("a", "b", "c", "d")
+    assert (arrays.classes, arrays.left_out) == (("a", "b", "c"), ("d",))
 
 
 def test_owners_are_read_kept_and_in_the_hash_where_there_are_any(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.errors import RequestError
-from benchmark.partition import cut, dirichlet_shares, draw, fill_up
+from benchmark.errors import RequestError, telling
+from benchmark.partition import contents_hash, cut, dirichlet_shares, draw, fill_up
 from benchmark.plugins import registry
 
 LABELS = np.repeat(np.arange(10), 60)
@@ -43,14 +43,21 @@ def test_every_sample_is_given_once(classes, each, clients, seed, kind, a, q, n,
     values = {"dirichlet": [a], "pathological": [n], "quantity": [q], "label-quantity": [a, q]}.get(kind, [])
     text = ":".join([kind, *map(repr, values)])
     try:
-        parts = owned(text, labels, clients, seed, **({"owners": owners} if kind == "natural" else {}))
+        supplied = {
+            "natural": {"owners": owners},
+            "given": {"owners": owners, "held_out": rng.random(len(labels)) < 0.5},
+        }
+        parts = owned(text, labels, clients, seed, **supplied.get(kind, {}))
     except RequestError:
         assert (
             (kind == "pathological" and (n > classes or n * clients < classes))
             or (kind in FILLED_UP and each * classes < 10 * clients)
             or (kind == "natural" and len(set(owners)) < clients)
+            or kind == "given"  # which needs exactly as many, and both parts of each
         )
         return
+    if kind == "given":
+        parts = [np.concatenate(part) for part in parts]
     assert len(parts) == clients
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(labels)))
     sizes = [len(part) for part in parts]
@@ -241,7 +248,10 @@ def test_samples_of_a_class_may_be_fewer_than_its_owners():
         ("quantity:1", 61, "leaves clients with fewer than 10; use at most 60 clients"),
         ("label-quantity:1:1", 61, "leaves clients with fewer than 10; use at most 60 clients"),
         ("natural", 10, "natural needs to know who each sample belongs to, and toy does not say; an .npz says it with"),
-        ("natural:3", 10, "natural takes no parameter"),
+        ("natural:3:3", 10, "natural takes at most 1 parameter; write natural or natural:least"),
+        ("natural:0", 10, "natural:0: least should be greater than or equal to 1"),
+        ("given", 10, "given needs to know who each sample belongs to, and toy does not say"),
+        ("given:1", 10, "given takes no parameter"),
         ("iid:3", 10, "iid takes no parameter; write iid, not iid:3"),
         ("iid+rotatet", 10, "unknown shift 'rotatet'; did you mean 'rotated'?"),
         ("iid+", 10, "unknown shift ''; there are: recoloured, rotated"),
@@ -264,3 +274,130 @@ def test_fewer_owners_than_clients_says_how_many_there_are():
 def test_an_owner_with_too_few_samples_is_told_of():
     with pytest.raises(RequestError, match=r"natural with 2 clients on toy .* samples, too few to train and test on"):
         divide("natural", clients=2, owners=(np.arange(600) > 1).astype(int))
+
+
+def rare(sizes, text, clients, seed=0):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    return divide(text, labels=np.random.default_rng(0).permutation(labels), clients=clients, seed=seed)
+
+
+@pytest.mark.parametrize(
+    "sizes, text, clients",
+    [
+        ([40, 40, 40, 40, 3], "pathological:5", 8),
+        ([100, 100, 1], "pathological:2", 6),
+        ([100, 2, 100], "pathological:2", 10),
+        ([50, 50, 50, 1], "pathological:4", 2),
+        ([500, 500, 9], "pathological:3", 30),
+    ],
+)
+def test_a_class_rarer_than_its_owners_is_said_instead_of_dealing_fewer_classes(sizes, text, clients):
+    with pytest.raises(RequestError) as error:
+        rare(sizes, text, clients)
+    assert f"{text} with {clients} clients on toy: client " in str(error.value)
+    assert f"class number {int(np.argmin(sizes))} has {min(sizes)}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "sizes, text, clients",
+    [([100, 100, 5], "pathological:1", 6), ([100, 1], "pathological:1", 2), ([40, 40, 40, 8], "pathological:4", 8)],
+)
+def test_a_class_with_a_sample_for_each_owner_is_dealt_as_promised(sizes, text, clients):
+    try:
+        found = rare(sizes, text, clients)
+    except RequestError as error:
+        assert "too few to train and test on" in str(error)  # a single sample makes no client
+        return
+    assert {sum(n > 0 for n in row) for row in found.counts} == {int(text[-1])}
+
+
+def test_rare_classes_are_no_matter_to_partitions_that_promise_nothing_of_them():
+    for text in ("iid", "dirichlet:0.3", "quantity:1", "label-quantity:1:1"):
+        assert sum(map(sum, rare([100, 100, 1], text, 6).counts)) == 201
+
+
+def test_owners_with_too_few_samples_are_left_out_and_told_of():
+    owners = np.repeat([0, 1, 2, 3], [300, 200, 90, 10])
+    told = []
+    with telling(told.append):
+        found = divide("natural:20", clients=3, owners=owners)
+    held = [{int(owners[i]) for i in np.concatenate(splits)} for splits in found.splits]
+    assert sorted(map(tuple, held)) == [(0,), (1,), (2,)]
+    assert told == ["natural:20 with 3 clients on toy: left out: 10 of 600 samples"]
+    for text, message in (("natural:250", "belong to 1 owners with 250 samples or more"), ("natural:1000", "0 owners")):
+        with pytest.raises(RequestError, match=message):
+            divide(text, clients=3, owners=owners)
+
+
+def test_natural_is_one_name_and_the_draw_of_before():
+    owners = np.arange(600) % 10
+    assert registry.partition("natural:1", 10).name == registry.partition("natural", 10).name == "natural"
+    assert registry.partition("natural:2+rotated", 10).name == "natural:2+rotated"
+    assert divide("natural:1", owners=owners).hash == divide("natural", owners=owners).hash
+
+
+def test_the_natural_draw_is_what_it_was():
+    """By the code from before it took a parameter."""
+    owners = np.random.default_rng(0).integers(0, 25, 600)
+    assert divide("natural", owners=owners, validation=0.1).hash == "4aedc503ccf19567"
+
+
+HELD_OUT = np.arange(600) % 4 == 0
+
+
+def given_split(owners, clients=5, held_out=HELD_OUT, **others):
+    division = registry.partition("given", 10)
+    known = {"labels": LABELS, "owners": owners, "held_out": held_out}
+    return draw(division, dataset="toy", **known, clients=clients, **{"validation": 0.0, "seed": 0} | others)
+
+
+def test_given_keeps_the_split_of_the_data():
+    owners = np.arange(600) // 120 * 3
+    found = given_split(owners)
+    for client, (train, validation, test) in enumerate(found.splits):
+        assert train.tolist() == [i for i in range(600) if owners[i] == 3 * client and i % 4]
+        assert test.tolist() == [i for i in range(600) if owners[i] == 3 * client and not i % 4]
+        assert len(validation) == 0
+    assert given_split(owners, seed=1).hash == found.hash  # nothing is drawn
+
+
+def test_given_validation_comes_out_of_the_training_samples():
+    owners = np.arange(600) // 120
+    for (train, validation, test), (all_train, _, same) in zip(
+        given_split(owners, validation=0.1).splits, given_split(owners).splits, strict=True
+    ):
+        assert np.array_equal(test, same)
+        assert sorted([*train, *validation]) == all_train.tolist()
+        assert len(validation) == 9
+
+
+@pytest.mark.parametrize(
+    "owners, clients, held_out, message",
+    [
+        (np.arange(600) % 5, 4, HELD_OUT, "given has a client for each of the 5 owners, not 4; use 5 clients"),
+        (np.arange(600) % 5, 6, HELD_OUT, "for each of the 5 owners, not 6"),
+        (np.arange(600) % 5, 5, np.arange(600) % 5 == 2, "given: owner 0 has no test samples in the data; use natural"),
+        (np.arange(600) % 5, 5, np.arange(600) % 5 != 2, "given: owner 0 has no training samples in the data"),
+        (None, 5, HELD_OUT, "given needs to know who each sample belongs to"),
+    ],
+)
+def test_a_given_split_that_is_none_is_one_line(owners, clients, held_out, message):
+    with pytest.raises(RequestError, match=message):
+        given_split(owners, clients, held_out)
+
+
+def test_contents_are_told_apart_by_client_part_picture_and_label_and_not_by_order():
+    images = np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1)
+    labels = np.arange(8) % 2
+    a, b = (np.array([0, 1, 2]), np.array([3])), (np.array([4, 5, 6]), np.array([7]))
+
+    def digest(splits=(a, b), images=images, labels=labels):
+        return contents_hash(images, labels, splits)
+
+    order = np.array([7, 6, 5, 4, 3, 2, 1, 0])  # the same data set in another order
+    turned = [tuple(7 - indices for indices in split) for split in (a, b)]
+    assert digest() == digest([(a[0][::-1], a[1]), b]) == digest(turned, images[order], labels[order])
+    moved = [(np.array([0, 1, 3]), np.array([2])), b]
+    others = [digest([b, a]), digest(moved), digest(images=images + 1), digest(labels=1 - labels), digest([a])]
+    assert len({digest(), digest(images=images.reshape(8, 1, 1, 1).repeat(2, 1)), *others}) == 7
