@@ -41,7 +41,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), Around(10)]
 """A hyper-parameter of at least 0: the weight of a loss term."""
 UnitInterval = Annotated[float, Field(ge=0, le=1), Search(0, 1, log=False)]
 """A hyper-parameter in [0, 1]."""
-Share = Annotated[UnitInterval, Search(0.02, 0.5)]
+SampleShare = Annotated[UnitInterval, Search(0.02, 0.5)]
 """A hyper-parameter in [0, 1], the share of a client's samples that one of two things is learned on."""
 PositiveInt = Annotated[int, Field(ge=1), Around(4)]
 """A hyper-parameter of at least 1: a width, a number of epochs."""

@@ -16,7 +16,7 @@ TEST_SHARE = 0.2
 MINIMUM = 10
 """Samples that every client has at least after `fill_up` (the number of Qin et al., "FedAPEN", KDD 2023)."""
 
-Share = np.ndarray | tuple[np.ndarray, np.ndarray]
+Samples = np.ndarray | tuple[np.ndarray, np.ndarray]
 Partitioner = Callable[..., list[np.ndarray] | list[tuple[np.ndarray, np.ndarray]]]
 """(labels [N], clients, generator) -> indices per client, or (training, test) indices per client, which stay so.
 
@@ -47,7 +47,7 @@ class Division(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """Indices per client and split, shared by every method of a comparison.
+    """Samples per client and split, shared by every method of a comparison.
 
     splits: for each client, its (train, validation, test) indices
     counts: [clients][C], samples of each class at each client
@@ -90,7 +90,7 @@ def draw(
         raise RequestError(f"{what} leaves clients empty: it has {len(labels)} samples; use fewer clients")
     rng = numpy_generator("partition", dataset=dataset, partition=division.plain, clients=clients, seed=seed)
     supplied = _supplied(division, dataset, owners, held_out)
-    shares: Sequence[Share] = division.partitioner(labels, clients, rng, **supplied)
+    shares: Sequence[Samples] = division.partitioner(labels, clients, rng, **supplied)
     splits = [_split(share, validation, rng) for share in shares]
     for k, (train, validating, tests) in enumerate(splits):
         if not len(tests) or not len(train):
@@ -125,7 +125,7 @@ def _supplied(
     return supplied
 
 
-def _split(share: Share, validation: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _split(share: Samples, validation: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (training, validation, test) indices of a client's share, shuffled unless they are split already."""
     if isinstance(share, tuple):
         others, tests = share

@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.api import Batch, Client, Inbox, LocalModel, Method, Phase, State, Task
-from benchmark.fields import ClientWeights, Positive, PositiveInt, Share, UnitInterval
+from benchmark.fields import ClientWeights, Positive, PositiveInt, SampleShare, UnitInterval
 from benchmark.functional import divergence
 
 
@@ -46,14 +46,14 @@ from benchmark.functional import divergence
 class FedAPEN(Method):
     """Mutual learning with an adaptive ensemble."""
 
-    adaptability: Share = 0.05  # share of the training samples that lambda is learned on
+    adaptability: SampleShare = 0.05  # share of the training samples that lambda is learned on
     mix_epochs: PositiveInt = 10  # passes over them
     mix_lr: Positive = 0.001  # of lambda
     mix: UnitInterval = 0.5  # lambda at first
     weighting: ClientWeights = "samples"  # of the clients in the mean; uniform in the authors' code
 
     def shares(self) -> tuple[str, ...]:
-        """Share the small network."""
+        """SampleShare the small network."""
         return ("shared",)
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, LocalModel, Message, Method, Phase, Rows, State, Task
-from benchmark.fields import ClientRate, Positive, Share, WarmUp
+from benchmark.fields import ClientRate, Positive, SampleShare, WarmUp
 from benchmark.functional import step_ahead
 
 
@@ -47,7 +47,7 @@ from benchmark.functional import step_ahead
 class FedL2G(Method):
     """Private networks led by learned vectors."""
 
-    quiz: Share = 0.1  # share of the training samples in the quiz set
+    quiz: SampleShare = 0.1  # share of the training samples in the quiz set
     inner_lr: ClientRate = None  # eta, of the step that is looked ahead; the client's rate unless set
     warm_up: WarmUp = 0  # first rounds, in which the vectors alone are trained; 50 in the authors' code
     guide_lr: Positive = 100.0  # eta_v; the gradient has the factor inner_lr * 2 / d, and is small

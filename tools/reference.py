@@ -4,43 +4,42 @@
 """
 
 import os
+import shlex
+import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
-from benchmark.cli.commands import main
-from benchmark.plugins.presets import preset
-from benchmark.plugins.registry import catalogue
+PRESETS = Path(__file__).parents[1] / "benchmark" / "plugins" / "presets"
+INTERRUPTED = 130
 
-MISSION = ",".join(preset("demo")["methods"])
-ALIKE = preset("catalogue-alike")["methods"]
-OTHERS = ",".join(sorted({*catalogue("methods")} - {*MISSION.split(","), *ALIKE}))
-REFERENCE = ("--experiment", "reference")
+
+def methods_of(preset: str) -> list[str]:
+    """Return the methods of a preset."""
+    found: list[str] = tomllib.loads((PRESETS / f"{preset}.toml").read_text(encoding="utf-8"))["methods"]
+    return found
+
+
+MISSION = methods_of("demo")
+OTHERS = [name for name in methods_of("catalogue") if name not in MISSION]
+HERE = ("--experiment", "reference")
 CIFAR10 = ("--datasets", "cifar10")
 FRESH = ("--seeds", "3,4,5")
+MISSION_ONLY = ("--methods", ",".join(MISSION))
 
 GRIDS: tuple[tuple[str, ...], ...] = (
     *(
-        ("run", "--preset", f"levelled-{clients}", "--datasets", dataset, *REFERENCE)
+        ("run", "--preset", f"levelled-{clients}", "--datasets", dataset, *HERE)
         for clients in ("n10", "n100", "n50")
         for dataset in ("cifar10", "cifar100")
     ),
     *(
-        ("run", "--preset", f"levelled-{n}", "--methods", OTHERS, *CIFAR10, "--seeds", "0", *REFERENCE)
-        for n in ("n10", "n100")
+        ("run", "--preset", f"levelled-{clients}", "--methods", ",".join(OTHERS), *CIFAR10, "--seeds", "0", *HERE)
+        for clients in ("n10", "n100")
     ),
     *(
-        (
-            "tune",
-            "--preset",
-            f"levelled-{n}",
-            "--methods",
-            MISSION,
-            *CIFAR10,
-            "--seeds",
-            "3,4,5",
-            "--experiment",
-            f"tuned-{n}",
-        )
-        for n in ("n10", "n100")
+        ("tune", "--preset", f"levelled-{clients}", *MISSION_ONLY, *CIFAR10, *FRESH, "--experiment", f"tuned-{clients}")
+        for clients in ("n10", "n100")
     ),
     ("run", "--preset", "lab-short-n10", "--experiment", "lab-short"),
 )
@@ -50,12 +49,12 @@ GRIDS: tuple[tuple[str, ...], ...] = (
 def run_all(more: list[str]) -> int:
     """Run every grid with a process per core, as a guest on the machine; return the largest exit code."""
     os.nice(19)
-    jobs = ["--jobs", str(os.cpu_count() or 1)]
     codes = []
     for words in GRIDS:
-        print(f"python -m benchmark {' '.join(words)}", file=sys.stderr, flush=True)
-        codes.append(main([*words, *jobs, "--no-report", *more]))
-        if codes[-1] == 130:  # interrupted
+        command = ["-m", "benchmark", *words, "--jobs", str(os.cpu_count() or 1), "--no-report", *more]
+        print(f"python {shlex.join(command)}", file=sys.stderr, flush=True)
+        codes.append(subprocess.run([sys.executable, *command]).returncode)
+        if codes[-1] == INTERRUPTED:
             break
     return max(codes)
 

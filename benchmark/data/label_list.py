@@ -9,7 +9,7 @@ from benchmark.errors import RequestError
 
 LABELS_FILE = "labels.csv"
 LABELS_BYTES = 2**28
-COLUMNS = {
+LABEL_COLUMNS = {
     "file": ("file", "filename", "file_name", "image", "image_id", "img", "path", "filepath", "picture", "name", "id"),
     "label": ("label", "class", "target", "category", "y", "diagnosis", "dx", "class_name", "classname"),
     "owner": ("owner", "user", "user_id", "client", "client_id", "writer", "patient", "patient_id", "camera", "site"),
@@ -40,7 +40,7 @@ def label_list(path: Path) -> dict[str, Row]:
         raise RequestError(
             f"{path} can't be read ({said}); expected UTF-8 text with a header, such as file,label"
         ) from error
-    places = {what: _place(header, names) for what, names in COLUMNS.items()}
+    places = {what: _place(header, names) for what, names in LABEL_COLUMNS.items()}
     for what in ("file", "label"):
         if places[what] is None:
             raise RequestError(f"{path} has no column for the {what} in its header; call it {what}")

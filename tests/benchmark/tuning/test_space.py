@@ -14,8 +14,8 @@ from benchmark.fields import (
     NonNegative,
     Positive,
     PositiveInt,
+    SampleShare,
     Search,
-    Share,
     UnitInterval,
 )
 from benchmark.plugins import registry
@@ -33,7 +33,7 @@ class Example:
     weight: NonNegative = 2.0
     off: NonNegative = 0.0
     mix: UnitInterval = 0.3
-    share: Share = 0.1
+    share: SampleShare = 0.1
     width: PositiveInt = 10
     few: PositiveInt = 2
     inner: ClientRate = None
