@@ -121,7 +121,7 @@ def raw(folder, data, header="|O", shape="()"):
         ({"more": np.float32}, "numpy.float32"),
         ({"more": frozenset([1])}, "a value of type frozenset"),
         ({"more": np.ndarray}, "a value of type type"),
-        ({"more": print}, "builtins.print"),
+        ({"more": len}, "builtins.len"),
     ],
 )
 def test_what_is_no_array_dict_list_or_number_is_refused_by_name(tmp_path, others, words, monkeypatch):
