@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.errors import RequestError, unknown
-from benchmark.plugins.presets import preset
 from benchmark.report.across import write_across
 from benchmark.report.aggregate import aggregate_table, ranking_table
 from benchmark.report.costs import budget_table, cost_table
-from benchmark.report.differences import difference_tables
+from benchmark.report.differences import DEFAULT_REFERENCE, difference_tables
 from benchmark.report.document import Part, intro, page_document
 from benchmark.report.drawing import Style
 from benchmark.report.figures import PLOTS, write_figures
@@ -29,8 +28,6 @@ from benchmark.tuning.record import Tuning, read_tunings
 
 NEW = ".new-"
 """Prefix of the name of a folder that is not complete yet."""
-DEFAULT_REFERENCE: str = preset("demo")["reference"]
-"""The reference, unless another is asked for: federation has to beat it."""
 PARALLEL_FROM_COMPARISONS = 3
 """Draw with several processes from this many comparisons on."""
 ALL_FIGURES_UP_TO_COMPARISONS = 30
