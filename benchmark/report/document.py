@@ -14,10 +14,11 @@ from PIL import Image
 from benchmark import __version__
 from benchmark.errors import plural
 from benchmark.report.cells import Cell, Column, Table
-from benchmark.report.drawing import Drawn, Style
+from benchmark.report.drawing import Drawn
 from benchmark.report.formats import commands, for_page
 from benchmark.report.frame import Comparison
 from benchmark.report.levelling import RULE
+from benchmark.report.looks import Style
 from benchmark.report.notes import footnotes, not_ranked
 
 PAGE_POINTS = 20_000
@@ -183,8 +184,9 @@ def _series(comparison: Comparison, label: str, style: Style, points: int) -> di
     clients = [of_seed for of_seed in found if len(of_seed)]
     return {
         "label": label,
-        "colour": "#" + "".join(f"{round(255 * part):02x}" for part in look["color"]),
-        "dash": {"-": "", "--": "6 3", "-.": "7 3 1.5 3", ":": "1.5 3"}[look["linestyle"]],
+        "colour": look.colour,
+        "dash": {"solid": "", "dashed": "6 3", "dashdot": "7 3 1.5 3", "dotted": "1.5 3"}[look.dash],
+        "marker": look.marker,
         "round": curve["round"].tolist(),
         **{name: curve[name].tolist() for name in ("accuracy", "bytes", "flops", "seconds")},
         "low": curve["low"].tolist() if several else None,

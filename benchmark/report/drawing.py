@@ -1,25 +1,15 @@
-"""The look of figures: paper, colours, markers, and the two files of each.
+"""Paper: the size, type and layout of figures, and the two files of each."""
 
-A method has one colour, marker and dash throughout a report, from a palette that colour-blind readers can tell apart;
-methods that share a hue differ in shade, marker and dash.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-MARKERS = "osD^vPX<>ph*"
-DASHES = ("-", "--", "-.", ":")
-SHADES = (1.0, 0.6, 0.8)
-"""Factors of brightness, one for each lap through the palette's ten hues."""
 ROW_INCHES = 0.17
 """Height of a method's line in a legend, or of its row in a panel."""
 NAME_CHARACTERS_DRAWN = 36
@@ -52,22 +42,6 @@ class Drawn(NamedTuple):
     stem: str
     title: str
     caption: str
-
-
-@dataclass(frozen=True)
-class Style:
-    """The colour, marker and dash of each method."""
-
-    order: Sequence[str]
-    """All labels of the report."""
-
-    def of(self, label: str) -> dict:
-        """Return the colour, marker and dash of a method."""
-        i = self.order.index(label)
-        lap, hue = divmod(i, 10)
-        shade = SHADES[lap % len(SHADES)]
-        colour = tuple(shade * channel for channel in sns.color_palette("colorblind", 10)[hue])
-        return {"color": colour, "marker": MARKERS[i % len(MARKERS)], "linestyle": DASHES[i % len(DASHES)]}
 
 
 @contextmanager

@@ -15,11 +15,11 @@ from benchmark.report.aggregate import aggregate_table, ranking_table
 from benchmark.report.costs import budget_table, cost_table
 from benchmark.report.differences import difference_tables
 from benchmark.report.document import Part, intro, page_document
-from benchmark.report.drawing import Style
 from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
+from benchmark.report.looks import Style
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.report.tuning import write_tuning
 from benchmark.storage.files import claim, storing, write_whole

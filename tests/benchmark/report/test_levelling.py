@@ -8,10 +8,10 @@ from benchmark.errors import RequestError
 from benchmark.report.aggregate import aggregate_table, ranking_table
 from benchmark.report.costs import cost_table
 from benchmark.report.differences import difference_tables
-from benchmark.report.drawing import Style
 from benchmark.report.figures import write_figures
 from benchmark.report.frame import read_experiment
 from benchmark.report.levelling import last_third, not_levelled, trend
+from benchmark.report.looks import Style
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.report.write import ReportOptions, write_report
 

@@ -20,10 +20,10 @@ from benchmark.report import write
 from benchmark.report.across import varying
 from benchmark.report.costs import budget_table, cost_table
 from benchmark.report.differences import difference_tables
-from benchmark.report.drawing import Style
 from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.formats import as_latex, as_markdown, commands, write_table
 from benchmark.report.frame import names_of, read_experiment
+from benchmark.report.looks import Style
 from benchmark.report.notes import footnotes
 from benchmark.report.stored_run import StoredRun
 from benchmark.report.tables import accuracy_table, main_table
@@ -448,12 +448,6 @@ def test_gates_and_representations_are_drawn(tmp_path, monkeypatch, write_data, 
         assert arrays["names"].tolist() == ["shared expert", "private expert"]
         assert len(arrays["points"]) == len(arrays["label"]) == 2 * 12  # twelve test samples, two experts
     assert main(["verify"]) == 0
-
-
-def test_sixty_methods_look_different():
-    style = Style([str(i) for i in range(60)])
-    assert len({tuple(style.of(label).values()) for label in style.order}) == 60
-    assert len({style.of(label)["color"] for label in style.order}) == 30
 
 
 def test_twenty_methods_have_room_in_every_figure(tmp_path, store, monkeypatch):
