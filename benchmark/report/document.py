@@ -58,10 +58,20 @@ class Pictures:
 
 
 class Part(NamedTuple):
-    """Tables, with the stems of their files, and figures that were written for one comparison, or for all together."""
+    """What was written for one comparison, or for all together.
+
+    tables: with the stems of their files; answer: sentences, and lead: the figure of what they say, if there is one
+    """
 
     tables: Sequence[tuple[str, Table]]
     figures: Sequence[Drawn]
+    answer: Sequence[str] = ()
+    lead: Sequence[Drawn] = ()
+
+
+def headline(written: Mapping[str, Part], across: Part) -> Part:
+    """Return the part whose answer is that of the report: of all comparisons together, or of the only one."""
+    return next(iter(written.values())) if len(written) == 1 else across
 
 
 def page_document(
@@ -87,19 +97,21 @@ def page_document(
         room -= cells
         made = commands(comparison)
         reproduces = "\n".join([*made, again])
-        tables, figures = written[comparison.name]
+        part = written[comparison.name]
         parts.append(
             {
                 "id": comparison.name,
                 "title": comparison.title,
+                "answer": list(part.answer),
+                "lead": [pictures.of(drawn) for drawn in part.lead],
                 "caption": _chart_caption(comparison),
                 "footnotes": [*_standing(comparison), *footnotes(comparison)],
                 "target": comparison.target,
                 "floor": float(np.mean(comparison.floors)),
                 "series": [_series(comparison, label, style, points) for label in comparison.complete],
                 "partition": partition if room >= 0 else None,
-                "tables": [for_page(table, stem, reproduces) for stem, table in tables],
-                "figures": [pictures.of(drawn) for drawn in figures],
+                "tables": [for_page(table, stem, reproduces) for stem, table in part.tables],
+                "figures": [pictures.of(drawn) for drawn in part.figures],
                 "commands": made,
             }
         )
@@ -107,9 +119,12 @@ def page_document(
         "experiment": experiment,
         "generator": f"mhpfl-benchmark {__version__}",
         "intro": intro(comparisons),
+        "answer": list(headline(written, across).answer),
         "leaderboard": _leaderboard(comparisons, written),
         "comparisons": parts,
         "across": {
+            "answer": list(across.answer),
+            "lead": [pictures.of(drawn) for drawn in across.lead],
             "tables": [for_page(table, stem, again) for stem, table in across.tables],
             "figures": [pictures.of(drawn) for drawn in across.figures],
         },

@@ -1,6 +1,6 @@
 """Paper: the size, type and layout of figures, and the two files of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,3 +91,19 @@ def logarithmic(axes: Axes, scale: str = "log", **more: float) -> None:
     axes.set_xscale(scale, **more)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def shown_range(
+    means: Sequence[float], lows: Sequence[float] = (), highs: Sequence[float] = ()
+) -> tuple[float, float, bool]:
+    """Return the ends of an axis that shows means with their intervals, and whether it cuts an interval.
+
+    Intervals widen the axis by as much as the means themselves reach over, and a point at least; that of two seeds can
+    be many times the whole scale.
+    """
+    low, high = min(means), max(means)
+    room = max(1.0, high - low)
+    ends = min([low, *lows]), max([high, *highs])
+    shown = max(ends[0], low - room), min(ends[1], high + room)
+    margin = 0.05 * (shown[1] - shown[0]) or 1.0
+    return shown[0] - margin, shown[1] + margin, bool(shown[0] > ends[0] or shown[1] < ends[1])

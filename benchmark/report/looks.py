@@ -54,7 +54,7 @@ class Style:
         looks: dict[str, Look] = {}
         for label in sorted(set(self.order), key=lambda label: (label not in catalogue_looks(), "+" in label, label)):
             choices = [catalogue_looks()[label]] if label in catalogue_looks() else _choices(label)
-            looks[label] = next((look for look in choices if look not in looks.values()), choices[0])
+            looks[label] = _free(choices, [*looks.values()])
         return looks
 
 
@@ -64,13 +64,21 @@ def _choices(label: str) -> list[Look]:
     base = catalogue_looks().get(name)
     colours = list(dict.fromkeys(look.colour for look in catalogue_looks().values()))
     colour = base.colour if base else colours[_hash(name) % len(colours)]
+    theirs = {look.marker for look in catalogue_looks().values() if look.colour == colour}
     places = [
         Look(colour, marker, dash)
         for marker, dash in product(MARKERS, DASHES)
-        if base is None or (marker != base.marker and dash != base.dash)
+        if marker not in theirs and (base is None or dash != base.dash)
     ]
     first = _hash(label) % len(places)
     return places[first:] + places[:first]
+
+
+def _free(choices: Sequence[Look], taken: Sequence[Look]) -> Look:
+    """Return the first look whose marker none of its colour has, as points have no dash; else one that none has."""
+    markers = {(look.colour, look.marker) for look in taken}
+    unlike = (look for look in choices if (look.colour, look.marker) not in markers)
+    return next(unlike, next((look for look in choices if look not in taken), choices[0]))
 
 
 def _hash(words: str) -> int:

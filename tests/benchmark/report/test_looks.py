@@ -63,6 +63,7 @@ def test_a_variant_has_its_methods_colour_and_another_marker_and_dash():
         look = style.of(variant)
         assert look.colour == base.colour
         assert look.marker != base.marker and look.dash != base.dash
+    assert len({style.of(label).marker for label in style.order}) == 3  # points have no dash
 
 
 def test_sixty_methods_of_users_and_twenty_variants_look_different():

@@ -56,6 +56,7 @@ def seeds(results, store):
 def without_figures(monkeypatch):
     """They are most of a report's time."""
     monkeypatch.setattr(write, "PLOTS", {})
+    monkeypatch.setattr(write, "write_forest", lambda *_: [])
 
 
 def comparison(results, **targets):
@@ -304,6 +305,7 @@ def test_a_report_has_tables_figures_and_pages(seeds, tmp_path):
     tables = {f"digits-{kind}.{suffix}" for kind in kinds for suffix in ("md", "tex", "csv")} | {"digits-runs.csv"}
     assert tables <= {p.name for p in (folder / "tables").iterdir()}
     stems = {f"digits-{kind}" for kind in ("rounds", "bytes", "flops", "costs", "clients", "fronts", "partition")}
+    stems |= {"digits-differences"}
     assert {p.name for p in (folder / "figures").iterdir()} == {s + e for s in stems for e in (".png", ".pdf")}
     text = (folder / "report.md").read_text()
     assert all(f"(<figures/{stem}.png>)" in text for stem in stems)
