@@ -13,11 +13,15 @@ from PIL import Image
 
 from benchmark import __version__
 from benchmark.errors import plural
-from benchmark.report.cells import Cell, Column, Table
+from benchmark.report.answer import Answer, answer_of, overall_answer
+from benchmark.report.cells import Table
+from benchmark.report.charts import chart_data, client_data, forest_data, partition_data
 from benchmark.report.drawing import Drawn
 from benchmark.report.formats import commands, for_page
 from benchmark.report.frame import Comparison
+from benchmark.report.leaderboard import leaderboard
 from benchmark.report.levelling import RULE
+from benchmark.report.links import links_of
 from benchmark.report.looks import Style
 from benchmark.report.notes import footnotes, not_ranked
 
@@ -25,10 +29,10 @@ PAGE_POINTS = 20_000
 """Points of all curves of a page together."""
 PAGE_CELLS = 100_000
 """Cells of all partitions of a page together; those beyond are in the figures' files."""
+PAGE_CLIENTS = 150_000
+"""Accuracies of single clients in a page; those of the comparisons beyond are in the figures' files."""
 EMBEDDED_BYTES = 3_000_000
 """Bytes of pictures inside a page; those beyond are files beside it."""
-PICTURE_COLOURS = 64
-"""Colours of a picture inside a page: lines and bars need no more."""
 
 
 class Pictures:
@@ -38,13 +42,13 @@ class Pictures:
         self._folder, self._left = folder, EMBEDDED_BYTES
 
     def of(self, drawn: Drawn) -> dict[str, Any]:
-        """Return a figure as the page's document has it."""
+        """Return a figure as the page's document has it: in all its colours, as WebP, which is smaller than PNG."""
         path = self._folder / f"{drawn.stem}.png"
         with Image.open(path) as image:
             size = image.size
             small = io.BytesIO()
-            image.convert("RGB").quantize(PICTURE_COLOURS).save(small, "PNG", optimize=True)
-        source, link = "data:image/png;base64," + base64.b64encode(small.getvalue()).decode(), quote(drawn.stem)
+            image.convert("RGB").save(small, "WebP", lossless=True, quality=100)
+        source, link = "data:image/webp;base64," + base64.b64encode(small.getvalue()).decode(), quote(drawn.stem)
         inside = len(source) <= self._left
         self._left -= len(source) if inside else 0
         return {
@@ -82,54 +86,96 @@ def page_document(
     folder: Path,
     style: Style,
     again: str,
+    reference: str,
 ) -> dict[str, Any]:
     """Make the page's document.
 
-    written: by name of comparison; folder: where the figures are; again: the command line that writes the report
+    written: by name of comparison; folder: where tables/ and figures/ are; again: the command line that writes the
+    report; reference: label of the method that others are compared with
     """
-    pictures = Pictures(folder)
-    series = sum(len(comparison.complete) for comparison in comparisons)
-    points = int(np.clip(PAGE_POINTS // max(1, series), 20, 100))
-    room, parts = PAGE_CELLS, []
-    for comparison in comparisons:
-        partition = _partition(comparison)
-        cells = sum(map(len, partition["counts"]))
-        room -= cells
-        made = commands(comparison)
-        reproduces = "\n".join([*made, again])
-        part = written[comparison.name]
-        parts.append(
-            {
-                "id": comparison.name,
-                "title": comparison.title,
-                "answer": list(part.answer),
-                "lead": [pictures.of(drawn) for drawn in part.lead],
-                "caption": _chart_caption(comparison),
-                "footnotes": [*_standing(comparison), *footnotes(comparison)],
-                "target": comparison.target,
-                "floor": float(np.mean(comparison.floors)),
-                "series": [_series(comparison, label, style, points) for label in comparison.complete],
-                "partition": partition if room >= 0 else None,
-                "tables": [for_page(table, stem, reproduces) for stem, table in part.tables],
-                "figures": [pictures.of(drawn) for drawn in part.figures],
-                "commands": made,
-            }
-        )
+    page = _Page(folder, style, again, reference, sum(len(comparison.complete) for comparison in comparisons))
+    headings = headings_of(comparisons)
+    parts = [
+        page.comparison(comparison, written[comparison.name], heading)
+        for comparison, heading in zip(comparisons, headings, strict=True)
+    ]
+    mains = [written[comparison.name].tables[0][1] for comparison in comparisons]
     return {
         "experiment": experiment,
         "generator": f"mhpfl-benchmark {__version__}",
         "intro": intro(comparisons),
         "answer": list(headline(written, across).answer),
-        "leaderboard": _leaderboard(comparisons, written),
+        "leaderboard": leaderboard(comparisons, mains, headings, reference),
+        "methods": {label: links_of(label) for label in style.order},
         "comparisons": parts,
-        "across": {
-            "answer": list(across.answer),
-            "lead": [pictures.of(drawn) for drawn in across.lead],
-            "tables": [for_page(table, stem, again) for stem, table in across.tables],
-            "figures": [pictures.of(drawn) for drawn in across.figures],
-        },
+        "across": page.across(across, overall_answer(comparisons, reference)),
         "environments": environments(comparisons),
     }
+
+
+class _Page:
+    """Makes the parts of a document, as long as there is room in it; methods: how many curves there are in all."""
+
+    def __init__(self, folder: Path, style: Style, again: str, reference: str, methods: int) -> None:
+        self._tables, self._pictures = folder / "tables", Pictures(folder / "figures")
+        self._style, self._again, self._reference = style, again, reference
+        self._points = int(np.clip(PAGE_POINTS // max(1, methods), 20, 100))
+        self._cells, self._clients = PAGE_CELLS, PAGE_CLIENTS
+
+    def comparison(self, comparison: Comparison, part: Part, heading: str) -> dict[str, Any]:
+        """Return one comparison."""
+        made = commands(comparison)
+        charts = chart_data(comparison, answer_of(comparison, self._reference), self._style, self._points)
+        return {
+            "id": comparison.name,
+            "heading": heading,
+            "title": comparison.title,
+            "answer": list(part.answer),
+            "caption": _chart_caption(comparison),
+            "footnotes": [*_standing(comparison), *footnotes(comparison)],
+            "charts": charts | self._while_there_is_room(comparison),
+            "tables": [self._table(table, stem, "\n".join([*made, self._again])) for stem, table in part.tables],
+            "figures": [self._pictures.of(drawn) for drawn in (*part.lead, *part.figures)],
+            "commands": made,
+        }
+
+    def across(self, part: Part, answer: Answer | None) -> dict[str, Any]:
+        """Return what is of all comparisons together."""
+        return {
+            "answer": list(part.answer),
+            "charts": {"forest": forest_data(answer, self._style)} if answer else None,
+            "tables": [self._table(table, stem, self._again) for stem, table in part.tables],
+            "figures": [self._pictures.of(drawn) for drawn in (*part.lead, *part.figures)],
+        }
+
+    def _while_there_is_room(self, comparison: Comparison) -> dict[str, Any]:
+        """Return partition and clients, None where the page would become too large."""
+        partition, clients = partition_data(comparison), client_data(comparison)
+        self._cells -= sum(map(len, partition["counts"]))
+        self._clients -= sum(len(c) for found in clients.values() for of_seeds in found.values() for c in of_seeds)
+        return {
+            "partition": partition if self._cells >= 0 else None,
+            "clients": clients if self._clients >= 0 else None,
+        }
+
+    def _table(self, table: Table, stem: str, command: str) -> dict[str, Any]:
+        """Return a table with its files, which are in the page because it may be mailed alone."""
+        names = {f"{stem}.{suffix}": suffix for suffix in ("csv", "tex")}
+        texts = {name: (self._tables / name).read_text(encoding="utf-8") for name in names}
+        return for_page(table, command) | {"files": texts}
+
+
+def headings_of(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return what each comparison is called in words: its data set, and what else tells it from others on that."""
+    return [
+        _heading(comparison, [c for c in comparisons if c.dataset == comparison.dataset]) for comparison in comparisons
+    ]
+
+
+def _heading(comparison: Comparison, others: Sequence[Comparison]) -> str:
+    differ = [key for key in comparison.setting if len({json.dumps(c.setting.get(key)) for c in others}) > 1]
+    words = [f"{key.replace('_', ' ')} {comparison.setting[key]}" for key in differ]
+    return ": ".join(filter(None, [comparison.dataset, ", ".join(words)]))
 
 
 def intro(comparisons: Sequence[Comparison]) -> list[str]:
@@ -189,72 +235,10 @@ def _flat(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield name, words.get(str(value), str(value))
 
 
-def _series(comparison: Comparison, label: str, style: Style, points: int) -> dict[str, Any]:
-    """Return a method's curve with at most `points` points, and its clients' accuracies under the first seed."""
-    curve = comparison.series(label)
-    curve = curve.iloc[np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int)]
-    several = bool(curve["low"].notna().any())
-    look = style.of(label)
-    found = [run.clients[comparison.moment] for run in comparison.of(label)]
-    clients = [of_seed for of_seed in found if len(of_seed)]
-    return {
-        "label": label,
-        "colour": look.colour,
-        "dash": {"solid": "", "dashed": "6 3", "dashdot": "7 3 1.5 3", "dotted": "1.5 3"}[look.dash],
-        "marker": look.marker,
-        "round": curve["round"].tolist(),
-        **{name: curve[name].tolist() for name in ("accuracy", "bytes", "flops", "seconds")},
-        "low": curve["low"].tolist() if several else None,
-        "high": curve["high"].tolist() if several else None,
-        "clients": clients[0].tolist() if clients else [],
-    }
-
-
 def _chart_caption(comparison: Comparison) -> str:
     seeds = len(comparison.seeds)
-    curves = f"Curves: mean over {seeds} seeds and 95 % intervals" if seeds > 1 else "Curves: one seed"
-    words = comparison.moment.words
-    return f"{curves}; accuracy is a mean over all clients, {words}. FLOPs: clients and server. Clients: first seed."
-
-
-def _partition(comparison: Comparison) -> dict[str, Any]:
-    run = comparison.runs[0]
-    counts = run.run["partition"]["counts"]
-    title = f"Samples per client and class, seed {run.seed}"
-    return {"title": title, "classes": run.class_names, "counts": counts}
-
-
-def _leaderboard(comparisons: Sequence[Comparison], written: Mapping[str, Part]) -> dict[str, Any]:
-    """Join the main tables of all comparisons."""
-    rows: list[dict[str, Any]] = []
-    by_key: dict[str, dict[str, Any]] = {}
-    for comparison in comparisons:
-        _, table = written[comparison.name].tables[0]
-        columns = [_column(column, numeric=i > 0) for i, column in enumerate(table.columns)]
-        by_key |= {column["key"]: column for column in columns}
-        for row in table.rows:
-            cells = {column["key"]: _cell(cell) for column, cell in zip(columns, row, strict=True)}
-            where = {"text": comparison.name, "value": comparison.name, "note": None}
-            rows.append({"comparison": comparison.name, "label": row[0].text, "cells": cells | {"comparison": where}})
-    shown = [*by_key.values()]
-    if len(comparisons) > 1:
-        place = {"key": "comparison", "title": "Comparison", "hint": "", "numeric": False, "better": None}
-        shown = [shown[0], place, *shown[1:]]
-    caption = (
-        "Accuracy: mean over all clients, each on its own test data; under each comparison stand the headline's rounds "
-        "and the meaning of the marks."
+    bands = f"mean over {seeds} seeds, bands and bars are 95 % intervals" if seeds > 1 else "one seed, so no intervals"
+    return (
+        f"Accuracy is a mean over all clients: {bands}. FLOPs: clients and server. With a target or a budget a method "
+        "stands where its curve, as it is drawn here, first reaches the one or last keeps within the other."
     )
-    return {"caption": caption, "columns": shown, "rows": rows}
-
-
-def _column(column: Column, numeric: bool) -> dict[str, Any]:
-    head = {"key": _key(column.title), "title": column.title, "hint": column.hint}
-    return head | {"numeric": numeric, "better": column.better}
-
-
-def _key(title: str) -> str:
-    return title.lower().replace(" ", "_")
-
-
-def _cell(cell: Cell) -> dict[str, Any]:
-    return {"text": cell.text, "value": cell.value, "note": cell.note}
