@@ -102,7 +102,7 @@ def draw_embedding(panels: Sequence[Axes], comparison: Comparison, style: Style)
 def _by_class(axes: Axes, places: np.ndarray, labels: np.ndarray, classes: int) -> None:
     """Draw points [points, 2] in a colour for each class, and a bar with one stripe per class."""
     few = "tab10" if classes <= 10 else "tab20" if classes <= 20 else None
-    shades = ListedColormap(mpl.colormaps[few].colors[:classes]) if few else mpl.colormaps["turbo"].resampled(classes)
+    shades = ListedColormap(mpl.color_sequences[few][:classes]) if few else mpl.colormaps["turbo"].resampled(classes)
     edges = BoundaryNorm(np.arange(classes + 1) - 0.5, classes)
     points = axes.scatter(places[:, 0], places[:, 1], c=labels, s=5, linewidths=0, cmap=shades, norm=edges)
     ticks = np.arange(0, classes, max(1, classes // 10))
