@@ -120,7 +120,7 @@ def _clients(comparison: Comparison, moment: Moment) -> dict[str, Any]:
 
 def partition_data(comparison: Comparison) -> dict[str, Any]:
     """Return who holds what under the first seed."""
-    run = min(comparison.runs, key=lambda run: run.seed)
+    run = comparison.first_run
     title = f"Samples per client and class, seed {run.seed}"
     return {"title": title, "classes": run.class_names, "counts": run.run["partition"]["counts"]}
 

@@ -94,20 +94,15 @@ def page_document(
     report; reference: label of the method that others are compared with
     """
     page = _Page(folder, style, again, reference, sum(len(comparison.complete) for comparison in comparisons))
-    headings = headings_of(comparisons)
-    parts = [
-        page.comparison(comparison, written[comparison.name], heading)
-        for comparison, heading in zip(comparisons, headings, strict=True)
-    ]
-    mains = [written[comparison.name].tables[0][1] for comparison in comparisons]
+    mains = {c.name: written[c.name].tables[0][1] for c in comparisons if written[c.name].tables}
     return {
         "experiment": experiment,
         "generator": f"mhpfl-benchmark {__version__}",
         "intro": intro(comparisons),
         "answer": list(headline(written, across).answer),
-        "leaderboard": leaderboard(comparisons, mains, headings, reference),
+        "leaderboard": leaderboard(comparisons, mains, reference),
         "methods": {label: links_of(label) for label in style.order},
-        "comparisons": parts,
+        "comparisons": [page.comparison(comparison, written[comparison.name]) for comparison in comparisons],
         "across": page.across(across, overall_answer(comparisons, reference)),
         "environments": environments(comparisons),
     }
@@ -122,13 +117,13 @@ class _Page:
         self._points = int(np.clip(PAGE_POINTS // max(1, methods), 20, 100))
         self._cells, self._clients = PAGE_CELLS, PAGE_CLIENTS
 
-    def comparison(self, comparison: Comparison, part: Part, heading: str) -> dict[str, Any]:
+    def comparison(self, comparison: Comparison, part: Part) -> dict[str, Any]:
         """Return one comparison."""
         made = commands(comparison)
         charts = chart_data(comparison, answer_of(comparison, self._reference), self._style, self._points)
         return {
             "id": comparison.name,
-            "heading": heading,
+            "heading": comparison.heading,
             "title": comparison.title,
             "answer": list(part.answer),
             "caption": _chart_caption(comparison),
@@ -165,19 +160,6 @@ class _Page:
         return for_page(table, command) | {"files": texts}
 
 
-def headings_of(comparisons: Sequence[Comparison]) -> list[str]:
-    """Return what each comparison is called in words: its data set, and what else tells it from others on that."""
-    return [
-        _heading(comparison, [c for c in comparisons if c.dataset == comparison.dataset]) for comparison in comparisons
-    ]
-
-
-def _heading(comparison: Comparison, others: Sequence[Comparison]) -> str:
-    differ = [key for key in comparison.setting if len({json.dumps(c.setting.get(key)) for c in others}) > 1]
-    words = [f"{key.replace('_', ' ')} {comparison.setting[key]}" for key in differ]
-    return ": ".join(filter(None, [comparison.dataset, ", ".join(words)]))
-
-
 def intro(comparisons: Sequence[Comparison]) -> list[str]:
     """Return sentences that say how many runs there are and how they ended."""
     runs = [run for comparison in comparisons for run in comparison.runs]
@@ -198,10 +180,10 @@ def intro(comparisons: Sequence[Comparison]) -> list[str]:
 
 def _waiting(comparisons: Sequence[Comparison]) -> list[str]:
     """Return a sentence that says which comparisons are not ranked, if any."""
-    names = [comparison.name for comparison in comparisons if not comparison.ranked]
+    names = [comparison.heading for comparison in comparisons if not comparison.ranked]
     if not names:
         return []
-    these = "this comparison" if len(comparisons) == 1 else f"{', '.join(names)}"
+    these = "this comparison" if len(comparisons) == 1 else "; ".join(names)
     return [f"Not ranked: methods have not levelled in {these}, so their order may be that of how fast they learn."]
 
 

@@ -28,19 +28,17 @@ class BoardColumn(NamedTuple):
     shown: bool = True
 
 
-def leaderboard(
-    comparisons: Sequence[Comparison], mains: Sequence[Table], headings: Sequence[str], reference: str
-) -> dict[str, Any]:
-    """Return the leaderboard as the page's document has it; mains, headings: of each comparison."""
-    boards = [_board(*pair, reference) for pair in zip(comparisons, mains, strict=True)]
-    columns = {_key(each.column.title): each for board in boards for each in board}
+def leaderboard(comparisons: Sequence[Comparison], mains: Mapping[str, Table], reference: str) -> dict[str, Any]:
+    """Return the leaderboard as the page's document has it; mains: the main table of each comparison that has one."""
+    boards = [(c, _board(c, mains[c.name], reference)) for c in comparisons if c.name in mains]
+    columns = {_key(each.column.title): each for _, board in boards for each in board}
     place = {"key": "comparison", "title": "Comparison", "hint": "", "numeric": False, "better": None, "shown": True}
     heads = [_head(key, each) for key, each in columns.items()]
-    if len(comparisons) > 1:
+    if len(boards) > 1:
         heads.insert(next(i for i, head in enumerate(heads) if head["key"] == "method") + 1, place)
     rows = [
-        {"comparison": comparison.name, "label": label, "cells": _cells(board, label) | _where(heading)}
-        for comparison, board, heading in zip(comparisons, boards, headings, strict=True)
+        {"comparison": comparison.name, "label": label, "cells": _cells(board, label) | _where(comparison.heading)}
+        for comparison, board in boards
         for label in comparison.methods
     ]
     return {"caption": CAPTION, "columns": heads, "rows": rows}

@@ -12,6 +12,7 @@ from benchmark.errors import RequestError, unknown
 from benchmark.report.across import write_across
 from benchmark.report.aggregate import aggregate_table, ranking_table
 from benchmark.report.answer import answer_of, overall_answer
+from benchmark.report.cells import Table
 from benchmark.report.costs import budget_table, cost_table
 from benchmark.report.differences import DEFAULT_REFERENCE, difference_tables
 from benchmark.report.document import Part, headline, intro, page_document
@@ -22,6 +23,7 @@ from benchmark.report.formats import as_markdown, as_text, commands, notes_of, s
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
 from benchmark.report.looks import Style
+from benchmark.report.notes import footnotes
 from benchmark.report.sentences import sentences
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.report.tuning import write_tuning
@@ -140,25 +142,27 @@ def _files(
 ) -> Part:
     """Write the tables and figures of one comparison."""
     made = [*commands(comparison), *([options.command] if options.command else [])]
-    reference = options.reference or DEFAULT_REFERENCE
     summaries(comparison).to_csv(folder / "tables" / f"{comparison.name}-runs.csv", index=False)
-    tables = (
+    reference = options.reference or DEFAULT_REFERENCE
+    tables = _tables(comparison, reference, options) if comparison.complete else []
+    written = [(write_table(table, comparison.name, made, folder / "tables"), table) for table in tables]
+    tuned = write_tuning(comparison, tunings, style, made, folder)
+    figures = write_figures(comparison, kinds, style, folder / "figures")
+    answer = answer_of(comparison, reference)
+    lead = write_forest(answer, f"{comparison.name}-differences", comparison.title, style, folder / "figures")
+    return Part([*written, *tuned.tables], [*figures, *tuned.figures], sentences(answer), lead)
+
+
+def _tables(comparison: Comparison, reference: str, options: ReportOptions) -> list[Table]:
+    """Make the tables of one comparison, without those that would have no rows."""
+    made = (
         main_table(comparison, reference),
         accuracy_table(comparison),
         *difference_tables(comparison, reference),
         cost_table(comparison),
         budget_table(comparison, options.budgets),
     )
-    written = [
-        (write_table(table, comparison.name, made, folder / "tables"), table)
-        for table in tables
-        if table and table.rows
-    ]
-    tuned = write_tuning(comparison, tunings, style, made, folder)
-    figures = write_figures(comparison, kinds, style, folder / "figures")
-    answer = answer_of(comparison, reference)
-    lead = write_forest(answer, f"{comparison.name}-differences", comparison.title, style, folder / "figures")
-    return Part([*written, *tuned.tables], [*figures, *tuned.figures], sentences(answer), lead)
+    return [table for table in made if table and table.rows]
 
 
 def _across(again: str, comparisons: Sequence[Comparison], options: ReportOptions, style: Style, folder: Path) -> Part:
@@ -180,8 +184,10 @@ def _markdown(name: str, comparisons: Sequence[Comparison], parts: Mapping[str, 
     blocks = [f"# {as_text(name)}", *_answer(first), " ".join(intro(comparisons)), beside]
     for comparison in comparisons:
         part = parts[comparison.name]
-        blocks += [f"## {comparison.name}", as_text(comparison.title)]
+        blocks += [f"## {as_text(comparison.heading)}", as_text(comparison.title)]
         blocks += [*(_answer(part) if part is not first else ()), *_section(part)]
+        if not part.tables:
+            blocks += [f"- {as_text(note)}" for note in footnotes(comparison)]
         blocks += ["Made with:", *(f"    {line}" for line in commands(comparison))]
     if across.tables or across.figures:
         blocks += ["## Across comparisons", *_section(across)]
