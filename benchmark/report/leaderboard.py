@@ -101,7 +101,7 @@ def _where(heading: str) -> dict[str, Any]:
 
 
 def _head(key: str, each: BoardColumn) -> dict[str, Any]:
-    title, better, hint = each.column
+    title, better, hint = each.column.title, each.column.better, each.column.hint
     numeric = key not in ("method", "comparison")
     return {"key": key, "title": title, "hint": hint, "numeric": numeric, "better": better, "shown": each.shown}
 

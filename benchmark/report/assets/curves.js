@@ -1,11 +1,6 @@
 /* Accuracy over rounds, bytes, FLOPs or seconds. */
 
-const AXES = {
-  round: { tab: "Rounds", title: "Round", unit: "" },
-  bytes: { tab: "MB sent", title: "Sent, up and down, by all clients together [MB]", unit: " MB" },
-  flops: { tab: "TFLOP", title: "Computed by all clients and the server [TFLOP]", unit: " TFLOP" },
-  seconds: { tab: "Seconds", title: "Training, all clients together [s]", unit: " s" },
-};
+const AXES = CHOICES.axis;
 
 const momentOf = (data) => data.moments.find(({ name }) => name === state.moment) ?? data.moments[0];
 const momentChooser = (data, name, title) =>

@@ -69,18 +69,20 @@ function forestMark(drawing, row, effect, { words, m, y, i, across, xs, box }) {
 
 /* ---------- fronts ---------- */
 
-const COSTS = { bytes: "Sent [MB]", flops: "Computed [TFLOP]", seconds: "Training [s]" };
+const COSTS = CHOICES.cost;
+const WORST = "worst";
+const scoresOf = (data) => [...data.moments.map((m, i) => [i ? m.name : "", `accuracy ${m.words}`]), [WORST, "worst tenth of clients"]];
+/** The score that is chosen, by its name in the data. */
+const scoreOf = (data) => (scoresOf(data).some(([name]) => name && name === state.score) ? state.score : data.moments[0].name);
 
 function front(figure, data) {
   const { plot, draw } = markedPlot("Fronts.", isolateIn(data));
   const dearest = () => most(data.series.map(({ totals }) => totals[state.cost]).concat(0));
-  const scores = [...data.moments.map((m, i) => [i ? m.name : "", `accuracy ${m.words}`]), ["worst", "worst tenth of clients"]];
   const bar = controls(figure, () => [
     chooser("cost", "Cost", Object.entries(COSTS)),
-    chooser("score", "Score", scores),
+    chooser("score", "Score", scoresOf(data)),
     toggle("bars", "error bars"),
-    state.score === "worst" ? null : slider("target", "Target", (n) => (n ? `${n} %` : "none")),
-    state.score === "worst" ? null : slider("budget", "Budget", (n) => (n ? `${digits(budgetOf(n, dearest()))} ${unitOf(state.cost)}` : "none")),
+    ...(scoreOf(data) === WORST ? [] : limits(dearest)),
   ]);
   figure.append(plot);
   return (how) => {
@@ -89,14 +91,19 @@ function front(figure, data) {
   };
 }
 
+/** Sliders for what a curve reaches: the worst tenth has no curve. */
+const limits = (dearest) => [
+  slider("target", "Target", (n) => (n ? `${n} %` : "none")),
+  slider("budget", "Budget", (n) => (n ? `${digits(budgetOf(n, dearest()))} ${unitOf(state.cost)}` : "none")),
+];
 const unitOf = (cost) => COSTS[cost].match(/\[(.*)\]/)[1];
 /** Costs differ by orders of magnitude: the slider's steps grow with the cost. */
 const budgetOf = (step, highest) => highest * (step / 100) ** 3;
 
 /** Where a method stands: in all, or where its curve first reaches the target within the budget, or last is within it. */
 function standing(series, data, highest) {
-  const score = state.score || data.moments[0].name;
-  const limited = score !== "worst" && (state.target || state.budget);
+  const score = scoreOf(data);
+  const limited = score !== WORST && (state.target || state.budget);
   if (!limited) {
     const [y, low, high] = series.scores[score] ?? [];
     return isNumber(y) ? { series, x: series.totals[state.cost], y, low, high, counts: true } : null;

@@ -98,7 +98,7 @@ function markedPlot(label, pick) {
 
 /** Room for the names of rows: beside them, or above them where the page is narrow. */
 function rowsBox(width, labels, { right, tall }) {
-  const longest = most(labels.map((label) => label.length)) * 7.1 + 14;
+  const longest = most([0, ...labels.map((label) => label.length)]) * 7.1 + 14;
   const narrow = longest > width * 0.34;
   const height = narrow ? tall + 18 : tall;
   const box = { left: narrow ? 8 : longest, right: width - right, top: 6, bottom: 6 + labels.length * height };
@@ -126,6 +126,7 @@ function drawNow(figure) {
   const draw = start();
   drawn.set(figure, draw);
   draw({});
+  performance.mark("drawn");
   let width = figure.clientWidth;
   new ResizeObserver(() => {
     if (!figure.clientWidth || Math.abs(figure.clientWidth - width) < 2) return;

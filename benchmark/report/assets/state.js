@@ -18,6 +18,17 @@ const DEFAULTS = {
 };
 /* Lists are texts with a line for each item, as labels may have any other character in them. */
 
+/* What may be said of what has a fixed number of choices. */
+const CHOICES = {
+  axis: {
+    round: { tab: "Rounds", title: "Round", unit: "" },
+    bytes: { tab: "MB sent", title: "Sent, up and down, by all clients together [MB]", unit: " MB" },
+    flops: { tab: "TFLOP", title: "Computed by all clients and the server [TFLOP]", unit: " TFLOP" },
+    seconds: { tab: "Seconds", title: "Training, all clients together [s]", unit: " s" },
+  },
+  cost: { bytes: "Sent [MB]", flops: "Computed [TFLOP]", seconds: "Training [s]" },
+};
+
 const state = { ...DEFAULTS };
 const watchers = [];
 
@@ -33,6 +44,7 @@ function readAddress() {
     else if (typeof usual === "number") state[name] = clamp(0, Number(text) || 0, 100);
     else if (typeof usual === "boolean") state[name] = text !== "no";
     else state[name] = text;
+    if (CHOICES[name] && !(state[name] in CHOICES[name])) state[name] = usual;
   }
 }
 

@@ -107,7 +107,7 @@ function filledColumns(rows, keys, columns) {
 function showColumns(table, keys, boxes, chosen) {
   boxes.forEach((box) => (box.checked = chosen.includes(box.dataset.column)));
   const all = shownComparison() === "all";
-  const shown = keys.map((key) => key === "method" || (chosen.includes(key) && (key !== "comparison" || all)));
+  const shown = keys.map((key) => key === "method" || (key === "comparison" ? all : chosen.includes(key)));
   for (const row of table.rows) [...row.cells].forEach((cell, i) => (cell.hidden = !shown[i]));
 }
 
