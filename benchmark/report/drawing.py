@@ -44,10 +44,10 @@ def sheet(
     height = max(size[1] * shape, (FRAME_INCHES + ROW_INCHES * rows) * paper.scale) * below
     with mpl.rc_context(paper.settings):
         figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(below, panels // below, squeeze=False).flat
+        axes = [*figure.subplots(below, panels // below, squeeze=False).flat]
         if paper.setting:
             figure.suptitle(_two_lines(title), x=0.01, ha="left", color="0.3")
-        yield list(axes)
+        yield axes
         for panel in axes:
             _shorten_names(panel, paper)
         figure.savefig(f"{path}.png")
