@@ -104,6 +104,9 @@ cli.add_command(tune)
     help="When networks are judged: after local training, the next download or fine-tuning.",
 )
 @click.option("--budget", metavar="A,B,...", help="Accuracy is given within these: 10MB, 2TFLOP.  [powers of ten]")
+@click.option(
+    "--style", type=click.Choice(["column", "page", "slide"]), help="Figures for a paper or a talk.  [the page's]"
+)
 @click.option("--all-figures", is_flag=True, help="Draw all figures of each of more than 30 comparisons.")
 @click.pass_obj
 def report(
@@ -115,6 +118,7 @@ def report(
     reference: str | None,
     moment: str,
     budget: str | None,
+    style: str | None,
     all_figures: bool,
 ) -> None:
     """Write tables, figures and a page from results that are there."""
@@ -124,7 +128,7 @@ def report(
     chosen = experiments_of(results, experiment)
     shown = None if moment == "both" else moment
     options = ReportOptions(
-        targets_of(target), reference, budgets_of(budget), shown, all_figures, shlex.join([*PYTHON, *argv])
+        targets_of(target), reference, budgets_of(budget), shown, style, all_figures, shlex.join([*PYTHON, *argv])
     )
     check_writable(reports)
     for page in write_report(results, reports, chosen, options):

@@ -24,6 +24,7 @@ from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_
 from benchmark.report.html import render
 from benchmark.report.looks import Style
 from benchmark.report.notes import footnotes
+from benchmark.report.paper import PAPERS, SCREEN
 from benchmark.report.sentences import sentences
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.report.tuning import write_tuning
@@ -48,6 +49,7 @@ class ReportOptions:
     reference: label of the method that the others are compared with; None: standalone, if there is one
     budgets: bytes and FLOPs within which accuracies are given; if there are none, powers of ten
     moment: name of the moment whose accuracies are shown; None: all that are stored, the first as the primary one
+    style: name of the paper that figures are drawn for; None: the report's own page
     all_figures: all figures of every comparison, however many there are
     command: the command line that writes the report, shown beside its tables
     """
@@ -56,6 +58,7 @@ class ReportOptions:
     reference: str | None = None
     budgets: Mapping[str, Sequence[float]] = field(default_factory=lambda: {"bytes": (), "flops": ()})
     moment: str | None = None
+    style: str | None = None
     all_figures: bool = False
     command: str = ""
 
@@ -101,7 +104,7 @@ def _check_options(options: ReportOptions, comparisons: Sequence[Comparison]) ->
 def _write(
     folder: Path, name: str, comparisons: Sequence[Comparison], options: ReportOptions, tunings: Sequence[Tuning]
 ) -> Path:
-    style = Style(colour_order(comparisons))
+    style = Style(colour_order(comparisons), PAPERS[options.style] if options.style else SCREEN)
     with _exchanged(folder) as new:
         every_kind = options.all_figures or len(comparisons) <= ALL_FIGURES_UP_TO_COMPARISONS
         kinds = list(PLOTS) if every_kind else []
