@@ -6,7 +6,7 @@ from importlib.resources import files
 
 PAGES = "../../docs/methods/{}.md"
 """From a report in reports/<experiment>/ of a checkout to a method's page."""
-PAPERS = (
+PAPER_ADDRESSES = (
     (re.compile(r"arXiv\s+(\d{4}\.\d{4,5})"), "https://arxiv.org/abs/{}"),
     (re.compile(r"doi\s+(10\.\d{4,9}/[\w.]*\w)"), "https://doi.org/{}"),
 )
@@ -21,5 +21,5 @@ def links_of(label: str) -> dict[str, str]:
     if not re.fullmatch(r"[\w-]+", name, re.ASCII) or not source.is_file():
         return {}
     text = source.read_text(encoding="utf-8")
-    papers = [address.format(found[1]) for cited, address in PAPERS if (found := cited.search(text))]
+    papers = [address.format(found[1]) for cited, address in PAPER_ADDRESSES if (found := cited.search(text))]
     return {"page": PAGES.format(name)} | ({"paper": papers[0]} if papers else {})

@@ -112,11 +112,10 @@ function drawCurves(plot, data) {
   const [across, up] = [scale(xs, [box.left, box.right], log), scale(ys, [box.bottom, box.top])];
   const drawing = canvas(width, box.bottom + 46, inWords(tracks, axis, words));
   const empty = stops.length === 0;
-  const title = empty && axis === "bytes" ? "No method shown sends anything" : AXES[axis].title;
+  const cut = ends.some((n) => isNumber(n) && (n < ys[0] || n > ys[1])) ? " – intervals go beyond the axis" : "";
+  const title = empty && axis === "bytes" ? "No method shown sends anything" : AXES[axis].title + cut;
   const names = { title, name: `Mean accuracy of clients ${words} [%]` };
   frame(drawing, box, { xs, across, log, ys, up, empty, smallest: axis === "round" ? 1 : 0, ...names });
-  const cut = ends.some((n) => isNumber(n) && (n < ys[0] || n > ys[1]));
-  if (cut) drawing.append(text(box.right, box.bottom - 6, "end", "intervals go beyond the axis", "cut"));
   drawing.append(
     ...tracks.map((t) => drawTrack(t, { across, up, box, ys })),
     ...levelMarks("target", data.target, "target", ys, up, box),

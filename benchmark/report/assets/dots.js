@@ -117,7 +117,7 @@ function standing(series, data, highest) {
 
 function drawFront(width, data, highest) {
   const found = shownOf(data).map((series) => standing(series, data, highest)).filter(Boolean);
-  const box = { left: 42, right: width - 14, top: 14, bottom: Math.round(clamp(240, width * 0.6, 360)) - 46 };
+  const box = { left: 42, right: width - 14, top: 26, bottom: Math.round(clamp(240, width * 0.6, 360)) - 46 };
   const ends = state.bars ? found.flatMap((p) => [p.low, p.high]) : [];
   const xs = domainOfCost(found.map((p) => p.x), { log: false });
   const ys = domainOfAccuracy(found.map((p) => p.y), ends);
@@ -204,7 +204,7 @@ function drawClients(width, data, reference) {
   const xs = [low - margin, high + margin];
   const across = scale(xs, [box.left, box.right]);
   const means = rows.map(({ series, dots }) => `${series.label} ${mean(dots.map((d) => d.value)).toFixed(2)}`);
-  const title = reference ? `Accuracy of a client minus its accuracy under ${reference} [points]` : "Accuracy of a client [%]";
+  const title = reference ? `Difference of clients to ${reference} [points]` : "Accuracy of clients [%]";
   const drawing = canvas(width, box.bottom + 46, `Strip plot: ${title}. Means: ${means.join(", ")}.`);
   frame(drawing, box, { xs, across, title });
   if (reference) drawing.append(line("zero", across(0), box.top, across(0), box.bottom));

@@ -50,7 +50,7 @@ function downloads() {
     const place = button.closest("[data-part]");
     button.addEventListener("click", () => {
       const drawing = $(".plot svg", button.closest(".chart"));
-      if (drawing) save(`${place.id}-${button.dataset.svg}.svg`, "image/svg+xml", svgFile(drawing));
+      if (drawing) save(`${place.dataset.comparison ?? place.id}-${button.dataset.svg}.svg`, "image/svg+xml", svgFile(drawing));
     });
   }
   const board = $("[data-save-board]");

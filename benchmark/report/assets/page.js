@@ -4,13 +4,13 @@ const sections = $$("section.comparison");
 
 /** The id of the comparison that is shown, or "all". */
 function shownComparison() {
-  const known = state.comparison === "all" || sections.some((section) => section.id === state.comparison);
-  return known ? state.comparison : (sections[0]?.id ?? "");
+  const known = state.comparison === "all" || sections.some((section) => section.dataset.comparison === state.comparison);
+  return known ? state.comparison : (sections[0]?.dataset.comparison ?? "");
 }
 
 function showComparison() {
   const shown = shownComparison();
-  sections.forEach((section) => section.classList.toggle("shown", section.id === shown));
+  sections.forEach((section) => section.classList.toggle("shown", section.dataset.comparison === shown));
 }
 
 /** For each method of a comparison a box that hides it and a button that shows it alone. */

@@ -72,5 +72,5 @@ function frame(drawing, box, { xs, across, log, smallest, title, ys, up, name, e
     line("axis", box.left, box.bottom, box.right, box.bottom),
     text((box.left + box.right) / 2, box.bottom + 38, "middle", title, "axis-title"),
   );
-  if (name) drawing.append(text(box.left + 6, box.top - 2, "start", name, "axis-name"));
+  if (name) drawing.append(text(box.left + 6, Math.min(box.top - 2, 12), "start", name, "axis-name"));
 }
