@@ -1,6 +1,7 @@
 """The tables of what accuracy costs: bytes, FLOPs and seconds to a target, fronts, accuracy within a budget."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def cost_table(comparison: Comparison) -> Table | None:
     columns, words = [Column("Method")], []
     if target is not None:
         units = ["Rounds", *(unit for unit, _ in COST_UNITS.values())]
-        columns += [Column(f"{unit} to {target:g} %", None if unit == "s" else "low", aligned=True) for unit in units]
+        columns += [Column(f"{unit} to {target:g} %", _better(unit), aligned=True, short=unit) for unit in units]
         words.append(f"Cost up to the first evaluated round at {target:g} %, mean over seeds; seconds are not ranked.")
     words.append(f"Accuracy: {comparison.selection}. {FLOPS_RULE}")
     if on_fronts:
@@ -45,6 +46,11 @@ def cost_table(comparison: Comparison) -> Table | None:
 def fronts(comparison: Comparison) -> dict[str, set[str]]:
     """Return bytes and flops -> the methods on the front of accuracy and that cost; nothing if none is ranked."""
     return {cost: _front(comparison, cost) for cost in ("bytes", "flops")} if comparison.ranked else {}
+
+
+def _better(unit: str) -> Literal["low"] | None:
+    """Seconds are of a machine that other work may have shared, so they are not ranked."""
+    return None if unit == "s" else "low"
 
 
 def _front(comparison: Comparison, cost: str) -> set[str]:

@@ -113,7 +113,7 @@ def _end(axes: Axes, handle: Any) -> tuple[float, float]:
     """Return where a line ends, or a point is, as shares of the panel; a level line ends at its right edge."""
     axes.get_xlim(), axes.get_ylim()  # what has been drawn moves them only when they are asked for
     artist = handle[0] if isinstance(handle, tuple) else handle
-    points = artist.get_offsets() if isinstance(artist, PathCollection) else artist.get_xydata()
+    points = np.asarray(artist.get_offsets() if isinstance(artist, PathCollection) else artist.get_xydata())
     x, y = axes.transLimits.transform(axes.transScale.transform(points[-1]))
     level = len(points) == 2 and tuple(points[:, 0]) == (0, 1)
     return (1.0 if level else float(np.clip(x, 0, 1))), float(np.clip(y, 0, 1))

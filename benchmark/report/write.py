@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark.errors import RequestError, unknown
 from benchmark.report.across import write_across
-from benchmark.report.aggregate import aggregate_table, ranking_table
+from benchmark.report.aggregate import accuracy_matrix, aggregate_table, ranking_table
 from benchmark.report.answer import answer_of, overall_answer
 from benchmark.report.cells import Table
 from benchmark.report.costs import budget_table, cost_table
@@ -171,7 +171,11 @@ def _tables(comparison: Comparison, reference: str, options: ReportOptions) -> l
 def _across(again: str, comparisons: Sequence[Comparison], options: ReportOptions, style: Style, folder: Path) -> Part:
     """Write the tables and figures of all comparisons together."""
     reference = options.reference or DEFAULT_REFERENCE
-    made = (aggregate_table(comparisons, reference), ranking_table(comparisons))
+    made = (
+        aggregate_table(comparisons, reference),
+        accuracy_matrix(comparisons, reference),
+        ranking_table(comparisons),
+    )
     tables = [(write_table(table, "across", [again], folder / "tables"), table) for table in made if table]
     figures = write_across(comparisons, style, folder / "figures")
     answer = overall_answer(comparisons, reference)

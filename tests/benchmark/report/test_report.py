@@ -21,8 +21,9 @@ from benchmark.report.across import varying
 from benchmark.report.costs import budget_table, cost_table
 from benchmark.report.differences import difference_tables
 from benchmark.report.figures import PLOTS, write_figures
-from benchmark.report.formats import as_latex, as_markdown, commands, write_table
+from benchmark.report.formats import as_markdown, commands, write_table
 from benchmark.report.frame import names_of, read_experiment
+from benchmark.report.latex import as_latex
 from benchmark.report.looks import Style
 from benchmark.report.notes import footnotes
 from benchmark.report.stored_run import StoredRun
