@@ -42,23 +42,27 @@ class Pictures:
         self._folder, self._left = folder, EMBEDDED_BYTES
 
     def of(self, drawn: Drawn) -> dict[str, Any]:
-        """Return a figure as the page's document has it: in all its colours, as WebP, which is smaller than PNG."""
-        path = self._folder / f"{drawn.stem}.png"
-        with Image.open(path) as image:
-            size = image.size
-            small = io.BytesIO()
-            image.convert("RGB").save(small, "WebP", lossless=True, quality=100)
-        source, link = "data:image/webp;base64," + base64.b64encode(small.getvalue()).decode(), quote(drawn.stem)
-        inside = len(source) <= self._left
-        self._left -= len(source) if inside else 0
+        """Return a figure as the page's document has it."""
+        with Image.open(self._folder / f"{drawn.stem}.png") as image:
+            width, height = image.size
+            source = _embedded(image) if self._left > 0 else ""
+        inside, link = 0 < len(source) <= self._left, quote(drawn.stem)
+        self._left -= len(source)
         return {
             "title": drawn.title,
             "caption": drawn.caption,
             "src": source if inside else f"figures/{link}.png",
             "pdf": f"figures/{link}.pdf",
-            "width": size[0] // 2,
-            "height": size[1] // 2,
+            "width": width // 2,
+            "height": height // 2,
         }
+
+
+def _embedded(image: Image.Image) -> str:
+    """Return the address of a picture in all its colours, as WebP, which takes half the room of PNG."""
+    small = io.BytesIO()
+    image.convert("RGB").save(small, "WebP", lossless=True, quality=50, method=2)
+    return "data:image/webp;base64," + base64.b64encode(small.getvalue()).decode()
 
 
 class Part(NamedTuple):

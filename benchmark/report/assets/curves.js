@@ -70,6 +70,10 @@ function curves(figure, data) {
       read();
       return true;
     },
+    click(x, y) {
+      const near = view.stops.length ? nearestTrack(view, view.stops[clamp(0, cursor ?? 0, view.stops.length - 1)], y) : null;
+      if (near) isolateIn(data)(near.series.label);
+    },
     leave() {
       cursor = null;
       read();
@@ -81,6 +85,13 @@ function curves(figure, data) {
     view = drawCurves(plot, data);
     read();
   };
+}
+
+/** The method whose line is at a height, at a cost, if one is near enough. */
+function nearestTrack({ tracks, up }, stop, y) {
+  const far = (t) => Math.abs(up(t.level ?? t.points.findLast((p) => p.x <= stop)?.y ?? NaN) - y);
+  const found = tracks.filter((t) => far(t) < 16).sort((a, b) => far(a) - far(b));
+  return found[0] ?? null;
 }
 
 function axisButton(figure, axis, tab) {

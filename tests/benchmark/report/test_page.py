@@ -150,6 +150,12 @@ def test_words_filter_and_columns_are_chosen(opened, document):
     assert "Front" not in rows(page)[0]
 
 
+END_OF_LINE = """line => {
+    const end = line.getPointAtLength(line.getTotalLength()), box = line.ownerSVGElement.getBoundingClientRect();
+    return [box.left + end.x, box.top + end.y];
+}"""
+
+
 def test_a_click_isolates_a_method_and_another_brings_all_back(opened, document):
     page = opened(document)
     see(page, "curves")
@@ -164,6 +170,13 @@ def test_a_click_isolates_a_method_and_another_brings_all_back(opened, document)
     assert lines(page) == [label for label in every if label != "fedproto"]
     page.locator("#leaderboard").get_by_role("button", name="standalone").click()
     assert lines(page) == ["standalone"]
+    legend.get_by_role("button", name="standalone").click()
+    chart = see(page, "curves")
+    chart.evaluate("chart => chart.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    x, y = chart.locator("g[data-method=fedmoe] .line").evaluate(END_OF_LINE)
+    page.mouse.move(x, y)
+    page.mouse.click(x, y)
+    assert lines(page) == ["fedmoe"]
 
 
 def test_a_link_with_state_shows_the_same_in_a_fresh_profile(opened, document):
