@@ -29,8 +29,8 @@ function track(series, axis, moment, log) {
 }
 
 /** Bytes of methods differ by orders of magnitude, or they do not. */
-function isLog(data) {
-  if (state.axis !== "bytes") return false;
+function isLog(data, cost) {
+  if (cost !== "bytes") return false;
   if (state.log) return state.log === "yes";
   const sent = data.series.flatMap((s) => s.bytes).filter((x) => x > 0);
   return sent.length > 0 && most(sent) / least(sent) > 20;
@@ -104,14 +104,14 @@ function axisButton(figure, axis, tab) {
 
 function logBox(data) {
   const input = html("input", { type: "checkbox", "data-choice": "log" });
-  input.checked = isLog(data);
+  input.checked = isLog(data, "bytes");
   input.addEventListener("change", () => set({ log: input.checked ? "yes" : "no" }));
   return html("label", { class: "check" }, input, "logarithmic");
 }
 
 function drawCurves(plot, data) {
   const { name: moment, words } = momentOf(data);
-  const [axis, log] = [state.axis, isLog(data)];
+  const [axis, log] = [state.axis, isLog(data, state.axis)];
   const tracks = shownOf(data).map((series) => track(series, axis, moment, log));
   const width = widthOf(plot);
   const box = { left: 42, right: width - 14, top: 14, bottom: Math.round(clamp(250, width * 0.46, 400)) - 46 };

@@ -82,6 +82,7 @@ function front(figure, data) {
     chooser("cost", "Cost", Object.entries(COSTS)),
     chooser("score", "Score", scoresOf(data)),
     toggle("bars", "error bars"),
+    state.cost === "bytes" ? logBox(data) : null,
     ...(scoreOf(data) === WORST ? [] : limits(dearest)),
   ]);
   figure.append(plot);
@@ -119,18 +120,50 @@ function drawFront(width, data, highest) {
   const found = shownOf(data).map((series) => standing(series, data, highest)).filter(Boolean);
   const box = { left: 42, right: width - 14, top: 26, bottom: Math.round(clamp(240, width * 0.6, 360)) - 46 };
   const ends = state.bars ? found.flatMap((p) => [p.low, p.high]) : [];
-  const xs = domainOfCost(found.map((p) => p.x), { log: false });
+  const { xs, log, across, zero } = frontScale(found.map((p) => p.x), isLog(data, state.cost), box);
   const ys = domainOfAccuracy(found.map((p) => p.y), ends);
-  const [across, up] = [scale(xs, [box.left, box.right]), scale(ys, [box.bottom, box.top])];
+  const up = scale(ys, [box.bottom, box.top]);
   const counted = found.filter((p) => p.counts);
   const said = found.map((p) => `${p.series.label} ${percent(p.y)} for ${digits(p.x)}`).join(", ");
   const drawing = canvas(width, box.bottom + 46, `Scatter plot of accuracy and ${COSTS[state.cost]}: ${said}.`);
   const reach = state.target ? `, ${counted.length} of ${found.length} reach ${state.target} %` : "";
-  frame(drawing, box, { xs, across, ys, up, title: COSTS[state.cost], name: `Score [%]${reach}` });
+  frame(drawing, box, { xs, across, log, ys, up, title: COSTS[state.cost], name: `Score [%]${reach}` });
+  if (zero) drawing.append(text(zero, box.bottom + 18, "middle", "0"));
   const best = data.ranked ? onFront(counted) : [];
   if (best.length > 1) drawing.append(frontLine(best, across, up));
-  const marks = found.map((p, i) => frontMark(drawing, p, { across, up, ys, box, i }));
+  const marks = found.map((p, i) => frontMark(drawing, p, { across, up, ys, i }));
+  nameDots(drawing, marks, box);
   return [drawing, marks];
+}
+
+/** The horizontal axis of a front; on a logarithmic one what costs nothing stands at the left, at a tick of its own. */
+function frontScale(costs, log, box) {
+  const positive = costs.filter((x) => x > 0);
+  if (!log || !positive.length) {
+    const xs = domainOfCost(costs, { log: false });
+    return { xs, log: false, across: scale(xs, [box.left, box.right]) };
+  }
+  const free = costs.some((x) => x === 0);
+  const left = box.left + (free ? 50 : 10);
+  const xs = [least(positive), Math.max(most(positive), least(positive) * 10)];
+  const across = scale(xs, [left, box.right - 10], true);
+  const zero = free ? box.left + 10 : null;
+  return { xs, log: true, across: (x) => (x > 0 ? across(x) : zero), zero };
+}
+
+/** Writes names beside dots, on the side with more room, below those that they would lie on. */
+function nameDots(drawing, marks, box) {
+  const placed = [];
+  for (const { x, y, label } of [...marks].sort((a, b) => a.y - b.y)) {
+    const wide = 6.6 * label.length + 12;
+    const left = x + wide > box.right;
+    const ends = left ? [x - wide, x] : [x, x + wide];
+    const overlaps = (at) => placed.some((p) => p.ends[0] < ends[1] && ends[0] < p.ends[1] && Math.abs(p.at - at) < 12);
+    let at = y - 6;
+    while (overlaps(at)) at += 3;
+    placed.push({ ends, at });
+    drawing.append(text(x + (left ? -9 : 9), at, left ? "end" : "start", label, "dot-name"));
+  }
 }
 
 /** Points that no other is as accurate as for less, by cost. */
@@ -144,7 +177,7 @@ function frontLine(best, across, up) {
   return svg("path", { class: "front-line", d: steps.join("") });
 }
 
-function frontMark(drawing, p, { across, up, ys, box, i }) {
+function frontMark(drawing, p, { across, up, ys, i }) {
   const [x, y] = [across(p.x), up(p.y)];
   const group = coloured(svg("g", { "data-method": p.series.label }), p.series);
   if (state.bars && isNumber(p.low)) {
@@ -152,8 +185,7 @@ function frontMark(drawing, p, { across, up, ys, box, i }) {
     group.append(line("spread", x, low, x, high));
   }
   group.append(svg("circle", { class: p.counts ? "dot" : "dot open", cx: x, cy: y, r: 5 }));
-  const left = x > box.right - 7 * p.series.label.length;
-  drawing.append(group, text(x + (left ? -9 : 9), y - 6, left ? "end" : "start", p.series.label, "dot-name"));
+  drawing.append(group);
   const round = p.round ? ` in round ${whole(p.round)}` : "";
   const words = `${p.series.label}: ${percent(p.y)} for ${digits(p.x)} ${unitOf(state.cost)}${round}`;
   return { x, y, row: i, label: p.series.label, words };
