@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from benchmark.config import FederationConfig, RunSpec
 from benchmark.errors import RequestError
 from benchmark.storage.files import TEMPORARY
+from benchmark.storage.names import folded
 from benchmark.storage.run_folder import CLAIM, RunFolder, run_folders, sha256_of
 from benchmark.storage.schema import ENDED, FINAL, Round, RunRecord
 from benchmark.storage.summary import rounds_averaged, summarise
@@ -130,7 +131,8 @@ def _naming(path: Path, run: RunRecord, spec: RunSpec) -> Iterator[str]:
     """Yield a problem if the folder, the key or the data set is not that of the specification."""
     if run["key"] != spec.key:
         yield f"its key is {run['key']!r}, that of its specification is {spec.key}"
-    if (path.parents[1].name, path.parent.name, path.name) != (spec.dataset, spec.method.label, run["key"]):
+    lies_in, names = (path.parents[1].name, path.parent.name, path.name), (spec.dataset, spec.method.label, run["key"])
+    if [*map(folded, lies_in)] != [*map(folded, names)]:  # a file system may have changed case or form
         yield f"it lies in another run's folder: it is {f'{spec.dataset}/{spec.method.label}/{spec.key}'!r}"
     if (run["dataset"]["name"], run["dataset"]["hash"]) != (spec.dataset, spec.data_hash):
         yield "its data set is another than its specification's"
