@@ -18,7 +18,7 @@ def choose_fonts(figure: Figure) -> None:
     for axes in figure.axes:
         for ask in (axes.get_xticklabels, axes.get_yticklabels):
             ask()  # texts at ticks are made when they are asked for
-    texts: list[Text] = figure.findobj(Text)  # type: ignore[assignment]
+    texts: list[Text] = figure.findobj(Text)
     fonts, _ = _fonts_for(_unusual(text.get_text() for text in texts))
     for text in texts if fonts else ():
         text.set_fontfamily([USUAL, *fonts])
