@@ -1,9 +1,12 @@
 """The environment of a run: versions, device, code."""
 
 import contextlib
+import hashlib
+import inspect
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
     import torch
 
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")
+_ROOT = Path(__file__).resolve().parents[2]
+NO_PART_OF_RUNS = ("cli", "conformance", "report")
+"""Packages of benchmark/ that no run imports."""
+CODE_DIGITS = 16
 
 
 def environment(device: "torch.device") -> dict[str, Any]:
@@ -32,6 +39,28 @@ def environment(device: "torch.device") -> dict[str, Any]:
         **(_gpu_software() if device.type == "cuda" else {}),
         **_revision(),
     }
+
+
+def code_hashes(method: type) -> dict[str, str]:
+    """Return the first digits of the SHA-256 of the code that runs: the harness's, and that of a method's own file."""
+    return {"harness": _harness_hash(), "method": _hash_of_files((Path(inspect.getfile(method)),))}
+
+
+@cache  # as it was when this process asked first, like the code that it has imported
+def _harness_hash() -> str:
+    below = (_ROOT / "benchmark", _ROOT / "datasets")
+    files = (path for folder in below for path in folder.rglob("*.py"))
+    return _hash_of_files(tuple(sorted(p for p in files if p.relative_to(_ROOT).parts[1] not in NO_PART_OF_RUNS)))
+
+
+@cache
+def _hash_of_files(files: tuple[Path, ...]) -> str:
+    """Return a hash of names and contents of source files, whatever ends their lines."""
+    whole = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes().replace(b"\r\n", b"\n")
+        whole.update(f"{path.name} {len(content)} ".encode() + content)
+    return whole.hexdigest()[:CODE_DIGITS]
 
 
 def _gpu_software() -> dict[str, Any]:

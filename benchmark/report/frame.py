@@ -212,7 +212,21 @@ def _labelled(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], dict[str, Any
         differs = {k: v for k, v in run.training.items() if v != usual[k] and k not in own}
         words = [f"{key}={differs[key]}" for key in sorted(differs)]
         labelled.append(replace(run, label="+".join([run.label, *words])))
-    return labelled, usual
+    return told_apart(labelled), usual
+
+
+def told_apart(runs: Sequence[StoredRun]) -> list[StoredRun]:
+    """Name in the labels of runs that share one what their methods differ in: they are two methods, not two seeds."""
+    versions: dict[str, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        if run.version not in (met := versions.setdefault(run.label, [])):
+            met.append(run.version)
+    found = []
+    for run in runs:
+        others = versions[run.label]
+        differs = [k for k in run.version if any(other.get(k) != run.version[k] for other in others)]
+        found.append(replace(run, label="+".join([run.label, *(f"{k}={run.version[k]}" for k in sorted(differs))])))
+    return found
 
 
 def _natural(name: str) -> list[tuple[bool, float, str]]:
