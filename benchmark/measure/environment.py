@@ -1,12 +1,9 @@
 """The environment of a run: versions, device, code."""
 
 import contextlib
-import hashlib
-import inspect
 import os
 import platform
 import subprocess
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +14,6 @@ if TYPE_CHECKING:
     import torch
 
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")
-_ROOT = Path(__file__).resolve().parents[2]
-NO_PART_OF_RUNS = ("cli", "conformance", "report")
-"""Packages of benchmark/ that no run imports."""
-CODE_DIGITS = 16
 
 
 def environment(device: "torch.device") -> dict[str, Any]:
@@ -41,26 +34,14 @@ def environment(device: "torch.device") -> dict[str, Any]:
     }
 
 
-def code_hashes(method: type) -> dict[str, str]:
-    """Return the first digits of the SHA-256 of the code that runs: the harness's, and that of a method's own file."""
-    return {"harness": _harness_hash(), "method": _hash_of_files((Path(inspect.getfile(method)),))}
+def answers(device: "torch.device") -> bool:
+    """Return whether a device still computes; after some errors CUDA refuses whatever else this process asks of it."""
+    import torch
 
-
-@cache  # as it was when this process asked first, like the code that it has imported
-def _harness_hash() -> str:
-    below = (_ROOT / "benchmark", _ROOT / "datasets")
-    files = (path for folder in below for path in folder.rglob("*.py"))
-    return _hash_of_files(tuple(sorted(p for p in files if p.relative_to(_ROOT).parts[1] not in NO_PART_OF_RUNS)))
-
-
-@cache
-def _hash_of_files(files: tuple[Path, ...]) -> str:
-    """Return a hash of names and contents of source files, whatever ends their lines."""
-    whole = hashlib.sha256()
-    for path in files:
-        content = path.read_bytes().replace(b"\r\n", b"\n")
-        whole.update(f"{path.name} {len(content)} ".encode() + content)
-    return whole.hexdigest()[:CODE_DIGITS]
+    try:
+        return torch.ones(1, device=device).item() == 1.0
+    except RuntimeError:
+        return False
 
 
 def _gpu_software() -> dict[str, Any]:
