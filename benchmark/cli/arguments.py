@@ -9,7 +9,7 @@ from benchmark.config import FederationConfig
 from benchmark.errors import RequestError
 from benchmark.plugins.presets import preset
 from benchmark.plugins.registry import sized
-from benchmark.storage.files import file_name
+from benchmark.storage.names import file_name
 
 if TYPE_CHECKING:
     from benchmark.run.plan import Request

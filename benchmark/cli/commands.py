@@ -189,16 +189,22 @@ def compare(
     if baseline.is_dir() != current.is_dir():
         raise RequestError(f"of {baseline} and {current} one is a folder; give two folders of results, or two files")
     checks: Sequence[ResultCheck | TimingCheck]
+    unlike: list[str] = []
     if baseline.is_dir():
         limits = Limits(accuracy, bytes / 100, flops / 100, time / 100)
-        checks, show = compare_results(baseline, current, limits, subset), tables.show_checks
+        checks = compare_results(baseline, current, limits, subset, unlike.append)
+        show = tables.show_checks
     else:
-        checks, show = _tool("perf.timings").compare_timings(baseline, current, time / 100, subset), tables.show_timings
+        checks = _tool("perf.timings").compare_timings(baseline, current, time / 100, subset)
+        show = tables.show_timings
     regressed = [check for check in checks if check.verdict in ("regressed", "missing")]
     if as_json:
         found = [[check._asdict() for check in group] for group in (regressed, checks)]
-        click.echo(json.dumps({"ok": not regressed, "findings": found[0], "checks": found[1]}, indent=1))
+        document = {"ok": not regressed, "unlike": unlike, "findings": found[0], "checks": found[1]}
+        click.echo(json.dumps(document, indent=1))
     else:
+        for line in unlike:
+            click.echo(printable_line(line))
         show(checks)
         click.echo(f"{len(regressed) or 'nothing'} regressed" + (f" of {len(checks)} checks" if regressed else ""))
     return 1 if regressed else 0

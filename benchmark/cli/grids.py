@@ -162,7 +162,7 @@ def _executor(name: str, jobs: int | None) -> Callable:
 def _as_tuned(request: "Request", experiment: str) -> list["Request"]:
     """Return a request for each comparison, with the methods as they were chosen for it. Raises RequestError."""
     from benchmark.run.tuned import chosen
-    from benchmark.storage.files import file_name
+    from benchmark.storage.names import file_name
 
     return [choice.request for choice in chosen(request, file_name("--tuned", experiment))]
 

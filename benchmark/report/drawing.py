@@ -4,6 +4,7 @@ A method has one colour, marker and dash throughout a report, from a palette tha
 methods that share a hue differ in shade, marker and dash.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
+
+from benchmark.report.fonts import choose_fonts
 
 MARKERS = "osD^vPX<>ph*"
 DASHES = ("-", "--", "-.", ":")
@@ -87,9 +90,12 @@ def sheet(path: Path, panels: int, size: tuple[float, float], title: str, method
         yield list(axes)
         for panel in axes:
             _shorten_names(panel)
-        figure.savefig(f"{path}.png")
-        figure.set_layout_engine("none")  # laid out once is laid out
-        figure.savefig(f"{path}.pdf", metadata={"CreationDate": None})
+        choose_fonts(figure)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # `undrawable` has told it
+            figure.savefig(f"{path}.png")
+            figure.set_layout_engine("none")  # laid out once is laid out
+            figure.savefig(f"{path}.pdf", metadata={"CreationDate": None})
 
 
 def _shorten_names(axes: Axes) -> None:

@@ -18,6 +18,8 @@ from benchmark.storage.summary import accuracies, headline_clients, summary_of
 from benchmark.storage.verify import problems, read_checked, remarks
 
 LONGEST_CLASS_NAME = 24
+SOURCE_DIGITS = 8
+"""Digits by which two sources of one method are told apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +110,12 @@ class StoredRun:
         return {
             name: self.whole_setting.get(name, field.default) for name, field in TrainingConfig.model_fields.items()
         }
+
+    @property
+    def version(self) -> dict[str, Any]:
+        """What a method is besides its label: its hyper-parameters, and the hash of its source if it is a user's."""
+        method = self.run["specification"]["method"]
+        return {**method["hyperparameters"], "source": str(method.get("source_hash"))[:SOURCE_DIGITS]}
 
     @property
     def floor(self) -> np.ndarray:

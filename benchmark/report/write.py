@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from benchmark.errors import RequestError, unknown
+from benchmark.errors import RequestError, tell, unknown
 from benchmark.plugins.presets import preset
 from benchmark.report.across import write_across
 from benchmark.report.aggregate import aggregate_table, ranking_table
@@ -17,6 +17,7 @@ from benchmark.report.differences import difference_tables
 from benchmark.report.document import Part, intro, page_document
 from benchmark.report.drawing import Style
 from benchmark.report.figures import PLOTS, write_figures
+from benchmark.report.fonts import undrawable
 from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
@@ -33,6 +34,8 @@ DEFAULT_REFERENCE: str = preset("demo")["reference"]
 """The reference, unless another is asked for: federation has to beat it."""
 PARALLEL_FROM_COMPARISONS = 3
 """Draw with several processes from this many comparisons on."""
+LETTERS_SHOWN = 12
+"""Letters without a font that are named."""
 ALL_FIGURES_UP_TO_COMPARISONS = 30
 """With more comparisons each has one figure only, unless all figures are asked for."""
 
@@ -68,7 +71,9 @@ def write_report(results: Path, reports: Path, experiments: Sequence[str], optio
     moment = next((moment for moment in MOMENTS if moment.name == options.moment), None)
     read = {name: read_experiment(results, name, options.targets, moment=moment) for name in found}
     tunings = {name: read_tunings(results, name) for name in found}
-    _check_options(options, [comparison for comparisons in read.values() for comparison in comparisons])
+    everything = [comparison for comparisons in read.values() for comparison in comparisons]
+    _check_options(options, everything)
+    _tell_of_fonts(everything)
     pages = []
     for name, comparisons in read.items():
         with storing(reports / name):
@@ -93,6 +98,14 @@ def _check_options(options: ReportOptions, comparisons: Sequence[Comparison]) ->
         raise RequestError(
             f"no run was evaluated {asked.words}, so --moment {asked.name} has nothing to show; {there} has"
         )
+
+
+def _tell_of_fonts(comparisons: Sequence[Comparison]) -> None:
+    """Say if figures will lack letters of names, which tables and the page have."""
+    names = [*(comparison.title for comparison in comparisons), *colour_order(comparisons)]
+    if letters := undrawable(names):
+        shown = letters if len(letters) <= LETTERS_SHOWN else letters[:LETTERS_SHOWN] + "…"
+        tell(f"no font here has {shown}: figures have boxes in their place; install one, such as Noto Sans CJK")
 
 
 def _write(

@@ -19,6 +19,7 @@ from benchmark.partition import Division, Partition, draw
 from benchmark.plugins import registry
 from benchmark.problem import Dataset, Problem, Run
 from benchmark.storage.files import check_writable
+from benchmark.storage.names import folded
 from benchmark.storage.run_folder import RunFolder
 
 
@@ -187,9 +188,15 @@ def _partition(dataset: Dataset, text: str, clients: int, validation: float, see
 
 
 def _distinct(what: str, values: Sequence[object]) -> None:
-    for i, value in enumerate(values):
-        if value in values[:i]:
+    """Raise RequestError for a value that stands there twice, or a name that some file system takes for another."""
+    met: dict[object, object] = {}
+    for value in values:
+        same = folded(value) if isinstance(value, str) else value
+        if same in met and met[same] != value:
+            raise RequestError(f"{what}: {met[same]} and {value} are one name on some file systems; rename one of them")
+        if same in met:
             raise RequestError(f"{what}: {value} stands twice in the request; name each once")
+        met[same] = value
 
 
 def now() -> str:

@@ -17,6 +17,7 @@ from benchmark.errors import DeviceLost, Diverged, HookError, RequestError, Stor
 from benchmark.federation import Federation
 from benchmark.forecast.prediction import forecast
 from benchmark.measure.clock import matrix_product_rate
+from benchmark.measure.code import code_hashes
 from benchmark.measure.environment import answers, environment, find_device
 from benchmark.measure.memory import gc_frozen
 from benchmark.method import Method
@@ -152,7 +153,7 @@ def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown:
         for record in federation.run(len(log.rounds)):
             log.add(record)
             if pace.is_due(record["round"]):
-                checkpoint.save(record["round"], federation.server, federation.states, log.peak)
+                checkpoint.save(record["round"], federation.server, federation.states, log.peak, log.record)
                 pace.saved()
             federation.states.write_early = pace.expects_one(record["round"] + 1)
             scores = accuracies([record], "validation" if "validation" in record else "post_local")
@@ -271,7 +272,8 @@ def _facts(run: Run, request: Request, device: torch.device, speed: float | None
         },
         "partition": {"hash": problem.partition.hash, "counts": problem.partition.counts},
         "architectures": [problem.line_up.of(k).name for k in range(run.spec.federation.clients)],
-        "environment": environment(device) | {"matrix_product_flops_per_second": speed},
+        "environment": environment(device)
+        | {"code": code_hashes(type(run.method)), "matrix_product_flops_per_second": speed},
         "command": list(request.command),
         "inspected": request.inspect,
         "started": now(),

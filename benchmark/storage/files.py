@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all, claims between processes, and names that suit a folder."""
+"""Files that are written completely or not at all, and claims between processes."""
 
 import contextlib
 import errno
@@ -13,7 +13,6 @@ from filelock import FileLock, Timeout
 
 from benchmark.errors import RequestError, StorageError
 
-LONGEST_NAME = 120
 TEMPORARY = ".tmp"
 """The suffix of a file that is not complete yet."""
 BLOCK = 4096
@@ -156,12 +155,3 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise RequestError(f"{folder} can't be written ({error.strerror}); choose a folder that can") from error
-
-
-def file_name(what: str, name: str) -> str:
-    """Return the name itself. Raises RequestError if it can't name a folder on every system."""
-    if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|\n') or len(name) > LONGEST_NAME:
-        raise RequestError(
-            f"{what} {name[:LONGEST_NAME]!r} can't name a folder; use up to {LONGEST_NAME} letters, digits, - and _"
-        )
-    return name

@@ -10,8 +10,8 @@ results/<experiment>/<dataset>/<method label>/<key>/
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,11 @@ class RunFolder:
         return cls(results / experiment / dataset / label / key)
 
     @property
+    def rounds_file(self) -> Path:
+        """The file with a line for each round."""
+        return self.path / "rounds.jsonl"
+
+    @property
     def exists(self) -> bool:
         """Return whether the run has begun."""
         return (self.path / "run.json").exists()
@@ -68,16 +73,16 @@ class RunFolder:
         remove([self.path / MANIFEST])
         self.write(run)
         remove(self.path.glob("*.npz"))
-        write_whole(self.path / "rounds.jsonl", lambda file: None)
+        write_whole(self.rounds_file, lambda file: None)
         remove(self._debris())
 
-    def go_on(self, run: Facts, rounds: int | None = None) -> list[Round]:
+    def go_on(self, run: Facts, rounds: int | None = None, record: str | None = None) -> list[Round]:
         """Resume a run after so many rounds, or after all that are whole; return these rounds.
 
         Lines beyond them are removed: they were cut off, or their rounds are run again. Raises RequestError if rounds
-        are missing.
+        are missing, or are not those of a record (see `record_of`).
         """
-        path = self.path / "rounds.jsonl"
+        path = self.rounds_file
         try:
             lines = path.read_bytes().splitlines(keepends=True)
         except OSError as error:
@@ -86,6 +91,8 @@ class RunFolder:
         kept = [_round(path, line) for line in lines]
         if len(kept) < (rounds or 0):
             raise RequestError(f"{path} has {len(kept)} rounds of {rounds}")
+        if record is not None and record_of(run, hashlib.sha256(b"".join(lines)).hexdigest()) != record:
+            raise RequestError(f"{path} has other rounds than when the checkpoint was made")
         write_whole(path, lambda file: file.writelines(lines))
         self.write(run)
         return kept
@@ -125,11 +132,18 @@ class RunFolder:
 
     def append(self, record: Facts) -> None:
         """Add one round; it is on the disk when this returns."""
-        path = self.path / "rounds.jsonl"
-        line = json.dumps(ROUND.validate_python(record), separators=(",", ":"), allow_nan=False) + "\n"
-        with storing(path), path.open("a", encoding="utf-8") as file:
-            file.write(line)
+        path = self.rounds_file
+        with storing(path), path.open("ab") as file:
+            file.write(line_of(record))
             flush(file)
+
+    def mend(self, rounds: Iterable[Facts], sha256: str) -> None:
+        """Write all rounds anew if their file, which has this hash, was changed or removed while the run went on."""
+        path = self.rounds_file
+        with suppress(OSError):
+            if sha256_of(path) == sha256:
+                return
+        write_whole(path, lambda file: file.writelines(map(line_of, rounds)))
 
     def read(self) -> RunRecord:
         """Read run.json; one of an earlier schema is returned in the current one, but with its own number."""
@@ -155,7 +169,7 @@ class RunFolder:
 
     def rounds(self) -> list[Round]:
         """Read all rounds."""
-        path = self.path / "rounds.jsonl"
+        path = self.rounds_file
         try:
             lines = path.read_bytes().splitlines()
         except OSError as error:
@@ -163,8 +177,18 @@ class RunFolder:
         return [_round(path, line) for line in lines]
 
 
+def line_of(record: Facts) -> bytes:
+    """Return a round as a line of rounds.jsonl."""
+    return json.dumps(ROUND.validate_python(record), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def record_of(run: Facts, rounds_sha256: str) -> str:
+    """Return a hash of what a run has stored: which run it is, when it began, and its rounds so far."""
+    return hashlib.sha256(f"{run['key']} {run['started']} {rounds_sha256}".encode()).hexdigest()
+
+
 def digest(run: Facts) -> str:
-    """Return the SHA-256 of a run.json without its digest."""
+    """Return the SHA-256 of a run.json, or a checkpoint.json, without its digest."""
     content = {name: value for name, value in run.items() if name != "digest"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from benchmark.config import FederationConfig, RunSpec
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, tell
+from benchmark.storage.conditions import changed, unlike
 from benchmark.storage.files import TEMPORARY
+from benchmark.storage.names import folded
 from benchmark.storage.run_folder import CLAIM, RunFolder, run_folders, sha256_of
 from benchmark.storage.schema import ENDED, FINAL, Round, RunRecord
 from benchmark.storage.summary import rounds_averaged, summarise
@@ -51,7 +53,10 @@ class Met(NamedTuple):
 
 
 def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding], int]:
-    """Return (every problem of the results of some experiments, or of all; the number of runs)."""
+    """Return (every problem of the results of some experiments, or of all; the number of runs).
+
+    Conditions that differ among the runs of a comparison are no problem, and are told.
+    """
     findings: list[Finding] = []
     met: list[Met] = []
     folders = [*run_folders(results, experiments, begun=False)]
@@ -69,6 +74,8 @@ def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding
         met.append(Met(folder.path, checked.run, [r["participants"] for r in checked.rounds], tests))
     for runs in _comparisons(met).values():
         findings += _among(runs)
+        if words := unlike((m.run["specification"]["method"]["label"], m.run["environment"]) for m in runs):
+            tell(f"{runs[0].path.parents[1]}: {len(runs)} runs were not all made alike: {'; '.join(words)}")
     return findings, len(folders)
 
 
@@ -104,8 +111,7 @@ def remarks(checked: Checked) -> list[str]:
     found = [
         f"it went on after round {again['rounds_done']} with other {name}: its numbers can't be reproduced"
         for again in run["resumed"]
-        for name in ("packages", "device")
-        if again["environment"].get(name) != run["environment"].get(name)
+        for name in changed(run["environment"], again["environment"])
     ]
     if run["status"] in FINAL:
         there = {p.name for p in folder.path.iterdir()} - {"run.json", CLAIM} - run["files"].keys()
@@ -130,7 +136,8 @@ def _naming(path: Path, run: RunRecord, spec: RunSpec) -> Iterator[str]:
     """Yield a problem if the folder, the key or the data set is not that of the specification."""
     if run["key"] != spec.key:
         yield f"its key is {run['key']!r}, that of its specification is {spec.key}"
-    if (path.parents[1].name, path.parent.name, path.name) != (spec.dataset, spec.method.label, run["key"]):
+    lies_in, names = (path.parents[1].name, path.parent.name, path.name), (spec.dataset, spec.method.label, run["key"])
+    if [*map(folded, lies_in)] != [*map(folded, names)]:  # a file system may have changed case or form
         yield f"it lies in another run's folder: it is {f'{spec.dataset}/{spec.method.label}/{spec.key}'!r}"
     if (run["dataset"]["name"], run["dataset"]["hash"]) != (spec.dataset, spec.data_hash):
         yield "its data set is another than its specification's"

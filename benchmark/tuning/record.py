@@ -20,7 +20,8 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, with_c
 from typing_extensions import TypedDict  # Python 3.11's own lacks facts that pydantic needs
 
 from benchmark.errors import RequestError
-from benchmark.storage.files import claim, file_name, storing, write_whole
+from benchmark.storage.files import claim, storing, write_whole
+from benchmark.storage.names import file_name
 from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.schema import ENDED, STRICT, Text, Whole
 from benchmark.storage.summary import accuracies, headline_window

@@ -23,7 +23,7 @@ from benchmark.report.differences import difference_tables
 from benchmark.report.drawing import Style
 from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.formats import as_latex, as_markdown, commands, write_table
-from benchmark.report.frame import names_of, read_experiment
+from benchmark.report.frame import names_of, read_experiment, told_apart
 from benchmark.report.notes import footnotes
 from benchmark.report.stored_run import StoredRun
 from benchmark.report.tables import accuracy_table, main_table
@@ -572,3 +572,24 @@ def test_comparisons_are_named_after_what_differs_though_some_do_not_have_it():
     settings = [{"dataset": "d", "models": "cnn5", "seed": 0}]
     settings += [{"dataset": "d", "models": "mine", "seed": 0, "models_hash": text} for text in ("1", "2")]
     assert names_of(settings) == ["d-models=cnn5", "d-models=mine-models_hash=1", "d-models=mine-models_hash=2"]
+
+
+@pytest.mark.parametrize("what", ["source", "hyper-parameter", "neither"])
+def test_versions_of_a_method_are_two_methods_and_not_two_seeds(tmp_path, store, what):
+    """Runs of one label, the second seed under an edited source or another default."""
+    runs = [StoredRun.read(store(tmp_path, "mine", [(5, 6)], seed=seed)) for seed in (0, 1)]
+    method = runs[1].run["specification"]["method"]
+    if what == "source":
+        runs[0].run["specification"]["method"]["source_hash"] = "a" * 16
+        method["source_hash"] = "b" * 16
+    elif what == "hyper-parameter":
+        method["hyperparameters"] = {"variant": "another"}
+    labels = [run.label for run in told_apart(runs)]
+    assert (
+        labels
+        == {
+            "source": ["mine+source=aaaaaaaa", "mine+source=bbbbbbbb"],
+            "hyper-parameter": ["mine+variant=mine", "mine+variant=another"],
+            "neither": ["mine", "mine"],
+        }[what]
+    )
