@@ -4,7 +4,7 @@ Marks and p-values are over seeds alone: each seed is a federation of its own, w
 initial weights and its luck. Over clients, differences are described and not tested.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ class Difference(NamedTuple):
         return self.p is not None and self.p < MARK_LEVEL
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def differences(comparison: Comparison, reference: str, moment: Moment) -> dict[str, Difference]:
     """Return label -> difference of every method that can be paired with the reference."""
     found = {}
@@ -71,9 +71,29 @@ def differences(comparison: Comparison, reference: str, moment: Moment) -> dict[
             clients = [np.concatenate([run.clients[moment] for run in side]) for side in sides]
             by_seed = [(run.seed, a - b) for run, a, b in zip(sides[0], ours, theirs, strict=True)]
             found[label] = Difference(by_seed, paired_t(ours, theirs), None, describe(*clients))
-    tested = [label for label, difference in found.items() if difference.test]
-    corrected = holm([found[label].test.p for label in tested])  # type: ignore[union-attr]
-    return found | {label: found[label]._replace(p=p) for label, p in zip(tested, corrected, strict=True)}
+    return corrected(found)
+
+
+def corrected(found: Mapping[str, Difference]) -> dict[str, Difference]:
+    """Return the differences with their p-values, Holm-corrected over those that are tested."""
+    tests = {label: difference.test for label, difference in found.items() if difference.test}
+    by_label = dict(zip(tests, holm([test.p for test in tests.values()]), strict=True))
+    return {label: difference._replace(p=by_label.get(label)) for label, difference in found.items()}
+
+
+def not_told_apart(comparison: Comparison, moment: Moment) -> list[str]:
+    """Return the methods that chance may put behind the best at a moment, the best first; with one seed that is all.
+
+    Each other method is tested against the best, as methods are against the reference.
+    """
+    means = {
+        label: float(np.mean(found))
+        for label in comparison.complete
+        if (found := comparison.values(label, moment.key("accuracy_mean")))
+    }
+    order = sorted(means, key=lambda label: -means[label])
+    behind = differences(comparison, order[0], moment) if order else {}
+    return [label for label in order if label not in behind or not behind[label].marked]
 
 
 def marks_of(comparison: Comparison, reference: str, moment: Moment) -> dict[str, str]:
@@ -132,7 +152,7 @@ def _row(difference: Difference) -> list[Cell]:
     return [
         Cell(f"{mean:+.2f}{mark}", mean),
         Cell(f"[{test.low:+.2f}, {test.high:+.2f}]", test.mean) if test else Cell(NOTHING),
-        _p(difference.p),
+        p_cell(difference.p),
         Cell(str(len(difference.by_seed)), len(difference.by_seed)),
         Cell(f"{clients.median:+.2f}", clients.median) if clients else Cell(NOTHING),
         *([Cell(f"{share:.0f}", share) for share in shares] or [Cell(NOTHING)] * 3),
@@ -140,7 +160,8 @@ def _row(difference: Difference) -> list[Cell]:
     ]
 
 
-def _p(value: float | None) -> Cell:
+def p_cell(value: float | None) -> Cell:
+    """Make a cell with a p-value; an empty one if there is no test."""
     if value is None:
         return Cell(NOTHING)
     return Cell("< 0.001" if value < 0.001 else f"{value:.3f}", value)

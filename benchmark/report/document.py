@@ -14,10 +14,11 @@ from PIL import Image
 from benchmark import __version__
 from benchmark.errors import plural
 from benchmark.report.cells import Cell, Column, Table
-from benchmark.report.drawing import Drawn, Style
+from benchmark.report.drawing import Drawn
 from benchmark.report.formats import commands, for_page
 from benchmark.report.frame import Comparison
 from benchmark.report.levelling import RULE
+from benchmark.report.looks import Style
 from benchmark.report.notes import footnotes, not_ranked
 
 PAGE_POINTS = 20_000
@@ -57,10 +58,20 @@ class Pictures:
 
 
 class Part(NamedTuple):
-    """Tables, with the stems of their files, and figures that were written for one comparison, or for all together."""
+    """What was written for one comparison, or for all together.
+
+    tables: with the stems of their files; answer: sentences, and lead: the figure of what they say, if there is one
+    """
 
     tables: Sequence[tuple[str, Table]]
     figures: Sequence[Drawn]
+    answer: Sequence[str] = ()
+    lead: Sequence[Drawn] = ()
+
+
+def headline(written: Mapping[str, Part], across: Part) -> Part:
+    """Return the part whose answer is that of the report: of all comparisons together, or of the only one."""
+    return next(iter(written.values())) if len(written) == 1 else across
 
 
 def page_document(
@@ -86,19 +97,21 @@ def page_document(
         room -= cells
         made = commands(comparison)
         reproduces = "\n".join([*made, again])
-        tables, figures = written[comparison.name]
+        part = written[comparison.name]
         parts.append(
             {
                 "id": comparison.name,
                 "title": comparison.title,
+                "answer": list(part.answer),
+                "lead": [pictures.of(drawn) for drawn in part.lead],
                 "caption": _chart_caption(comparison),
                 "footnotes": [*_standing(comparison), *footnotes(comparison)],
                 "target": comparison.target,
                 "floor": float(np.mean(comparison.floors)),
                 "series": [_series(comparison, label, style, points) for label in comparison.complete],
                 "partition": partition if room >= 0 else None,
-                "tables": [for_page(table, stem, reproduces) for stem, table in tables],
-                "figures": [pictures.of(drawn) for drawn in figures],
+                "tables": [for_page(table, stem, reproduces) for stem, table in part.tables],
+                "figures": [pictures.of(drawn) for drawn in part.figures],
                 "commands": made,
             }
         )
@@ -106,9 +119,12 @@ def page_document(
         "experiment": experiment,
         "generator": f"mhpfl-benchmark {__version__}",
         "intro": intro(comparisons),
+        "answer": list(headline(written, across).answer),
         "leaderboard": _leaderboard(comparisons, written),
         "comparisons": parts,
         "across": {
+            "answer": list(across.answer),
+            "lead": [pictures.of(drawn) for drawn in across.lead],
             "tables": [for_page(table, stem, again) for stem, table in across.tables],
             "figures": [pictures.of(drawn) for drawn in across.figures],
         },
@@ -183,8 +199,9 @@ def _series(comparison: Comparison, label: str, style: Style, points: int) -> di
     clients = [of_seed for of_seed in found if len(of_seed)]
     return {
         "label": label,
-        "colour": "#" + "".join(f"{round(255 * part):02x}" for part in look["color"]),
-        "dash": {"-": "", "--": "6 3", "-.": "7 3 1.5 3", ":": "1.5 3"}[look["linestyle"]],
+        "colour": look.colour,
+        "dash": {"solid": "", "dashed": "6 3", "dashdot": "7 3 1.5 3", "dotted": "1.5 3"}[look.dash],
+        "marker": look.marker,
         "round": curve["round"].tolist(),
         **{name: curve[name].tolist() for name in ("accuracy", "bytes", "flops", "seconds")},
         "low": curve["low"].tolist() if several else None,

@@ -11,8 +11,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.report.drawing import MARKERS, Drawn, Style, logarithmic, sheet
+from benchmark.report.drawing import Drawn, logarithmic, sheet
 from benchmark.report.frame import COST_UNITS, Comparison
+from benchmark.report.looks import MARKERS, Style
 from benchmark.report.statistics import pareto
 from benchmark.report.stored_run import StoredRun
 
@@ -88,7 +89,7 @@ def _over_flops(panels: Sequence[Axes], comparison: Comparison, style: Style) ->
 def _curves(axes: Axes, comparison: Comparison, style: Style, cost: str, scale: float) -> None:
     """Draw mean accuracy over seeds against a cost, in a band of the 95 % interval if there are several seeds."""
     for label in comparison.complete:
-        curve, look = comparison.series(label), style.of(label)
+        curve, look = comparison.series(label), style.of(label).line
         if curve.empty:
             continue
         x = curve[cost] / scale
@@ -130,7 +131,7 @@ def _cost_bars(panels: Sequence[Axes], comparison: Comparison, style: Style) -> 
     labels = comparison.complete
     for axes, (cost, (unit, scale)) in zip(panels, COST_UNITS.items(), strict=True):
         totals = [np.mean([run.total(cost) / scale for run in comparison.of(label)]) for label in labels]
-        axes.barh(range(len(labels)), totals, color=[style.of(label)["color"] for label in labels], height=0.7)
+        axes.barh(range(len(labels)), totals, color=[style.of(label).colour for label in labels], height=0.7)
         for row, total in enumerate(totals):
             axes.annotate(
                 f"{total:.3g}", (total, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
@@ -147,7 +148,7 @@ def _per_client(panels: Sequence[Axes], comparison: Comparison, style: Style) ->
     """Draw a dot per client and seed, spread over the method's row by the client's id, and a bar at the mean."""
     (axes,) = panels
     for row, label in enumerate(comparison.complete):
-        look = {key: value for key, value in style.of(label).items() if key != "linestyle"}
+        look = {key: value for key, value in style.of(label).line.items() if key != "linestyle"}
         found = [run.clients[comparison.moment] for run in comparison.of(label)]
         for clients in found:
             spread = np.linspace(-0.28, 0.28, max(2, len(clients)))[: len(clients)]
@@ -172,7 +173,7 @@ def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> Non
             axes.step(*zip(*on_front, strict=True), where="post", color="0.6", linewidth=1, zorder=1)
         for label, x, y in zip(scored, totals, scores, strict=True):
             look = style.of(label)
-            axes.scatter([x], [y], color=[look["color"]], marker=look["marker"], s=36, zorder=2, label=label)
+            axes.scatter([x], [y], color=[look.colour], marker=look.marker, s=36, zorder=2, label=label)
         if cost == "bytes" and max(totals) > 0:
             least = min(total for total in totals if total > 0)
             logarithmic(axes, "symlog", linthresh=least / 3)

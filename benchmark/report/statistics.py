@@ -94,6 +94,15 @@ def paired_t(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired | None:
     return Paired(len(differences), *interval, float(2 * special.stdtr(len(differences) - 1, -abs(t))))
 
 
+def detectable(test: Paired, tests: int, level: float = 0.05) -> float:
+    """Return from which size on a paired t-test tells a difference from 0 in the strictest of so many tests by Holm.
+
+    In the unit of the values, by the standard error that the test has found.
+    """
+    half = (test.high - test.low) / 2
+    return half * _t_quantile(test.n, 1 - level / tests) / _t_quantile(test.n, 0.95)
+
+
 def describe(a: ArrayLike, b: ArrayLike) -> Described | None:
     """Return what the differences a - b are like; None if there are none."""
     differences = _differences(a, b)

@@ -8,9 +8,9 @@ from benchmark.cli.commands import main
 from benchmark.report import write
 from benchmark.report.costs import budget_table, cost_table
 from benchmark.report.differences import difference_tables, sign_notes
-from benchmark.report.drawing import Style
 from benchmark.report.figures import write_figures
 from benchmark.report.frame import Comparison, read_experiment
+from benchmark.report.looks import Style
 from benchmark.report.stored_run import StoredRun
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.storage.moments import MOMENTS

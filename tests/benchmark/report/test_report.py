@@ -20,10 +20,10 @@ from benchmark.report import write
 from benchmark.report.across import varying
 from benchmark.report.costs import budget_table, cost_table
 from benchmark.report.differences import difference_tables
-from benchmark.report.drawing import Style
 from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.formats import as_latex, as_markdown, commands, write_table
 from benchmark.report.frame import names_of, read_experiment, told_apart
+from benchmark.report.looks import Style
 from benchmark.report.notes import footnotes
 from benchmark.report.stored_run import StoredRun
 from benchmark.report.tables import accuracy_table, main_table
@@ -56,6 +56,7 @@ def seeds(results, store):
 def without_figures(monkeypatch):
     """They are most of a report's time."""
     monkeypatch.setattr(write, "PLOTS", {})
+    monkeypatch.setattr(write, "write_forest", lambda *_: [])
 
 
 def comparison(results, **targets):
@@ -304,6 +305,7 @@ def test_a_report_has_tables_figures_and_pages(seeds, tmp_path):
     tables = {f"digits-{kind}.{suffix}" for kind in kinds for suffix in ("md", "tex", "csv")} | {"digits-runs.csv"}
     assert tables <= {p.name for p in (folder / "tables").iterdir()}
     stems = {f"digits-{kind}" for kind in ("rounds", "bytes", "flops", "costs", "clients", "fronts", "partition")}
+    stems |= {"digits-differences"}
     assert {p.name for p in (folder / "figures").iterdir()} == {s + e for s in stems for e in (".png", ".pdf")}
     text = (folder / "report.md").read_text()
     assert all(f"(<figures/{stem}.png>)" in text for stem in stems)
@@ -448,12 +450,6 @@ def test_gates_and_representations_are_drawn(tmp_path, monkeypatch, write_data, 
         assert arrays["names"].tolist() == ["shared expert", "private expert"]
         assert len(arrays["points"]) == len(arrays["label"]) == 2 * 12  # twelve test samples, two experts
     assert main(["verify"]) == 0
-
-
-def test_sixty_methods_look_different():
-    style = Style([str(i) for i in range(60)])
-    assert len({tuple(style.of(label).values()) for label in style.order}) == 60
-    assert len({style.of(label)["color"] for label in style.order}) == 30
 
 
 def test_twenty_methods_have_room_in_every_figure(tmp_path, store, monkeypatch):
