@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from benchmark.report.compare import ResultCheck
     from tools.perf.timings import TimingCheck
 
+KINDS = {
+    "methods": "algorithms, for --methods",
+    "datasets": "data sets, for --datasets",
+    "models": "line-ups of networks, for --models",
+    "partitions": "ways to divide a data set among clients, and shifts (+...) of their pictures, for --partition",
+    "presets": "sets of defaults, for --preset",
+}
+"""What `list` can list."""
 PYTHON = ("python", "-m", "benchmark")
 PROGRAM = shlex.join(PYTHON)
 
@@ -167,6 +175,7 @@ def _limit(name: str, default: float, text: str) -> Callable:
 @_limit("flops", 0.0, "Percent of FLOPs that may come on top.")
 @_limit("time", 50.0, "Percent of normalised time that may come on top.")
 @click.option("--subset", is_flag=True, help="The current results may lack what the baseline has.")
+@click.option("--all", "show_all", is_flag=True, help="Also print what has not changed.")
 @json_option
 def compare(
     baseline: Path,
@@ -176,6 +185,7 @@ def compare(
     flops: float,
     time: float,
     subset: bool,
+    show_all: bool,
     as_json: bool,
 ) -> int:
     """Report whether CURRENT is worse than BASELINE; exit code 1 if it is.
@@ -205,8 +215,13 @@ def compare(
     else:
         for line in unlike:
             click.echo(printable_line(line))
-        show(checks)
-        click.echo(f"{len(regressed) or 'nothing'} regressed" + (f" of {len(checks)} checks" if regressed else ""))
+        shown = [check for check in checks if show_all or check.changed]
+        if shown:
+            show(shown)
+        hidden = (
+            "" if len(shown) == len(checks) else f"; {len(checks) - len(shown)} have not changed (--all shows them)"
+        )
+        click.echo(f"{len(regressed) or 'nothing'} regressed of {plural(len(checks), 'check')}{hidden}")
     return 1 if regressed else 0
 
 
@@ -289,13 +304,14 @@ def export(to: Path, **options: Any) -> None:
 
 
 @cli.command(name="list")
-@click.argument("what", type=click.Choice(["methods", "datasets", "models", "partitions", "presets"]))
+@click.argument("what", type=click.Choice(list(KINDS)), required=False)
 @json_option
-def list_(what: str, as_json: bool) -> None:
-    """List the available methods, data sets, line-ups, partitions or presets."""
+def list_(what: str | None, as_json: bool) -> None:
+    """List the available methods, data sets, line-ups, partitions or presets; without a word, these kinds."""
     from benchmark.cli.listing import listing
 
-    entries = listing(what)
+    kinds: list[dict[str, Any]] = [{"name": kind, "description": text} for kind, text in KINDS.items()]
+    entries = kinds if what is None else listing(what)
     if as_json:
         click.echo(json.dumps(entries, indent=1))
         return

@@ -10,12 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmark.plugins.presets import preset
 from benchmark.report.cells import NOTHING, Cell, Column, Table
 from benchmark.report.frame import Comparison
 from benchmark.report.notes import noted_table
 from benchmark.report.statistics import Described, Paired, describe, holm, paired_t
 from benchmark.storage.moments import Moment
 
+DEFAULT_REFERENCE: str = preset("demo")["reference"]
+"""The reference, unless another is asked for: federation has to beat it."""
 MARK_LEVEL = 0.05
 """Differences with a corrected p-value below it are marked."""
 OVER_SEEDS = "†"

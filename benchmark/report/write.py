@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.errors import RequestError, tell, unknown
-from benchmark.plugins.presets import preset
 from benchmark.report.across import write_across
 from benchmark.report.aggregate import aggregate_table, ranking_table
 from benchmark.report.answer import answer_of, overall_answer
 from benchmark.report.costs import budget_table, cost_table
-from benchmark.report.differences import difference_tables
+from benchmark.report.differences import DEFAULT_REFERENCE, difference_tables
 from benchmark.report.document import Part, headline, intro, page_document
 from benchmark.report.drawing import Drawn
 from benchmark.report.figures import PLOTS, write_figures
@@ -34,8 +33,6 @@ from benchmark.tuning.record import Tuning, read_tunings
 
 NEW = ".new-"
 """Prefix of the name of a folder that is not complete yet."""
-DEFAULT_REFERENCE: str = preset("demo")["reference"]
-"""The reference, unless another is asked for: federation has to beat it."""
 PARALLEL_FROM_COMPARISONS = 3
 """Draw with several processes from this many comparisons on."""
 LETTERS_SHOWN = 12

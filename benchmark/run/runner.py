@@ -73,7 +73,7 @@ def use_threads(number: int | None) -> None:
 
 def title(run: Run, number: int, of: int) -> str:
     """Return the title under which progress is shown for the run with this number in its grid."""
-    return f"{number}/{of} {run.spec.dataset} {run.spec.method.label}"
+    return f"{number}/{of} {run.spec.dataset} {run.spec.method.label} seed {run.spec.seed}"
 
 
 def attempt(run: Run, request: Request, start: Callable[[], RunProgress]) -> Outcome | None:
