@@ -234,6 +234,6 @@ def test_it_is_said_before_who_regressed_and_stands_in_the_document(base, tmp_pa
     words = ["compare", str(base), str(tmp_path / "now"), "--subset"]
     assert commands.main(words) == 0
     out = capsys.readouterr().out
-    assert out.index("threads differ") < out.index("accuracy")
+    assert out.index("threads differ") < out.index("regressed")
     assert commands.main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["unlike"] == ["threads differ in 3 of 3 runs: 2 -> 8"]
