@@ -6,7 +6,7 @@ Commands import torch when they run, if they need it; also pydantic, which takes
 `--help` needs.
 """
 
-import contextlib
+import errno
 import json
 import shlex
 import sys
@@ -21,7 +21,8 @@ import click
 from benchmark import __version__
 from benchmark.cli.grids import run, tune
 from benchmark.cli.options import COUNT, FiniteRange, folder_option, image_size_option, json_option
-from benchmark.errors import RequestError, StorageError, plural, printable_line, telling, unknown
+from benchmark.errors import RequestError, StorageError, plain, plural, printable_line, telling, unknown
+from benchmark.run.streams import discard_output, users_code
 from benchmark.storage.files import check_writable
 from benchmark.storage.moments import MOMENTS
 
@@ -39,25 +40,42 @@ KINDS = {
 """What `list` can list."""
 PYTHON = ("python", "-m", "benchmark")
 PROGRAM = shlex.join(PYTHON)
+LONGEST_LINE = 2000
+"""Characters of an error: what was typed may be longer."""
+SHOWN_CHARACTERS = 200
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; return the exit code."""
+    words: dict[str, Any] = {"prog_name": PROGRAM, "standalone_mode": False, "obj": tuple(argv)}
     try:
         with telling(partial(click.echo, err=True)):
-            return (
-                cli.main(args=list(argv) or ["--help"], prog_name=PROGRAM, standalone_mode=False, obj=tuple(argv)) or 0
-            )
+            code = cli.main(args=list(argv) or ["--help"], **words) or 0
+        sys.stdout.flush()  # while it can still be said that it can't be written
+        return code
     except (click.ClickException, RequestError) as error:
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"error: {printable_line(message)}", err=True)
-        return 2
+        return _refuse(error.format_message() if isinstance(error, click.ClickException) else str(error), 2)
     except StorageError as error:
-        click.echo(f"error: {error}", err=True)
+        return _refuse(str(error), 1)
+    except BrokenPipeError:  # whoever read the output has what it wanted
+        discard_output()
         return 1
+    except OSError as error:
+        if error.filename is None:
+            discard_output()
+        place = "the output" if error.filename is None else str(error.filename)[:SHOWN_CHARACTERS]
+        wrong = error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP, errno.ENOTDIR)
+        return _refuse(f"{place}: {error.strerror or error}", 2 if wrong else 1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command, without --force, goes on after the last checkpoint", err=True)
         return 130
+
+
+def _refuse(message: str, code: int) -> int:
+    """Say in one line why a command has not done what it should; return the exit code."""
+    line = printable_line(message)
+    click.echo(f"error: {line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + '…'}", err=True)
+    return code
 
 
 class Commands(click.Group):
@@ -124,7 +142,7 @@ def report(
     chosen = experiments_of(results, experiment)
     shown = None if moment == "both" else moment
     options = ReportOptions(
-        targets_of(target), reference, budgets_of(budget), shown, all_figures, shlex.join([*PYTHON, *argv])
+        targets_of(target), reference, budgets_of(budget), shown, all_figures, plain(shlex.join([*PYTHON, *argv]))
     )
     check_writable(reports)
     for page in write_report(results, reports, chosen, options):
@@ -240,7 +258,7 @@ def check(targets: tuple[str, ...], image_size: int | None, data: Path, as_json:
     from benchmark.cli.tables import show_results
     from benchmark.conformance.targets import checks_document, resolve_targets
 
-    with contextlib.redirect_stdout(sys.stderr):  # a user's module may print
+    with users_code():
         found = [target for text in targets for target in resolve_targets(text, data, image_size)]
     examined = []
     for target in found:

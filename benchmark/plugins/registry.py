@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from benchmark.config import MethodSpec, TrainingConfig, request_error
-from benchmark.errors import RequestError, plural, unknown
+from benchmark.errors import RequestError, plural, refusing, unknown
 from benchmark.plugins.user_modules import is_module, is_path, module_of, name_of, source_file
 from benchmark.storage.names import file_name, folded
+from benchmark.storage.strict_json import check_storable
 
 if TYPE_CHECKING:
     from benchmark.data import Arrays
@@ -91,7 +92,9 @@ def method(text: str) -> tuple["Method", MethodSpec]:
     instance = _filled(name, cls, {key: value for key, value in given.items() if key in own})
     training = _training(name, {key: value for key, value in given.items() if key not in own})
     label = file_name("method", "+".join([name, *(f"{key}={given[key]}" for key in sorted(given))]))
-    values = hyperparameters_of(instance)
+    with refusing(f"{name} has fields that can't be stored"):
+        values = hyperparameters_of(instance)
+        check_storable(values)
     spec = MethodSpec(
         name=name, label=label, hyperparameters=values, source_hash=source_hash, training=training or None
     )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, refusing
 from benchmark.plugins.own_sources import SourceLoader, import_from_source, source_hash
 
 
@@ -76,10 +76,5 @@ def source_file(text: str) -> Path:
 def _importing(text: str) -> Iterator[None]:
     """Import from sources within the block, and turn any error that a module raises into a RequestError of one line."""
     import_from_source()
-    try:
+    with refusing(f"{text} can't be imported"):
         yield
-    except RequestError:
-        raise
-    except (Exception, SystemExit) as error:  # a script that parses its arguments ends the program
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise RequestError(f"{text} can't be imported: {reason}") from error

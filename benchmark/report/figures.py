@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.drawing import Drawn, logarithmic, sheet
+from benchmark.report.embedding import embeddable, embedded
 from benchmark.report.frame import COST_UNITS, Comparison
 from benchmark.report.looks import MARKERS, Style
 from benchmark.report.statistics import pareto
@@ -253,18 +254,13 @@ def _weights_by_class(panels: Sequence[Axes], comparison: Comparison, style: Sty
 
 def _embedding(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
     """Draw all experts' representations in one t-SNE, coloured by expert (left) and by class (right)."""
-    from sklearn.manifold import TSNE  # only here: it takes a second to import
-
-    run = next(run for run in _inspected(comparison) if run.representations)
-    found = run.representations
-    places = TSNE(init="pca", perplexity=min(30, (len(found["points"]) - 1) / 3), random_state=0).fit_transform(
-        found["points"]
-    )
-    for kind, name in enumerate(found["names"].tolist()):
-        x, y = places[found["kind"] == kind].T
+    found = next(run.representations for run in _inspected(comparison) if embeddable(run.representations))
+    places, taken = embedded(found)
+    for kind, name in enumerate(found["names"].tolist()[: len(MARKERS)]):
+        x, y = places[found["kind"][taken] == kind].T
         panels[0].scatter(x, y, s=5, linewidths=0, marker=MARKERS[kind], label=name)
     panels[0].legend(frameon=True, markerscale=2, loc="best")
-    classes = panels[1].scatter(places[:, 0], places[:, 1], c=found["label"], s=5, linewidths=0, cmap="tab20")
+    classes = panels[1].scatter(places[:, 0], places[:, 1], c=found["label"][taken], s=5, linewidths=0, cmap="tab20")
     panels[1].figure.colorbar(classes, ax=panels[1], label="Class")
     for axes in panels:
         axes.set_xticks([])
@@ -321,7 +317,7 @@ PLOTS: Mapping[str, Plot] = {
         _embedding,
         2,
         (6.5, 3.0),
-        lambda comparison: any(len(run.representations.get("points", ())) > 3 for run in _inspected(comparison)),
+        lambda comparison: any(embeddable(run.representations) for run in _inspected(comparison)),
         lists=False,
     ),
 }

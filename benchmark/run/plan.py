@@ -10,8 +10,8 @@ from typing import Any
 
 from benchmark.channel import Observer
 from benchmark.compatibility import unsupported
-from benchmark.config import FederationConfig, MethodSpec, RunSpec, federation_config
-from benchmark.errors import RequestError
+from benchmark.config import SEEDS, FederationConfig, MethodSpec, RunSpec, federation_config
+from benchmark.errors import RequestError, refusing
 from benchmark.measure.environment import find_device
 from benchmark.method import Method, hyperparameters_of, with_client_rate
 from benchmark.models.line_up import LineUpOptions
@@ -89,8 +89,8 @@ def plan(request: Request) -> list[Run]:
         federation_config({**request.federation, "clients": clients, "participation": participation})
         for clients, participation in product(request.clients, request.participation)
     ]
-    if any(seed < 0 for seed in request.seeds):
-        raise RequestError(f"a seed is at least 0, not {min(request.seeds)}")
+    if wrong := [seed for seed in request.seeds if not 0 <= seed < SEEDS]:
+        raise RequestError(f"a seed is at least 0 and below 2^63, not {wrong[0]}")
     check_writable(request.results / request.experiment)
 
     runs: list[Run] = []
@@ -153,11 +153,11 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
         )
     for method, spec in methods:
         try:
-            reason = unsupported(method, task)
+            with refusing(f"{spec.label} fails before it runs"):
+                reason = unsupported(method, task)
         except RequestError as error:
-            raise RequestError(f"{spec.label}: {error}") from error
-        except Exception as error:  # user code may raise anything
-            raise RequestError(f"{spec.label} fails before it runs: {type(error).__name__}: {error}") from error
+            said = str(error)
+            raise RequestError(said if said.startswith(spec.label) else f"{spec.label}: {said}") from error
         if reason:
             raise RequestError(
                 f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}; {_instead(method, problem)}"

@@ -77,9 +77,9 @@ class RunLog:
 
     def add(self, record: Round) -> None:
         """Store a round; it is on the disk when this returns."""
-        self.rounds.append(record)
         self._folder.append(record)
         self._written.update(line_of(record))
+        self.rounds.append(record)
 
     @property
     def record(self) -> str:
@@ -105,7 +105,8 @@ class RunLog:
         self._folder.mend(self.rounds, self._written.hexdigest())
         summary = self._summary()
         self.facts |= {"status": status, "reason": reason, "traceback": traceback, "weights_hash": weights_hash}
-        self.facts |= {"finished": now(), "summary": summary}
+        begun = [self.facts["started"], *(again["started"] for again in self.facts["resumed"])]
+        self.facts |= {"finished": max(now(), *begun), "summary": summary}  # the clock may have been set back
         self.facts["environment"] = self.facts["environment"] | environment
         if status == "done":
             self.facts["prediction_error"] = self._prediction_error(summary)

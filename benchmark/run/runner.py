@@ -1,5 +1,6 @@
 """Execution of runs: a missing run is executed, an interrupted one resumes, and a failure is recorded."""
 
+import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
@@ -13,7 +14,17 @@ import torch
 
 from benchmark.config import RunSpec
 from benchmark.engine.inspection import InspectionObserver
-from benchmark.errors import DeviceLost, Diverged, HookError, RequestError, StorageError, located
+from benchmark.errors import (
+    NOT_OF_USERS,
+    DeviceLost,
+    Diverged,
+    HookError,
+    RequestError,
+    StorageError,
+    described,
+    located,
+    plain,
+)
 from benchmark.federation import Federation
 from benchmark.forecast.prediction import forecast
 from benchmark.measure.clock import matrix_product_rate
@@ -117,8 +128,10 @@ def execute(run: Run, request: Request, shown: RunProgress) -> Outcome:
             raise
         except Diverged as error:
             ended = {"status": "diverged", "reason": str(error)}
-        except Exception as error:
-            ended = {"status": "failed", "reason": _reason(error), "traceback": traceback.format_exc()}
+        except NOT_OF_USERS:
+            raise
+        except BaseException as error:
+            ended = {"status": "failed", "reason": _reason(error), "traceback": _traceback()}
         summary = log.finish(**ended)
     if ended["status"] == "failed" and not answers(device):
         raise DeviceLost(ended["reason"])
@@ -291,14 +304,21 @@ def _speed(device: torch.device) -> float | None:
     """Return the FLOPs per second of a matrix product; None without memory for one: the run will fail and say so."""
     try:
         return matrix_product_rate(device, size=1024, repeats=3)
-    except (MemoryError, RuntimeError):
+    except (MemoryError, RuntimeError, ArithmeticError):  # the last if the clock stands still
         return None
 
 
-def _reason(error: Exception) -> str:
+def _traceback() -> str:
+    """Return the traceback of the exception at hand, as a text that any file can hold."""
+    try:
+        return plain(traceback.format_exc())
+    except Exception:  # it can't say its message
+        return plain("".join(traceback.format_tb(sys.exc_info()[2])))
+
+
+def _reason(error: BaseException) -> str:
     """Return an exception in one line; the traceback has it in full."""
-    named = str(error) if isinstance(error, HookError) else f"{type(error).__name__}: {error}"
-    text = " ".join(named.split())[:REASON_CHARACTERS]
+    text = (str(error) if isinstance(error, HookError) else described(error))[:REASON_CHARACTERS]
     cause = error.__cause__ if isinstance(error, HookError) else error
     lacks = ("can't allocate memory", "not enough memory")  # torch on a CPU raises a plain RuntimeError
     if isinstance(cause, MemoryError | torch.OutOfMemoryError) or any(words in text for words in lacks):

@@ -23,7 +23,7 @@ from typing_extensions import TypedDict
 
 from benchmark.channel import State
 from benchmark.storage.client_states import ClientStates, file_of
-from benchmark.storage.files import remove, write_whole
+from benchmark.storage.files import read_whole, remove, write_whole
 from benchmark.storage.packed_state import (
     Layout,
     StoredState,
@@ -37,7 +37,9 @@ from benchmark.storage.packed_state import (
 )
 from benchmark.storage.run_folder import MANIFEST, digest
 from benchmark.storage.schema import STRICT, Text
+from benchmark.storage.strict_json import loads
 
+MOST_MANIFEST_BYTES = 2**28
 Number = Annotated[int, Field(ge=0)]
 Entry = tuple[Number, Number, Number]
 """The file of a holder (the server or a client): its version, its checksum, the number of its layout."""
@@ -105,7 +107,7 @@ class Checkpoint:
     def manifest(self) -> Manifest | None:
         """Return the content of checkpoint.json, or None if it is missing or damaged."""
         try:
-            content = json.loads(self._path.read_bytes())
+            content = loads(read_whole(self._path, MOST_MANIFEST_BYTES))
             manifest = ADAPTER.validate_json(json.dumps(content))
             return manifest if digest(content) == manifest["digest"] else None
         except (OSError, ValueError, LookupError, TypeError):

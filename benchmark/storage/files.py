@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from io import FileIO
@@ -18,6 +19,38 @@ TEMPORARY = ".tmp"
 BLOCK = 4096
 """Bytes of a block: a disk's own block size, or a multiple of it."""
 T = TypeVar("T")
+
+
+MEBIBYTE = 2**20
+_SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+"""Opens no link, in whose place a file elsewhere would be read or written."""
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)
+"""Opens a pipe that nobody writes to at once, instead of waiting for ever."""
+
+
+def read_whole(path: Path, most_bytes: int) -> bytes:
+    """Return the content of a file: a regular one, no link, and of at most so many bytes. Raises OSError otherwise."""
+    with open(os.open(path, os.O_RDONLY | _SAFE | _AT_ONCE), "rb") as file:  # noqa: PTH123 - pathlib opens no descriptor
+        check_regular(file, path)
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {most_bytes // MEBIBYTE} MiB", str(path))
+    return content
+
+
+def check_regular(file: IO, path: Path) -> None:
+    """Raise OSError unless an open file is a regular one: no pipe, socket or device."""
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+
+
+def append(path: Path, content: bytes) -> None:
+    """Add to the end of a file, which is no link; the content is on the disk when this returns. Raises StorageError."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFE | _AT_ONCE
+    with storing(path), open(os.open(path, flags, 0o644), "ab") as file:  # noqa: PTH123
+        check_regular(file, path)
+        file.write(content)
+        flush(file)
 
 
 @contextlib.contextmanager
@@ -73,12 +106,22 @@ def write_over(path: Path, blocks: memoryview, over: Path | None = None) -> None
 
     with storing(path):
         try:
-            if over:
+            if reused := over is not None and _is_ours_alone(over):
                 over.replace(path)
-            _directly(path, "r+b" if over else "wb", write)
+            elif over:
+                over.unlink(missing_ok=True)
+            if not reused:
+                path.unlink(missing_ok=True)
+            _directly(path, "r+b" if reused else "wb", write)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+
+
+def _is_ours_alone(path: Path) -> bool:
+    """Return whether a file is a regular one with no other name, such as one in a copy by hard links."""
+    found = path.lstat()
+    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
 
 
 def read_into(path: Path, blocks: memoryview) -> bool:
@@ -105,10 +148,11 @@ def _directly(path: Path, mode: str, work: Callable[[FileIO], T]) -> T:
     """
 
     def opened(direct: int) -> FileIO:
-        return FileIO(path, mode, opener=lambda name, flags: os.open(name, flags | direct, 0o644))
+        return FileIO(path, mode, opener=lambda name, flags: os.open(name, flags | direct | _SAFE | _AT_ONCE, 0o644))
 
     try:
         with opened(getattr(os, "O_DIRECT", 0)) as file:
+            check_regular(file, path)
             return work(file)
     except OSError as error:
         if error.errno != errno.EINVAL:
@@ -140,11 +184,26 @@ def claim(path: Path, patient: bool = False) -> Iterator[bool]:
         lock.release()
 
 
+def is_claimed(path: Path) -> bool:
+    """Return whether a process holds the claim of that name now; nothing is written."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: a file that is there is held, or was held until now
+        return path.exists()
+    with contextlib.suppress(OSError), open(os.open(path, os.O_RDONLY | _SAFE | _AT_ONCE), "rb") as file:  # noqa: PTH123
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def remove(paths: Iterable[Path]) -> None:
-    """Remove those of these files that exist. Raises StorageError."""
+    """Remove those of these files that exist, and no folder. Raises StorageError."""
     for path in paths:
         with storing(path):
-            path.unlink(missing_ok=True)
+            if path.is_symlink() or not path.is_dir():
+                path.unlink(missing_ok=True)
 
 
 def check_writable(folder: Path) -> None:

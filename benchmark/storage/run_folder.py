@@ -20,11 +20,16 @@ import numpy as np
 from pydantic import ValidationError
 
 from benchmark.errors import RequestError
-from benchmark.storage.files import TEMPORARY, claim, flush, remove, storing, write_whole
+from benchmark.storage.files import TEMPORARY, append, claim, read_whole, remove, storing, write_whole
 from benchmark.storage.schema import BEFORE, FINAL, ROUND, RUN, SCHEMA, Round, RunRecord
+from benchmark.storage.strict_json import loads
 
 MANIFEST = "checkpoint.json"
 """The file of a run that says where to resume."""
+MOST_RECORD_BYTES = 2**26
+"""Bytes of a run.json, or another file of facts: with more it is none."""
+MOST_ROUNDS_BYTES = 2**31
+"""Bytes of a rounds.jsonl or an artefact: with more it can't be read into memory."""
 CLAIM = "claim"
 """The file of a run that a process holds while it works on the run."""
 
@@ -84,7 +89,7 @@ class RunFolder:
         """
         path = self.rounds_file
         try:
-            lines = path.read_bytes().splitlines(keepends=True)
+            lines = read_whole(path, MOST_ROUNDS_BYTES).splitlines(keepends=True)
         except OSError as error:
             raise RequestError(f"{path} is missing") from error
         lines = [line for line in lines if line.endswith(b"\n")][:rounds]
@@ -118,10 +123,8 @@ class RunFolder:
 
     def _debris(self) -> list[Path]:
         """Return such files, the manifest first: without it the other files of a checkpoint mean nothing."""
-        paths = {
-            path: None for pattern in (MANIFEST, "checkpoint.*", f"*{TEMPORARY}") for path in self.path.glob(pattern)
-        }
-        return [*paths]
+        found = (path for pattern in (MANIFEST, "checkpoint.*", f"*{TEMPORARY}") for path in self.path.glob(pattern))
+        return [*dict.fromkeys(path for path in found if path.is_symlink() or not path.is_dir())]
 
     def write(self, run: Facts) -> None:
         """Write run.json, completely or not at all."""
@@ -132,10 +135,7 @@ class RunFolder:
 
     def append(self, record: Facts) -> None:
         """Add one round; it is on the disk when this returns."""
-        path = self.rounds_file
-        with storing(path), path.open("ab") as file:
-            file.write(line_of(record))
-            flush(file)
+        append(self.rounds_file, line_of(record))
 
     def mend(self, rounds: Iterable[Facts], sha256: str) -> None:
         """Write all rounds anew if their file, which has this hash, was changed or removed while the run went on."""
@@ -149,14 +149,13 @@ class RunFolder:
         """Read run.json; one of an earlier schema is returned in the current one, but with its own number."""
         path = self.path / "run.json"
         try:
-            content = json.loads(path.read_bytes(), parse_constant=_refuse)
-            json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no text
+            content = loads(read_whole(path, MOST_RECORD_BYTES))
             schema = content["schema"]
         except OSError as error:
             raise RequestError(f"{path} can't be read ({error.strerror})") from error
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise RequestError(f"{path} is damaged; remove its folder and run again") from error
-        if schema not in (SCHEMA, *BEFORE):
+        if type(schema) is not int or schema not in (SCHEMA, *BEFORE):  # 3.0 is no schema
             known = " and ".join(map(str, (*BEFORE, SCHEMA)))
             raise RequestError(f"{path} has schema {schema!r:.20}, this version reads {known}")
         try:
@@ -171,7 +170,7 @@ class RunFolder:
         """Read all rounds."""
         path = self.rounds_file
         try:
-            lines = path.read_bytes().splitlines()
+            lines = read_whole(path, MOST_ROUNDS_BYTES).splitlines()
         except OSError as error:
             raise RequestError(f"{path} can't be read ({error.strerror})") from error
         return [_round(path, line) for line in lines]
@@ -193,14 +192,9 @@ def digest(run: Facts) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"JSON has no {constant}")
-
-
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file of a run. Raises OSError, also for what is no regular file."""
+    return hashlib.sha256(read_whole(path, MOST_ROUNDS_BYTES)).hexdigest()
 
 
 def _round(path: Path, line: bytes) -> Round:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli.commands import main
-from benchmark.errors import StorageError
+from benchmark.errors import StorageError, Terminated
 from benchmark.federation import Federation
 from benchmark.run import runner
 from benchmark.storage import files, run_folder
@@ -54,8 +54,8 @@ def grid(*more):
     return main([*TINY, "--methods", "fedproto,fedmoe", "--models", "cnn1", *more])
 
 
-class Killed(BaseException):
-    """Not an exception that anything handles."""
+class Killed(Terminated):
+    """What nothing handles."""
 
 
 class Life:
@@ -63,7 +63,7 @@ class Life:
 
     def __init__(self, monkeypatch, until):
         self.left = until
-        for where, name in [(files, "flush"), (run_folder, "flush"), (Path, "replace"), (Path, "unlink")]:
+        for where, name in [(files, "flush"), (Path, "replace"), (Path, "unlink")]:
             monkeypatch.setattr(where, name, self.mortal(getattr(where, name)))
 
     def mortal(self, act):
