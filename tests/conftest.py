@@ -185,7 +185,7 @@ def store(
     return folder
 
 
-@pytest.fixture(name="store")
+@pytest.fixture(name="store", scope="session")
 def _store() -> Callable[..., RunFolder]:
     return store
 

@@ -1,4 +1,7 @@
-"""README's `Add a method`, followed to the letter; and the paths that documents name."""
+"""README: its length and what it quotes; the guide to a method, followed to the letter; paths and links of documents.
+
+`Add a method` is what the guide shows; tests/test_documented_commands.py tries the commands of all documents.
+"""
 
 import re
 import shlex
@@ -13,16 +16,16 @@ DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
 @pytest.fixture
-def section():
-    return (ROOT / "README.md").read_text().partition("## Add a method\n")[2].partition("\n## ")[0]
+def guide():
+    return (ROOT / "docs" / "own-method.md").read_text(encoding="utf-8")
 
 
-def test_the_method_in_readme_passes_the_suite_and_runs(section, tmp_path, monkeypatch, capsys):
+def test_the_method_in_the_guide_passes_the_suite_and_runs(guide, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("benchmark.report.write.PLOTS", ["rounds"])
-    (path,) = re.findall(r"Put this into `(.*)`:", section)
-    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    (commands,) = re.findall(r"```\n(python .*?)```", section, re.DOTALL)
+    (path,) = re.findall(r"Put this into `(.*)`:", guide)
+    (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    (commands,) = re.findall(r"```\n(python .*?)```", guide, re.DOTALL)
     Path(path).parent.mkdir()
     Path(path).write_text(code)
     printed = []
@@ -38,10 +41,44 @@ def test_the_method_in_readme_passes_the_suite_and_runs(section, tmp_path, monke
     assert (tmp_path / "reports" / "default" / "index.html").exists()
 
 
-PATH = re.compile(r"\b(?:benchmark|methods|datasets|tools|tests|docs|examples)/[\w/-]+(?:\.(?:py|md|toml|jsonl?|sh)|/)")
+PATH = re.compile(
+    r"(?<![\w/(])(?:benchmark|methods|datasets|tools|tests|docs|examples)/[\w/-]+(?:\.(?:py|md|toml|jsonl?|sh)|/)"
+)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_path_that_a_document_names_is_there(document):
     named = PATH.findall(document.read_text(encoding="utf-8"))
     assert not [path for path in named if not (ROOT / path).exists()]
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_readme_is_short():
+    assert len(README.splitlines()) <= 120
+
+
+def test_readme_quotes_the_guide(guide):
+    (quoted,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert quoted in guide
+
+
+LINK = re.compile(r"\]\(([^)#]*)(?:#([\w-]+))?\)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document):
+    for target, anchor in LINK.findall(
+        re.sub(r"```.*?```|`[^`]*`", "", document.read_text(encoding="utf-8"), flags=re.S)
+    ):
+        if not target.startswith("http"):
+            place = document.parent / target if target else document
+            assert place.exists(), target
+            assert not anchor or anchor in anchors(place.read_text(encoding="utf-8"))
+
+
+def anchors(text):
+    """The anchors of a document's headings, as renderers make them."""
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

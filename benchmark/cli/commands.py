@@ -317,7 +317,7 @@ def doctor(data: Path) -> int:
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit code 1 if a page is out of date.")
 @click.option("--keep-costs", is_flag=True, help="Take the costs as they are stored instead of measuring them.")
 def document(only_check: bool, keep_costs: bool) -> int:
-    """Write the generated parts of docs/methods in a checkout; measuring the costs takes about two minutes."""
+    """Write the generated parts of docs/methods and README in a checkout; measuring costs takes two minutes."""
     pages = _tool("docs.pages")
     root = pages.checkout()
     left = []

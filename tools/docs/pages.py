@@ -1,4 +1,4 @@
-"""docs/methods: a page per method and a catalogue. Text between markers is generated, the rest is by hand.
+"""docs/methods, a page per method and a catalogue, and README. Text between markers is generated, the rest is by hand.
 
 <!-- generated: algorithm -->
 ...
@@ -14,7 +14,7 @@ from benchmark.errors import RequestError
 from benchmark.plugins import registry
 from benchmark.report.frame import read_experiment
 from benchmark.storage.files import write_whole
-from tools.docs import blocks, costs
+from tools.docs import blocks, costs, front, reproduction
 
 GENERATED_BLOCK = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
 GLANCE = re.compile(r"^- \*\*(?P<key>[\w ]+):\*\* (?P<words>(?:.+\n)(?:  .+\n)*)", re.MULTILINE)
@@ -87,7 +87,7 @@ CATALOGUE_TEMPLATE = """# Methods
 
 @dataclass(frozen=True)
 class Change:
-    """A file of docs/methods that is not as it should be; text: what it should be, None if a hand has to write it."""
+    """A file that is not as it should be; text: what it should be, None if a hand has to write it."""
 
     file: Path
     reason: str
@@ -103,7 +103,7 @@ def checkout() -> Path:
 
 
 def page_changes(root: Path, announce: Callable[[str], object], keep_costs: bool = False) -> list[Change]:
-    """Return what has to change under docs/methods. Raises RequestError if stored results are damaged.
+    """Return what has to change under docs/methods and in README. Raises RequestError if stored results are damaged.
 
     announce: is called with the name of each method before it is measured; keep_costs: take those that are stored
     """
@@ -116,11 +116,11 @@ def page_changes(root: Path, announce: Callable[[str], object], keep_costs: bool
 
 
 def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list[Change]:
-    """Return what has to change under docs/methods if methods cost `known`, and the stored costs are `stored`."""
+    """Return what has to change there if methods cost `known`, and the stored costs are `stored`."""
     folder = root / FOLDER
     compared = {
         name: read_experiment(root / "results", name, {}, few=DOCS_PARALLEL_FROM_RUNS)
-        for name in blocks.EXPERIMENTS
+        for name in dict.fromkeys((*blocks.EXPERIMENTS, *front.SHOWN, *reproduction.COMPARED, reproduction.VARIED))
         if (root / "results" / name).is_dir()
     }
     found = [] if stored == known else [Change(folder / COSTS_FILE, "other costs were measured", costs.written(known))]
@@ -140,6 +140,15 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
     page = folder / f"{CATALOGUE}.md"
     text = page.read_text(encoding="utf-8") if page.exists() else CATALOGUE_TEMPLATE
     found += _changes(page, text, {"exchange": blocks.exchange(glances), "costs": blocks.costs_of_all(known)})
+    if (page := root / "README.md").exists():
+        found += _changes(page, page.read_text(encoding="utf-8"), {"answer": front.answer(compared, glances)})
+    if (page := root / "docs" / "reproduction.md").exists():
+        generated = {
+            "published": reproduction.tables(compared),
+            "one-change": reproduction.one_change(compared),
+            "sources": reproduction.sources(),
+        }
+        found += _changes(page, page.read_text(encoding="utf-8"), generated)
     strays = {file.stem for file in folder.glob("*.md")} - {*glances, CATALOGUE}
     return found + [Change(folder / f"{name}.md", "there is no method of that name") for name in sorted(strays)]
 

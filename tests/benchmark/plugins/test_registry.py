@@ -365,9 +365,9 @@ def test_a_run_on_a_line_up_of_one_s_own_is_another_when_its_file_changes():
     assert len({spec.model_copy(update={"models_hash": text}).key for text in (None, "1" * 16, "2" * 16)}) == 3
 
 
-def test_the_line_up_in_the_readme_works(tmp_path):
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    (example,) = [block for block in re.findall("```python\n(.*?)```", readme, re.S) if "LINE_UP = " in block]
+def test_the_line_up_in_the_guide_works(tmp_path):
+    guide = (Path(__file__).parents[3] / "docs" / "networks.md").read_text(encoding="utf-8")
+    (example,) = re.findall("```python\n(.*?)```", guide, re.S)
     (tmp_path / "models.py").write_text(example)
     for text, widths in [("", [32, 32]), ("+adapter=none", [32, 64])]:
         line_up = registry.line_up(f"{tmp_path / 'models.py'}{text}")
