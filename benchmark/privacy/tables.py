@@ -2,10 +2,14 @@
 
 import base64
 import io
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmark.errors import RequestError
 
 Columns = dict[str, np.ndarray]
 """Columns of one length by name."""
@@ -64,3 +68,51 @@ def rows_of(arrays: Mapping[str, np.ndarray], table: str) -> Columns:
     """Return the columns of one table; none if it has no rows."""
     prefix = f"{table}."
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+COLUMN_KINDS: Mapping[str, Mapping[str, str]] = {
+    "membership": {
+        **dict.fromkeys(("round", "client", "label"), "i"),
+        **dict.fromkeys(("level", "kind"), "U"),
+        **dict.fromkeys(("member", "calibration"), "b"),
+        "score": "f",
+    },
+    "duplicates": {"client": "i", "level": "U", "duplicated": "b", "label": "i", "score": "f"},
+    "identity": {
+        **dict.fromkeys(("client", "label", "rank", "candidates"), "i"),
+        **dict.fromkeys(("level", "kind"), "U"),
+        "gain": "f",
+    },
+    "labels": {
+        **dict.fromkeys(("client", "architecture", "architecture_guess", "architectures"), "i"),
+        "kind": "U",
+        **dict.fromkeys(("truth", "presence", "shares", "prior"), "f"),
+    },
+    "model": {"client": "i", "kind": "U", "agreement": "f", "blind": "f", "records": "i"},
+}
+"""Table -> column -> the kind of its numbers, as NumPy abbreviates them."""
+
+
+def read_scores(path: Path) -> Columns:
+    """Read privacy.npz; nothing if there is none. Raises RequestError if it holds anything else."""
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        json.loads(str(arrays["facts"]))
+        for table, kinds in COLUMN_KINDS.items():
+            found = rows_of(arrays, table)
+            if found and {name: array.dtype.kind for name, array in found.items()} != kinds:
+                raise ValueError("its columns are of other kinds")
+            if len({len(array) for array in found.values()}) > 1:
+                raise ValueError("its columns do not fit together")
+    except Exception as error:  # zipfile, zlib and NumPy may raise anything on a foreign file
+        raise RequestError(f"{path} is damaged; remove its folder and run again") from error
+    return arrays
+
+
+def facts_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return what is known of an audit besides its scores: the sheet, its rounds, its seconds."""
+    facts: dict[str, Any] = json.loads(str(arrays["facts"]))
+    return facts

@@ -58,8 +58,8 @@ def _membership(membership: Membership) -> list[Verdict]:
     area, margin = _mean_area(control["known noise"]), DEVIATIONS * _deviation(control["known noise"])
     made.append(Verdict("membership", "noise of mu 1", area, 0.5, NOISE_BOUND + margin))
     made.append(Verdict("membership", "data in the clear", _mean_area(control["clear"]), CLEAR, 1.0))
-    plain = _mean_area(control["pixel means, not whitened"])
-    made.append(Verdict("membership", "mean pictures, whitened", _mean_area(control["pixel means"]), plain - 0.02, 1.0))
+    plain = _mean_area(control["pixel means, not whitened"]) - margin
+    made.append(Verdict("membership", "mean pictures, whitened", _mean_area(control["pixel means"]), plain, 1.0))
     return made
 
 

@@ -20,6 +20,7 @@ from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
+from benchmark.report.privacy import write_privacy
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.report.tuning import write_tuning
 from benchmark.storage.files import claim, storing, write_whole
@@ -154,7 +155,8 @@ def _files(
     ]
     tuned = write_tuning(comparison, tunings, style, made, folder)
     figures = write_figures(comparison, kinds, style, folder / "figures")
-    return Part([*written, *tuned.tables], [*figures, *tuned.figures])
+    audited = write_privacy(comparison, style, made, folder)
+    return Part([*written, *tuned.tables, *audited.tables], [*figures, *tuned.figures, *audited.figures])
 
 
 def _across(again: str, comparisons: Sequence[Comparison], options: ReportOptions, style: Style, folder: Path) -> Part:
