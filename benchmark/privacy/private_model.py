@@ -1,7 +1,8 @@
 """P4: how near does a server come to a client's private network? Agreement of its best copy with the original.
 
 The copy is the server's surrogate client, which trains on auxiliary records after it has received the client's message
-in place of the broadcast. Where a part that travels maps pictures to classes, it is the copy as it stands.
+in place of the broadcast. Where a part that travels maps pictures to classes, or all parts travel, it is the copy as it
+stands.
 """
 
 from dataclasses import replace
@@ -41,6 +42,8 @@ class PrivateModelAttack:
         lab, engine = self._lab, self._lab.engine
         info = replace(engine.task.infos[self._client], progress=self._t)
         state = engine.method.receive(surrogate, sent, info)
+        if sent.keys() >= engine.load(self._client, state, self._t).parts.keys():
+            return self.predicted(state)  # nothing is private
         if part := self._classifier(state, sent):
             return self._of_part(state, part)
         return self.predicted(lab.train(self._client, state, self._samples, self._t).state)

@@ -81,7 +81,7 @@ def test_mean_pictures_give_members_away_once_they_are_whitened():
     attack = MembershipAttack(records, labels, auxiliary, others)
     mean = records[member].mean(0)
     plain, white = (auc(s(mean).numpy(), member.numpy()) for s in (attack.plain_scores, attack.scores))
-    assert white > 0.95 > plain + 0.15
+    assert white > 0.9 > plain + 0.2
 
 
 def test_the_metric_is_the_inverse_of_the_shrunken_covariance():
