@@ -144,5 +144,5 @@ def _model(runs: Sequence[RawScores]) -> list[Verdict]:
     margin = DEVIATIONS * 0.5 / sqrt(records)
     return [
         Verdict("model", "noise", noise.agreement.value - noise.blind.value, -1.0, margin),
-        Verdict("model", "distilled", noise.reachable.value - noise.blind.value, 0.0, 1.0),
+        Verdict("model", "distilled", noise.reachable.value - noise.blind.value, -margin, 1.0),
     ]
