@@ -213,6 +213,9 @@ class Observer:
     record.
     """
 
+    def round_begins(self, federation: Any, round: RoundNumber) -> None:
+        """Receive the Federation before the first message of a round, in the states that the round before has left."""
+
     def message(self, passage: Passage) -> None:
         """Receive a message that is carried."""
 

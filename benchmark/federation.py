@@ -61,6 +61,9 @@ class Federation:
     def round(self, t: int) -> Round:
         """Do round t of the algorithm, counted from 1; return its record."""
         now, meter = RoundNumber(t, self.config.rounds), Meter(self.device)
+        for observer in self.observers:
+            with torch_seeded("observer"), located(f"round {t}, {type(observer).__name__} at its beginning"):
+                observer.round_begins(self, now)
         participants = self.schedule.participants(t)
         channel = Channel({k: self.task.infos[k].num_samples for k in participants}, now, self.observers)
         trained: dict[int, Trained] = {}

@@ -9,6 +9,7 @@ The axes in use:
     training      seed, client, round                dropout, augmentation
     server        seed, round                        draws of a method outside of training
     observer                                         draws of an observer
+    audit         seed, client                       the clients and the records that an audit looks at
     warm-up                                          work that is counted and thrown away
     check                                            draws of a check of the conformance suite itself
 

@@ -19,7 +19,7 @@ ORDER = """
     schedule compatibility problem
     plugins
     engine
-    evaluation federation
+    evaluation federation privacy
     tuning
     forecast
     run

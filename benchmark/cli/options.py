@@ -96,6 +96,11 @@ _EXECUTION = [
     folder_option("reports", "Where reports are written."),
     click.option("--force", is_flag=True, help="Run again what is already there."),
     click.option("--inspect", is_flag=True, help="Store what methods show of their predictions, such as gate weights."),
+    click.option(
+        "--audit",
+        type=click.Choice(["privacy", "privacy:small"]),
+        help="Attack the messages of a few clients, and store what they give away.",
+    ),
     click.option("--forecast", is_flag=True, help="Predict what each run costs before its first round, and record it."),
     click.option(
         "--checkpoint-every",

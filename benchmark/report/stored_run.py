@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmark.config import TrainingConfig
 from benchmark.errors import RequestError
+from benchmark.privacy.tables import read_scores
 from benchmark.storage.moments import LOCAL, MOMENTS, Moment
 from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.schema import ENDED, Round, RunRecord
@@ -34,6 +35,7 @@ class StoredRun:
     representations: the arrays of inspection.npz; empty if there is no such file
     summary: what its rounds say in all, computed from them; empty if the run has not ended
     remarks: what a reader should know of the run besides its numbers
+    privacy: the arrays of privacy.npz; empty if messages were not attacked
     """
 
     run: RunRecord
@@ -44,6 +46,7 @@ class StoredRun:
     weights: Mapping[int, Mapping[str, Sequence[Mapping[str, float]]]]
     representations: Mapping[str, np.ndarray]
     remarks: Sequence[str]
+    privacy: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: RunFolder) -> "StoredRun":
@@ -53,7 +56,8 @@ class StoredRun:
             answer = "`verify` lists all problems; remove the folder and run again"
             raise RequestError(f"{folder.path}: {found[0]}; {answer}")
         inspected = _arrays(folder.path / "inspection.npz") if checked.run["status"] == "done" else {}
-        return cls.of(checked.run, checked.rounds, inspected, [r for r in remarks(checked) if "went on" in r])
+        run = cls.of(checked.run, checked.rounds, inspected, [r for r in remarks(checked) if "went on" in r])
+        return replace(run, privacy=read_scores(folder.path / "privacy.npz")) if run.done else run
 
     @classmethod
     def of(

@@ -23,6 +23,7 @@ from benchmark.report.formats import as_markdown, as_text, commands, notes_of, s
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
 from benchmark.report.looks import Style
+from benchmark.report.privacy import write_privacy
 from benchmark.report.sentences import sentences
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.report.tuning import write_tuning
@@ -168,9 +169,11 @@ def _files(
     ]
     tuned = write_tuning(comparison, tunings, style, made, folder)
     figures = write_figures(comparison, kinds, style, folder / "figures")
+    audited = write_privacy(comparison, style, made, folder)
     answer = answer_of(comparison, reference)
     lead = write_forest(answer, f"{comparison.name}-differences", comparison.title, style, folder / "figures")
-    return Part([*written, *tuned.tables], [*figures, *tuned.figures], sentences(answer), lead)
+    tables, drawn = [*written, *tuned.tables, *audited.tables], [*figures, *tuned.figures, *audited.figures]
+    return Part(tables, drawn, sentences(answer), lead)
 
 
 def _across(again: str, comparisons: Sequence[Comparison], options: ReportOptions, style: Style, folder: Path) -> Part:

@@ -48,6 +48,8 @@ class Request:
     """A name in benchmark.run.engine_choice, or auto."""
     inspect: bool = False
     """Store what methods show of their predictions, such as the weights of experts."""
+    audit: str | None = None
+    """A name in benchmark.privacy.audit_size: attack the messages of a few clients; None: of nobody."""
     observers: Sequence[Callable[[], Observer]] = ()
     """Functions that make additional observers of each run; they are sent to worker processes."""
     forecast: bool = False
@@ -89,6 +91,10 @@ def plan(request: Request) -> list[Run]:
         federation_config({**request.federation, "clients": clients, "participation": participation})
         for clients, participation in product(request.clients, request.participation)
     ]
+    if request.audit and min(request.clients) < 2:
+        raise RequestError(
+            "--audit takes records that nobody trains on from other clients; it needs --clients 2 or more"
+        )
     if wrong := [seed for seed in request.seeds if not 0 <= seed < SEEDS]:
         raise RequestError(f"a seed is at least 0 and below 2^63, not {wrong[0]}")
     check_writable(request.results / request.experiment)
