@@ -20,7 +20,7 @@ ORDER = """
     plugins
     engine
     evaluation federation
-    tuning
+    tuning devices
     forecast
     run
     conformance

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config import TrainingConfig
+from benchmark.devices.stored_work import StoredWork
 from benchmark.errors import RequestError
 from benchmark.storage.moments import LOCAL, MOMENTS, Moment
 from benchmark.storage.run_folder import RunFolder
@@ -32,6 +33,7 @@ class StoredRun:
     representations: the arrays of inspection.npz; empty if there is no such file
     summary: what its rounds say in all, computed from them; empty if the run has not ended
     remarks: what a reader should know of the run besides its numbers
+    work: what the participants of its rounds computed and sent
     """
 
     run: RunRecord
@@ -42,6 +44,7 @@ class StoredRun:
     weights: Mapping[int, Mapping[str, Sequence[Mapping[str, float]]]]
     representations: Mapping[str, np.ndarray]
     remarks: Sequence[str]
+    work: StoredWork = field(default_factory=lambda: StoredWork.of([]))
 
     @classmethod
     def read(cls, folder: RunFolder) -> "StoredRun":
@@ -71,6 +74,7 @@ class StoredRun:
             weights={r["round"]: r["inspection"] for r in rounds if r.get("inspection")},
             representations=representations or {},
             remarks=said,
+            work=StoredWork.of(rounds),
         )
 
     @property

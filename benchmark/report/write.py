@@ -8,15 +8,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from benchmark.devices.profile import Profile
 from benchmark.errors import RequestError, unknown
 from benchmark.plugins.presets import preset
 from benchmark.report.across import write_across
 from benchmark.report.aggregate import aggregate_table, ranking_table
+from benchmark.report.cells import Table
 from benchmark.report.costs import budget_table, cost_table
+from benchmark.report.device_figures import device_figures
+from benchmark.report.devices import DeviceComparison, break_even_table, profile_table
 from benchmark.report.differences import difference_tables
 from benchmark.report.document import Part, intro, page_document
 from benchmark.report.drawing import Style
 from benchmark.report.figures import PLOTS, write_figures
+from benchmark.report.fleets import fleet_tables
 from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
@@ -46,6 +51,7 @@ class ReportOptions:
     budgets: bytes and FLOPs within which accuracies are given; if there are none, powers of ten
     moment: name of the moment whose accuracies are shown; None: all that are stored, the first as the primary one
     all_figures: all figures of every comparison, however many there are
+    devices: profiles on which seconds are given
     command: the command line that writes the report, shown beside its tables
     """
 
@@ -55,6 +61,7 @@ class ReportOptions:
     moment: str | None = None
     all_figures: bool = False
     command: str = ""
+    devices: Sequence[Profile] = ()
 
 
 def write_report(results: Path, reports: Path, experiments: Sequence[str], options: ReportOptions) -> list[Path]:
@@ -153,8 +160,32 @@ def _files(
         if table and table.rows
     ]
     tuned = write_tuning(comparison, tunings, style, made, folder)
+    timed = _devices(comparison, options.devices, reference, style, made, folder)
     figures = write_figures(comparison, kinds, style, folder / "figures")
-    return Part([*written, *tuned.tables], [*figures, *tuned.figures])
+    return Part([*written, *tuned.tables, *timed.tables], [*figures, *tuned.figures, *timed.figures])
+
+
+def _devices(
+    comparison: Comparison,
+    profiles: Sequence[Profile],
+    reference: str,
+    style: Style,
+    commands: Sequence[str],
+    folder: Path,
+) -> Part:
+    """Write what its runs would take on other devices; tables need a target."""
+    if not profiles:
+        return Part([], [])
+    found = None if comparison.target is None else DeviceComparison(comparison, comparison.target)
+    tables = _device_tables(found, profiles, reference) if found and comparison.complete else []
+    written = [(write_table(table, comparison.name, commands, folder / "tables"), table) for table in tables]
+    return Part(written, device_figures(comparison, found, profiles, style, folder / "figures"))
+
+
+def _device_tables(found: DeviceComparison, profiles: Sequence[Profile], reference: str) -> list[Table]:
+    even = break_even_table(found, profiles, reference)
+    tables = [*(profile_table(found, profile) for profile in profiles), *([even] if even else [])]
+    return tables + fleet_tables(found, profiles)
 
 
 def _across(again: str, comparisons: Sequence[Comparison], options: ReportOptions, style: Style, folder: Path) -> Part:

@@ -120,7 +120,7 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
     folder = root / FOLDER
     compared = {
         name: read_experiment(root / "results", name, {}, few=DOCS_PARALLEL_FROM_RUNS)
-        for name in {*blocks.EXPERIMENTS, *front.SHOWN}
+        for name in dict.fromkeys([*blocks.EXPERIMENTS, *front.SHOWN])
         if (root / "results" / name).is_dir()
     }
     found = [] if stored == known else [Change(folder / COSTS_FILE, "other costs were measured", costs.written(known))]
