@@ -18,6 +18,10 @@ class Diverged(ArithmeticError):
     """A training loss that is not finite: the run ends here, and its status says so."""
 
 
+class DeviceLost(RuntimeError):
+    """A device error after which this process can't compute any more: its run has failed, and no other can begin."""
+
+
 class HookError(RuntimeError):
     """An exception of a hook, and its place: 'client 2, round 2, training, phase 0: KeyError: ...'.
 

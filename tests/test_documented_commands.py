@@ -133,7 +133,7 @@ def without_training(monkeypatch):
         summary = summarise([]) | {"peak_memory_bytes": None, "gpu_seconds": None}
         return [runner.Outcome(run.spec, run.folder.path, "done", None, summary) for run in runs]
 
-    monkeypatch.setattr(runner, "execute_all", ended)
+    monkeypatch.setattr(local_pool, "execute_here", ended)
     monkeypatch.setattr(local_pool, "execute_in_processes", ended)
     monkeypatch.setattr(dry_run, "forecast", lambda *_: unknown())
     monkeypatch.setattr("benchmark.cli.grids._report", lambda *_: True)

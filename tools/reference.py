@@ -24,8 +24,19 @@ MISSION = methods_of("demo")
 OTHERS = [name for name in methods_of("catalogue") if name not in MISSION]
 HERE = ("--experiment", "reference")
 CIFAR10 = ("--datasets", "cifar10")
+ONE_CHANGE_FOLDER = ("--seeds", "0", "--experiment", "one-change")
 FRESH = ("--seeds", "3,4,5")
 MISSION_ONLY = ("--methods", ",".join(MISSION))
+ONE_CHANGE = (
+    (),
+    ("--augmentation", "lab"),
+    ("--local-epochs", "5", "--rounds", "8"),
+    ("--batch-size", "512"),
+    ("--lr", "0.1", "--momentum", "0"),
+    ("--weight-decay", "0.001", "--clip-norm", "50"),
+    ("--initial", "shared"),
+)
+"""What the lab's code does otherwise than `levelled`, one thing at a time: as many passes over the data."""
 
 GRIDS: tuple[tuple[str, ...], ...] = (
     *(
@@ -42,6 +53,10 @@ GRIDS: tuple[tuple[str, ...], ...] = (
         for clients in ("n10", "n100")
     ),
     ("run", "--preset", "lab-short-n10", "--experiment", "lab-short"),
+    *(
+        ("run", "--preset", "levelled-n10", "--methods", "standalone,fedmoe", *CIFAR10, *change, *ONE_CHANGE_FOLDER)
+        for change in ONE_CHANGE
+    ),
 )
 """Command lines without what is said of machines: processes, folders, devices."""
 

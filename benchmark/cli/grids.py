@@ -154,13 +154,9 @@ def _executor(name: str, jobs: int | None) -> Callable:
             way = "pip install 'mhpfl-benchmark[ray]', or pip install -e '.[ray]' in a checkout"
             raise RequestError(f"--executor ray needs Ray ({error}); install it: {way}") from error
         return ray_pool.execute_on_ray
-    if jobs is None:
-        from benchmark.run import runner
-
-        return runner.execute_all
     from benchmark.run.executor import local_pool
 
-    return local_pool.execute_in_processes
+    return local_pool.execute_here if jobs is None else local_pool.execute_in_processes
 
 
 def _as_tuned(request: "Request", experiment: str) -> list["Request"]:

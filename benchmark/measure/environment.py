@@ -34,6 +34,16 @@ def environment(device: "torch.device") -> dict[str, Any]:
     }
 
 
+def answers(device: "torch.device") -> bool:
+    """Return whether a device still computes; after some errors CUDA refuses whatever else this process asks of it."""
+    import torch
+
+    try:
+        return torch.ones(1, device=device).item() == 1.0
+    except RuntimeError:
+        return False
+
+
 def _gpu_software() -> dict[str, Any]:
     """Return versions of CUDA and cuDNN that torch was built with, and of the driver; None for what can't be told."""
     import torch

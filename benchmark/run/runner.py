@@ -13,11 +13,11 @@ import torch
 
 from benchmark.config import RunSpec
 from benchmark.engine.inspection import InspectionObserver
-from benchmark.errors import Diverged, HookError, RequestError, StorageError, located
+from benchmark.errors import DeviceLost, Diverged, HookError, RequestError, StorageError, located
 from benchmark.federation import Federation
 from benchmark.forecast.prediction import forecast
 from benchmark.measure.clock import matrix_product_rate
-from benchmark.measure.environment import environment, find_device
+from benchmark.measure.environment import answers, environment, find_device
 from benchmark.measure.memory import gc_frozen
 from benchmark.method import Method
 from benchmark.problem import Run
@@ -49,7 +49,7 @@ def execute_all(runs: Sequence[Run], request: Request, display: Display) -> list
     """Execute every run of the grid, in order, in this process; a failure is recorded and the next run begins.
 
     Another process with the same grid shares it: this one leaves to it the run that it works on, and takes that over if
-    it dies. Raises StorageError if results can't be stored.
+    it dies. Raises StorageError if results can't be stored, and DeviceLost if nothing can be computed here any more.
     """
     use_threads(request.threads)
     outcomes: dict[Path, Outcome] = {}
@@ -101,7 +101,10 @@ def nothing_to_do(run: Run, request: Request) -> bool:
 
 
 def execute(run: Run, request: Request, shown: RunProgress) -> Outcome:
-    """Execute a run, or the rest of it, and record it, even if it fails. Raises StorageError."""
+    """Execute a run, or the rest of it, and record it, even if it fails.
+
+    Raises StorageError, and DeviceLost once it has recorded a failure after which this process can't go on.
+    """
     device = find_device(request.device)
     log = RunLog(run.folder, _facts(run, request, device, _speed(device)), device)
     ended: dict[str, Any]
@@ -116,6 +119,8 @@ def execute(run: Run, request: Request, shown: RunProgress) -> Outcome:
         except Exception as error:
             ended = {"status": "failed", "reason": _reason(error), "traceback": traceback.format_exc()}
         summary = log.finish(**ended)
+    if ended["status"] == "failed" and not answers(device):
+        raise DeviceLost(ended["reason"])
     return Outcome(run.spec, run.folder.path, ended["status"], ended.get("reason"), summary)
 
 

@@ -21,9 +21,10 @@ class Moment(NamedTuple):
 
 
 LOCAL = Moment("local", "post_local", "after local training", "")
+DOWNLOAD = Moment("download", "post_download", "after the next download", "_post_download")
 MOMENTS = (
     LOCAL,
-    Moment("download", "post_download", "after the next download", "_post_download"),
+    DOWNLOAD,
     Moment("finetune", "post_finetune", "after fine-tuning", "_post_finetune"),
 )
 """All moments, in their order in a round; reports lead with the first of those that they show."""

@@ -14,7 +14,7 @@ from benchmark.errors import RequestError
 from benchmark.plugins import registry
 from benchmark.report.frame import read_experiment
 from benchmark.storage.files import write_whole
-from tools.docs import blocks, costs, front
+from tools.docs import blocks, costs, front, reproduction
 
 GENERATED_BLOCK = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
 GLANCE = re.compile(r"^- \*\*(?P<key>[\w ]+):\*\* (?P<words>(?:.+\n)(?:  .+\n)*)", re.MULTILINE)
@@ -120,7 +120,7 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
     folder = root / FOLDER
     compared = {
         name: read_experiment(root / "results", name, {}, few=DOCS_PARALLEL_FROM_RUNS)
-        for name in dict.fromkeys([*blocks.EXPERIMENTS, *front.SHOWN])
+        for name in dict.fromkeys((*blocks.EXPERIMENTS, *front.SHOWN, *reproduction.COMPARED, reproduction.VARIED))
         if (root / "results" / name).is_dir()
     }
     found = [] if stored == known else [Change(folder / COSTS_FILE, "other costs were measured", costs.written(known))]
@@ -142,6 +142,13 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
     found += _changes(page, text, {"exchange": blocks.exchange(glances), "costs": blocks.costs_of_all(known)})
     if (page := root / "README.md").exists():
         found += _changes(page, page.read_text(encoding="utf-8"), {"answer": front.answer(compared, glances)})
+    if (page := root / "docs" / "reproduction.md").exists():
+        generated = {
+            "published": reproduction.tables(compared),
+            "one-change": reproduction.one_change(compared),
+            "sources": reproduction.sources(),
+        }
+        found += _changes(page, page.read_text(encoding="utf-8"), generated)
     strays = {file.stem for file in folder.glob("*.md")} - {*glances, CATALOGUE}
     return found + [Change(folder / f"{name}.md", "there is no method of that name") for name in sorted(strays)]
 

@@ -13,12 +13,13 @@ from itertools import cycle, islice
 from multiprocessing import connection, get_context
 from typing import Any
 
+from benchmark.errors import DeviceLost
 from benchmark.problem import Run
 from benchmark.run.executor import pool
 from benchmark.run.executor.worker import serve_as_process
 from benchmark.run.plan import Request
 from benchmark.run.progress_display import Display, RunProgress
-from benchmark.run.runner import Outcome
+from benchmark.run.runner import Outcome, execute_all
 
 SPAWN = get_context("spawn")
 """Processes start afresh, for threads and CUDA do not survive a fork."""
@@ -32,6 +33,18 @@ def execute_in_processes(runs: Sequence[Run], request: Request, display: Display
     Raises RequestError and StorageError as soon as a worker does.
     """
     return pool.execute_with_workers(runs, request, display, ProcessBackend(request))
+
+
+def execute_here(runs: Sequence[Run], request: Request, display: Display) -> list[Outcome]:
+    """Execute the grid in this process; if its device is lost, the runs that are left in a process of their own.
+
+    Raises RequestError and StorageError.
+    """
+    try:
+        return execute_all(runs, request, display)
+    except DeviceLost as error:
+        display.say(f"{error}: this process has lost its device, another executes the runs that are left")
+        return execute_in_processes(runs, replace(request, jobs=1), display)
 
 
 class ProcessWorker:
@@ -57,11 +70,14 @@ class ProcessWorker:
             self.pipe.send(run.folder.path)
 
     def messages(self) -> Iterator[tuple[Any, ...]]:
-        """Yield the messages that have arrived whole, then ("died", reason) if the process has ended."""
+        """Yield the messages that have arrived whole, then ("died", reason) if the process has ended without one."""
         dead = not self.process.is_alive()  # asked first, so that no message is lost that it sent before it ended
         with suppress(EOFError, OSError):
             while self.pipe.poll():
-                yield self.pipe.recv()
+                message = self.pipe.recv()
+                yield message
+                if message[0] == "died":
+                    return
         if dead:
             yield "died", cause_of_process_death(self.process.exitcode or 0)
 
@@ -81,7 +97,8 @@ class ProcessBackend:
         return [ProcessWorker(request) for request in islice(requests, min(self._request.jobs or 1, runs))]
 
     def replace(self, dead: ProcessWorker) -> ProcessWorker:
-        """Start a process with the same device."""
+        """Start a process with the same device, and end what is left of the dead one, which may hold memory of it."""
+        dead.process.kill()
         return ProcessWorker(dead.request)
 
     def listen(self, workers: Sequence[ProcessWorker], timeout: float | None) -> list[ProcessWorker]:

@@ -11,7 +11,7 @@ from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmark.errors import RequestError, StorageError
+from benchmark.errors import DeviceLost, RequestError, StorageError
 from benchmark.problem import Run
 from benchmark.run.plan import Request, plan
 from benchmark.run.runner import attempt, use_threads
@@ -64,7 +64,8 @@ def serve(planned: Callable[[], Sequence[Run]], request: Request, pipe: Pipe) ->
     """Execute those of the planned runs whose folders arrive through the pipe.
 
     Sends the messages of PipeProgress and then ("outcome", Outcome), with None instead of an Outcome while another
-    process works on the run; or ("error", error) if no further run makes sense.
+    process works on the run; ("died", reason) if this process can't execute another; or ("error", error) if no further
+    run makes sense.
     """
     use_threads(request.threads)
     try:
@@ -74,6 +75,8 @@ def serve(planned: Callable[[], Sequence[Run]], request: Request, pipe: Pipe) ->
             if path not in runs:
                 raise RequestError(f"{path} is no run of the grid any more: code or data have changed since it began")
             pipe.send(("outcome", attempt(runs[path], request, PipeProgress(pipe).start)))
+    except DeviceLost as error:
+        pipe.send(("died", str(error)))
     except (RequestError, StorageError) as error:
         pipe.send(("error", error))
 

@@ -38,6 +38,9 @@ class RecordingDisplay:
         self.waited.append(runs)
         self.when_waiting()
 
+    def say(self, line):
+        self.records.setdefault("said", []).append(line)
+
 
 @pytest.fixture(name="RecordingDisplay", scope="session")
 def _recording_display() -> type[RecordingDisplay]:

@@ -19,6 +19,7 @@ from rich.console import Console
 from benchmark.cli.arguments import request_of
 from benchmark.cli.commands import main
 from benchmark.errors import RequestError
+from benchmark.run import runner
 from benchmark.run.executor import local_pool, worker
 from benchmark.run.executor.order import flops_or_infinite, longest_first
 from benchmark.run.plan import plan
@@ -48,6 +49,20 @@ class Doomed(Method):
         return {}
 '''
 REASON = "its process was killed by signal 9 (out of memory?)"
+LOST = '''"""Standalone, whose failure leaves a device that computes no more, as an assertion on a GPU does."""
+from dataclasses import dataclass
+from benchmark.api import Method
+from benchmark.run import runner
+
+@dataclass(frozen=True)
+class Lost(Method):
+    """Two runs with it are alike."""
+
+    def download(self, server, client):
+        runner.answers = lambda device: False
+        raise RuntimeError("CUDA error: device-side assert triggered")
+'''
+LOST_REASON = "client 0, initial state: RuntimeError: CUDA error: device-side assert triggered"
 
 
 def make_request(results="results", **others):
@@ -129,6 +144,19 @@ def test_the_next_call_ends_as_if_nothing_had_happened(spawned, monkeypatch, cap
     monkeypatch.setattr(local_pool, "ProcessWorker", None)  # nothing is left that needs one
     assert main(["run", *WORDS, "--no-report", "--jobs", "2"]) == 0
     assert capsys.readouterr().err.count("already there") == 4
+
+
+@pytest.mark.parametrize("execute", [local_pool.execute_here, local_pool.execute_in_processes])
+def test_a_lost_device_costs_one_run(tmp_path, write_data, monkeypatch, RecordingDisplay, execute):
+    """Its process ends with it, whether it is a worker or this one, and another executes what is left."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "answers", runner.answers)  # what the method does to it ends with this test
+    write_data(tmp_path)
+    Path("lost.py").write_text(LOST)
+    request = make_request(jobs=1, methods="lost.py,standalone", participation="1.0")
+    outcomes = execute(plan(request), request, RecordingDisplay())
+    assert [(outcome.status, outcome.reason) for outcome in outcomes] == [("failed", LOST_REASON), ("done", None)]
+    assert verify(Path("results")) == ([], 2)
 
 
 @pytest.mark.parametrize("death", ["Ctrl-C", "SIGKILL"])

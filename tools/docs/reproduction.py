@@ -1,0 +1,138 @@
+"""The published table beside stored results: docs/reproduction.md.
+
+What is compared is each method's gain over Standalone, for accuracies themselves depend on augmentation, epochs and
+batches, in which these runs differ from the papers'. The lab's code tests after local training.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.report.cells import NOTHING
+from benchmark.report.differences import Difference, differences
+from benchmark.report.frame import Comparison
+from benchmark.storage.moments import DOWNLOAD, LOCAL
+from tools.docs.blocks import TITLES, markdown_table
+from tools.docs.costs import REFERENCE
+
+COMPARED = ("reference", "lab-short")
+"""Folders of results that the page shows, if they exist."""
+VARIED = "one-change"
+"""The folder of runs that differ from a preset in one thing each."""
+METHOD = "fedmoe"
+FAILED = "failed"
+LINE_UP = "cnn5"
+HEADS = (
+    *("method", "published %", "ours %", "published gain"),
+    *("our gain after local training", "and after the download", "verdict"),
+)
+
+
+@cache
+def published() -> dict[str, Any]:
+    """Return the published tables as their file has them."""
+    return tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
+
+
+def sources() -> str:
+    """Return where the published numbers are from, as a list."""
+    return "\n".join(f"- {table['source']}" for table in _tables())
+
+
+def tables(stored: Mapping[str, Sequence[Comparison]]) -> str:
+    """Return a table for each published cell that was run, under its experiment."""
+    parts = []
+    for experiment in COMPARED:
+        for i, (dataset, clients) in enumerate(published()["cells"]):
+            if comparison := _of_cell(stored.get(experiment, ()), dataset, clients):
+                title = f"### {TITLES[dataset]}, N = {clients} (`results/{experiment}`)"
+                parts.append(f"{title}\n\n{comparison.title}.\n\n{_table(comparison, i)}")
+    return "\n\n".join(parts) or "None of the published cells has been run yet."
+
+
+def one_change(stored: Mapping[str, Sequence[Comparison]]) -> str:
+    """Return a row for each setting of results/one-change: what sets it apart, Standalone's accuracy, FedMoE's gains.
+
+    Rates are settings of methods, so two of them stand in one comparison, as labels with the same end.
+    """
+    comparisons = stored.get(VARIED, ())
+    titles = [comparison.title.split(", ") for comparison in comparisons]
+    rows = []
+    for comparison, words in zip(comparisons, titles, strict=True):
+        apart = [word for word in words if not all(word in others for others in titles)]
+        for label in comparison.complete:
+            if label.partition("+")[0] == REFERENCE:
+                end = label.removeprefix(REFERENCE)
+                gains = [
+                    _gain(differences(comparison, label, moment).get(METHOD + end)) for moment in (LOCAL, DOWNLOAD)
+                ]
+                climbing = [name for name in (label, METHOD + end) if name in comparison.unlevelled]
+                setting = ", ".join([*apart, *end.split("+")[1:]])
+                rows.append([setting or "levelled", f"{comparison.mean(label):.2f}", *gains, ", ".join(climbing)])
+    heads = ["setting", f"{REFERENCE} %", f"{METHOD}, local", f"{METHOD}, download", "not levelled"]
+    return markdown_table(heads, sorted(rows)) if rows else "None of them has been run yet."
+
+
+def _tables() -> Iterator[dict[str, Any]]:
+    return (table for table in published().values() if isinstance(table, dict))
+
+
+def _of_cell(comparisons: Sequence[Comparison], dataset: str, clients: int) -> Comparison | None:
+    """Return the comparison with the most rounds of a published cell that has Standalone's runs."""
+    of_cell = [
+        c
+        for c in comparisons
+        if (c.dataset, c.setting["clients"], c.setting["models"]) == (dataset, clients, LINE_UP) and c.of(REFERENCE)
+    ]
+    return max(of_cell, key=lambda c: c.setting["rounds"], default=None)
+
+
+def _table(comparison: Comparison, cell: int) -> str:
+    """Return a row for each published method: values, gains over Standalone in points, and what they say."""
+    known = {name: values[cell] for table in _tables() for name, values in table.items() if name != "source"}
+    local, download = (differences(comparison, REFERENCE, moment) for moment in (LOCAL, DOWNLOAD))
+    rows = []
+    for name, value in known.items():
+        mean = comparison.mean(name)
+        gain = None if FAILED in (value, known[REFERENCE]) else value - known[REFERENCE]
+        words = [_number(value), NOTHING if mean is None else f"{mean:.2f}"]
+        if name != REFERENCE:
+            words += [NOTHING if gain is None else f"{gain:+.2f}", _gain(local.get(name)), _gain(download.get(name))]
+            trains = mean is not None and mean > np.mean(comparison.floors)
+            climbs = bool({name, REFERENCE} & comparison.unlevelled.keys())
+            words.append(verdict(gain, local.get(name), trains, climbs))
+        rows.append([f"`{name}`", *words, *[""] * (len(HEADS) - 1 - len(words))])
+    return markdown_table(HEADS, rows)
+
+
+def _number(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.2f}"
+
+
+def _gain(ours: Difference | None) -> str:
+    """Return a gain in points with its interval, if there are two seeds."""
+    if ours is None:
+        return NOTHING
+    return f"{ours.mean:+.2f}" + (f" [{ours.test.low:+.2f}, {ours.test.high:+.2f}]" if ours.test else "")
+
+
+def verdict(gain: float | None, ours: Difference | None, trains: bool, climbs: bool) -> str:
+    """Return what our gain over Standalone says of a published one; None: of a method that failed to converge there.
+
+    A published gain is reproduced if our 95 % interval holds it.
+
+    trains: whether it is above the floor here; climbs: whether its curve or Standalone's has not levelled.
+    """
+    if ours is None:
+        return "not run"
+    if climbs:
+        return "not comparable: not levelled"
+    if gain is None:
+        return "not reproduced: it trains here" if trains else "reproduced: it fails"
+    if ours.test is None:
+        return "not comparable: one seed"
+    return "reproduced" if ours.test.low <= gain <= ours.test.high else "not reproduced"
