@@ -36,6 +36,7 @@ KINDS = {
     "models": "line-ups of networks, for --models",
     "partitions": "ways to divide a data set among clients, and shifts (+...) of their pictures, for --partition",
     "presets": "sets of defaults, for --preset",
+    "devices": "profiles of devices and links, for report --devices",
 }
 """What `list` can list."""
 PYTHON = ("python", "-m", "benchmark")
@@ -122,6 +123,7 @@ cli.add_command(tune)
     help="When networks are judged: after local training, the next download or fine-tuning.",
 )
 @click.option("--budget", metavar="A,B,...", help="Accuracy is given within these: 10MB, 2TFLOP.  [powers of ten]")
+@click.option("--devices", metavar="A,B,...", help="Seconds on these: names (see `list devices`) or .toml files.")
 @click.option("--all-figures", is_flag=True, help="Draw all figures of each of more than 30 comparisons.")
 @click.pass_obj
 def report(
@@ -133,16 +135,18 @@ def report(
     reference: str | None,
     moment: str,
     budget: str | None,
+    devices: str | None,
     all_figures: bool,
 ) -> None:
     """Write tables, figures and a page from results that are there."""
-    from benchmark.cli.arguments import budgets_of, experiments_of, targets_of
+    from benchmark.cli.arguments import budgets_of, devices_of, experiments_of, targets_of
     from benchmark.report.write import ReportOptions, write_report
 
     chosen = experiments_of(results, experiment)
     shown = None if moment == "both" else moment
+    again = shlex.join([*PYTHON, *argv])
     options = ReportOptions(
-        targets_of(target), reference, budgets_of(budget), shown, all_figures, plain(shlex.join([*PYTHON, *argv]))
+        targets_of(target), reference, budgets_of(budget), shown, all_figures, plain(again), devices_of(devices)
     )
     check_writable(reports)
     for page in write_report(results, reports, chosen, options):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config import TrainingConfig
+from benchmark.devices.stored_work import StoredWork
 from benchmark.errors import RequestError
 from benchmark.privacy.tables import read_scores
 from benchmark.storage.moments import LOCAL, MOMENTS, Moment
@@ -36,6 +37,7 @@ class StoredRun:
     summary: what its rounds say in all, computed from them; empty if the run has not ended
     remarks: what a reader should know of the run besides its numbers
     privacy: the arrays of privacy.npz; empty if messages were not attacked
+    work: what the participants of its rounds computed and sent
     """
 
     run: RunRecord
@@ -47,6 +49,7 @@ class StoredRun:
     representations: Mapping[str, np.ndarray]
     remarks: Sequence[str]
     privacy: Mapping[str, np.ndarray] = field(default_factory=dict)
+    work: StoredWork = field(default_factory=lambda: StoredWork.of([]))
 
     @classmethod
     def read(cls, folder: RunFolder) -> "StoredRun":
@@ -77,6 +80,7 @@ class StoredRun:
             weights={r["round"]: r["inspection"] for r in rounds if r.get("inspection")},
             representations=representations or {},
             remarks=said,
+            work=StoredWork.of(rounds),
         )
 
     @property

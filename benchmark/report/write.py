@@ -8,15 +8,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from benchmark.devices.profile import Profile
 from benchmark.errors import RequestError, tell, unknown
 from benchmark.report.across import write_across
 from benchmark.report.aggregate import aggregate_table, ranking_table
 from benchmark.report.answer import answer_of, overall_answer
+from benchmark.report.cells import Table
 from benchmark.report.costs import budget_table, cost_table
+from benchmark.report.device_figures import device_figures
+from benchmark.report.devices import DeviceComparison, break_even_table, profile_table
 from benchmark.report.differences import DEFAULT_REFERENCE, difference_tables
 from benchmark.report.document import Part, headline, intro, page_document
 from benchmark.report.drawing import Drawn
 from benchmark.report.figures import PLOTS, write_figures
+from benchmark.report.fleets import fleet_tables
 from benchmark.report.fonts import undrawable
 from benchmark.report.forest import write_forest
 from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
@@ -51,6 +56,7 @@ class ReportOptions:
     budgets: bytes and FLOPs within which accuracies are given; if there are none, powers of ten
     moment: name of the moment whose accuracies are shown; None: all that are stored, the first as the primary one
     all_figures: all figures of every comparison, however many there are
+    devices: profiles on which seconds are given
     command: the command line that writes the report, shown beside its tables
     """
 
@@ -60,6 +66,7 @@ class ReportOptions:
     moment: str | None = None
     all_figures: bool = False
     command: str = ""
+    devices: Sequence[Profile] = ()
 
 
 def write_report(results: Path, reports: Path, experiments: Sequence[str], options: ReportOptions) -> list[Path]:
@@ -167,13 +174,40 @@ def _files(
         for table in tables
         if table and table.rows
     ]
-    tuned = write_tuning(comparison, tunings, style, made, folder)
+    more = [
+        write_tuning(comparison, tunings, style, made, folder),
+        _devices(comparison, options.devices, reference, style, made, folder),
+        write_privacy(comparison, style, made, folder),
+    ]
+    written += [table for part in more for table in part.tables]
     figures = write_figures(comparison, kinds, style, folder / "figures")
-    audited = write_privacy(comparison, style, made, folder)
+    figures += [figure for part in more for figure in part.figures]
     answer = answer_of(comparison, reference)
     lead = write_forest(answer, f"{comparison.name}-differences", comparison.title, style, folder / "figures")
-    tables, drawn = [*written, *tuned.tables, *audited.tables], [*figures, *tuned.figures, *audited.figures]
-    return Part(tables, drawn, sentences(answer), lead)
+    return Part(written, figures, sentences(answer), lead)
+
+
+def _devices(
+    comparison: Comparison,
+    profiles: Sequence[Profile],
+    reference: str,
+    style: Style,
+    commands: Sequence[str],
+    folder: Path,
+) -> Part:
+    """Write what its runs would take on other devices; tables need a target."""
+    if not profiles:
+        return Part([], [])
+    found = None if comparison.target is None else DeviceComparison(comparison, comparison.target)
+    tables = _device_tables(found, profiles, reference) if found and comparison.complete else []
+    written = [(write_table(table, comparison.name, commands, folder / "tables"), table) for table in tables]
+    return Part(written, device_figures(comparison, found, profiles, style, folder / "figures"))
+
+
+def _device_tables(found: DeviceComparison, profiles: Sequence[Profile], reference: str) -> list[Table]:
+    even = break_even_table(found, profiles, reference)
+    tables = [*(profile_table(found, profile) for profile in profiles), *([even] if even else [])]
+    return tables + fleet_tables(found, profiles)
 
 
 def _across(again: str, comparisons: Sequence[Comparison], options: ReportOptions, style: Style, folder: Path) -> Part:
