@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.errors import plural
 from benchmark.report.cells import NOTHING, Cell, Column, Table
-from benchmark.report.differences import OVER_SEEDS, Difference, corrected, differences, p_cell
+from benchmark.report.differences import Difference, corrected, difference_cell, differences, p_cell
 from benchmark.report.frame import Comparison
 from benchmark.report.statistics import Ranks, average_ranks, paired_t
 from benchmark.storage.moments import Moment
@@ -91,8 +91,8 @@ def differences_over_tasks(comparisons: Sequence[Comparison], reference: str, mo
 
 
 def _waiting(comparisons: Sequence[Comparison], label: str) -> str | None:
-    names = [comparison.name for comparison in comparisons if label in comparison.unlevelled]
-    return f"not levelled in {', '.join(names)}" if names else None
+    names = [comparison.heading for comparison in comparisons if label in comparison.unlevelled]
+    return f"not levelled in {'; '.join(names)}" if names else None
 
 
 def _mean_columns(moment: Moment) -> list[Column]:
@@ -105,14 +105,13 @@ def _mean_columns(moment: Moment) -> list[Column]:
 
 
 def _mean_cells(difference: Difference) -> list[Cell]:
-    mean, test = difference.mean, difference.test
-    mark = f" {OVER_SEEDS}" if difference.marked else ""
-    shown = Cell(f"[{test.low:+.2f}, {test.high:+.2f}]", test.mean) if test else Cell(NOTHING)
-    return [Cell(f"{mean:+.2f}{mark}", mean), shown, p_cell(difference.p)]
+    test = difference.test
+    shown = Cell(f"[{test.low:+.2f}, {test.high:+.2f}]") if test else Cell(NOTHING)
+    return [difference_cell(difference), shown, p_cell(difference.p)]
 
 
 def _aggregate_caption(comparisons: Sequence[Comparison], reference: str) -> str:
-    waiting = ", ".join(comparison.name for comparison in comparisons if not comparison.ranked)
+    waiting = "; ".join(comparison.heading for comparison in comparisons if not comparison.ranked)
     unranked = f"Not ranked, in the order of names: methods have not levelled in {waiting}. " if waiting else ""
     return (
         f"{unranked}Differences to {reference} in points of accuracy, paired by seed: for each seed the mean over "

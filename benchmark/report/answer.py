@@ -137,7 +137,7 @@ def overall_answer(comparisons: Sequence[Comparison], reference: str) -> Answer 
     labels = [reference, *dict.fromkeys(label for found in effects.values() for label in found)]
     if len(labels) < 2:
         return None
-    waiting = [comparison.name for comparison in inside if not comparison.ranked]
+    waiting = [comparison.heading for comparison in inside if not comparison.ranked]
     means = {reference: 0.0} | {label: difference.mean for label, difference in effects[moments[0]].items()}
     best = max(means, key=lambda label: means[label]) if not waiting else None
     return Answer(

@@ -149,18 +149,27 @@ def _table(comparison: Comparison, reference: str, moment: Moment) -> Table:
 
 
 def _row(difference: Difference) -> list[Cell]:
-    mean, test, clients = difference.mean, difference.test, difference.clients
-    mark = f" {OVER_SEEDS}" if difference.marked else ""
+    test, clients = difference.test, difference.clients
     shares = [100 * share for share in clients[2:]] if clients else []
     return [
-        Cell(f"{mean:+.2f}{mark}", mean),
-        Cell(f"[{test.low:+.2f}, {test.high:+.2f}]", test.mean) if test else Cell(NOTHING),
+        difference_cell(difference),
+        Cell(f"[{test.low:+.2f}, {test.high:+.2f}]") if test else Cell(NOTHING),
         p_cell(difference.p),
         Cell(str(len(difference.by_seed)), len(difference.by_seed)),
         Cell(f"{clients.median:+.2f}", clients.median) if clients else Cell(NOTHING),
         *([Cell(f"{share:.0f}", share) for share in shares] or [Cell(NOTHING)] * 3),
         Cell(str(clients.n), clients.n) if clients else Cell(NOTHING),
     ]
+
+
+def difference_cell(difference: Difference) -> Cell:
+    """Make a cell with a mean difference, its mark, and if there are several seeds its interval and deviation."""
+    mean, test = difference.mean, difference.test
+    text = f"{mean:+.2f}{f' {OVER_SEEDS}' if difference.marked else ''}"
+    if test is None:
+        return Cell(text, mean)
+    sd = float(np.std([value for _, value in difference.by_seed], ddof=1))
+    return Cell(text, mean, interval=(test.low, test.high), sd=sd)
 
 
 def p_cell(value: float | None) -> Cell:

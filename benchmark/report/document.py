@@ -101,6 +101,7 @@ def page_document(
         parts.append(
             {
                 "id": comparison.name,
+                "heading": comparison.heading,
                 "title": comparison.title,
                 "answer": list(part.answer),
                 "lead": [pictures.of(drawn) for drawn in part.lead],
@@ -152,10 +153,10 @@ def intro(comparisons: Sequence[Comparison]) -> list[str]:
 
 def _waiting(comparisons: Sequence[Comparison]) -> list[str]:
     """Return a sentence that says which comparisons are not ranked, if any."""
-    names = [comparison.name for comparison in comparisons if not comparison.ranked]
+    names = [comparison.heading for comparison in comparisons if not comparison.ranked]
     if not names:
         return []
-    these = "this comparison" if len(comparisons) == 1 else f"{', '.join(names)}"
+    these = "this comparison" if len(comparisons) == 1 else "; ".join(names)
     return [f"Not ranked: methods have not levelled in {these}, so their order may be that of how fast they learn."]
 
 
@@ -190,13 +191,12 @@ def _flat(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _series(comparison: Comparison, label: str, style: Style, points: int) -> dict[str, Any]:
-    """Return a method's curve with at most `points` points, and its clients' accuracies under the first seed."""
+    """Return a method's curve with at most `points` points, and its clients' accuracies, seed by seed."""
     curve = comparison.series(label)
     curve = curve.iloc[np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int)]
     several = bool(curve["low"].notna().any())
     look = style.of(label)
-    found = [run.clients[comparison.moment] for run in comparison.of(label)]
-    clients = [of_seed for of_seed in found if len(of_seed)]
+    runs = [run for run in comparison.of(label) if len(run.clients[comparison.moment])]
     return {
         "label": label,
         "colour": look.colour,
@@ -206,7 +206,8 @@ def _series(comparison: Comparison, label: str, style: Style, points: int) -> di
         **{name: curve[name].tolist() for name in ("accuracy", "bytes", "flops", "seconds")},
         "low": curve["low"].tolist() if several else None,
         "high": curve["high"].tolist() if several else None,
-        "clients": clients[0].tolist() if clients else [],
+        "clients": [accuracy for run in runs for accuracy in run.clients[comparison.moment].tolist()],
+        "seeds": [run.seed for run in runs],
     }
 
 
@@ -214,11 +215,11 @@ def _chart_caption(comparison: Comparison) -> str:
     seeds = len(comparison.seeds)
     curves = f"Curves: mean over {seeds} seeds and 95 % intervals" if seeds > 1 else "Curves: one seed"
     words = comparison.moment.words
-    return f"{curves}; accuracy is a mean over all clients, {words}. FLOPs: clients and server. Clients: first seed."
+    return f"{curves}; accuracy is a mean over all clients, {words}. FLOPs: clients and server. Clients: all seeds."
 
 
 def _partition(comparison: Comparison) -> dict[str, Any]:
-    run = comparison.runs[0]
+    run = comparison.first_run
     counts = run.run["partition"]["counts"]
     title = f"Samples per client and class, seed {run.seed}"
     return {"title": title, "classes": run.class_names, "counts": counts}
@@ -229,6 +230,8 @@ def _leaderboard(comparisons: Sequence[Comparison], written: Mapping[str, Part])
     rows: list[dict[str, Any]] = []
     by_key: dict[str, dict[str, Any]] = {}
     for comparison in comparisons:
+        if not written[comparison.name].tables:
+            continue
         _, table = written[comparison.name].tables[0]
         columns = [_column(column, numeric=i > 0) for i, column in enumerate(table.columns)]
         by_key |= {column["key"]: column for column in columns}

@@ -31,6 +31,8 @@ def quantity(value: float, units: Sequence[tuple[float, str]]) -> str:
 
 def _who_differs(answer: Answer) -> str:
     reference = answer.reference
+    if not answer.prices:
+        return f"No method has finished, so there is no difference to {reference}."
     match answer.pairing:
         case "no reference":
             return f"{reference} is not among these runs, so there is no difference to it; --reference names another."
@@ -112,7 +114,7 @@ def _cost(answer: Answer, label: str) -> str:
 
 def _who_is_cheapest(answer: Answer) -> str:
     if not answer.prices:
-        return "No run has finished, so there is nothing to choose from."
+        return "No method has finished, so there is none to choose."
     if answer.best is None:
         return f"No method is called the best before all curves have levelled; {_cheapest(answer, 'of all methods')}."
     best = f"{answer.best} ({_score(answer)})"

@@ -15,19 +15,18 @@ from benchmark.report.aggregate import aggregate_table, ranking_table
 from benchmark.report.answer import answer_of, overall_answer
 from benchmark.report.cells import Table
 from benchmark.report.costs import budget_table, cost_table
-from benchmark.report.device_figures import device_figures
-from benchmark.report.devices import DeviceComparison, break_even_table, profile_table
+from benchmark.report.device_part import write_devices
 from benchmark.report.differences import DEFAULT_REFERENCE, difference_tables
 from benchmark.report.document import Part, headline, intro, page_document
 from benchmark.report.drawing import Drawn
 from benchmark.report.figures import PLOTS, write_figures
-from benchmark.report.fleets import fleet_tables
 from benchmark.report.fonts import undrawable
 from benchmark.report.forest import write_forest
 from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
 from benchmark.report.looks import Style
+from benchmark.report.notes import footnotes
 from benchmark.report.privacy import write_privacy
 from benchmark.report.sentences import sentences
 from benchmark.report.tables import accuracy_table, main_table
@@ -160,23 +159,13 @@ def _files(
 ) -> Part:
     """Write the tables and figures of one comparison."""
     made = [*commands(comparison), *([options.command] if options.command else [])]
-    reference = options.reference or DEFAULT_REFERENCE
     summaries(comparison).to_csv(folder / "tables" / f"{comparison.name}-runs.csv", index=False)
-    tables = (
-        main_table(comparison, reference),
-        accuracy_table(comparison),
-        *difference_tables(comparison, reference),
-        cost_table(comparison),
-        budget_table(comparison, options.budgets),
-    )
-    written = [
-        (write_table(table, comparison.name, made, folder / "tables"), table)
-        for table in tables
-        if table and table.rows
-    ]
+    reference = options.reference or DEFAULT_REFERENCE
+    tables = _tables(comparison, reference, options) if comparison.complete else []
+    written = [(write_table(table, comparison.name, made, folder / "tables"), table) for table in tables]
     more = [
         write_tuning(comparison, tunings, style, made, folder),
-        _devices(comparison, options.devices, reference, style, made, folder),
+        write_devices(comparison, options.devices, reference, style, made, folder),
         write_privacy(comparison, style, made, folder),
     ]
     written += [table for part in more for table in part.tables]
@@ -187,27 +176,16 @@ def _files(
     return Part(written, figures, sentences(answer), lead)
 
 
-def _devices(
-    comparison: Comparison,
-    profiles: Sequence[Profile],
-    reference: str,
-    style: Style,
-    commands: Sequence[str],
-    folder: Path,
-) -> Part:
-    """Write what its runs would take on other devices; tables need a target."""
-    if not profiles:
-        return Part([], [])
-    found = None if comparison.target is None else DeviceComparison(comparison, comparison.target)
-    tables = _device_tables(found, profiles, reference) if found and comparison.complete else []
-    written = [(write_table(table, comparison.name, commands, folder / "tables"), table) for table in tables]
-    return Part(written, device_figures(comparison, found, profiles, style, folder / "figures"))
-
-
-def _device_tables(found: DeviceComparison, profiles: Sequence[Profile], reference: str) -> list[Table]:
-    even = break_even_table(found, profiles, reference)
-    tables = [*(profile_table(found, profile) for profile in profiles), *([even] if even else [])]
-    return tables + fleet_tables(found, profiles)
+def _tables(comparison: Comparison, reference: str, options: ReportOptions) -> list[Table]:
+    """Make the tables of one comparison, without those that would have no rows."""
+    made = (
+        main_table(comparison, reference),
+        accuracy_table(comparison),
+        *difference_tables(comparison, reference),
+        cost_table(comparison),
+        budget_table(comparison, options.budgets),
+    )
+    return [table for table in made if table and table.rows]
 
 
 def _across(again: str, comparisons: Sequence[Comparison], options: ReportOptions, style: Style, folder: Path) -> Part:
@@ -229,8 +207,10 @@ def _markdown(name: str, comparisons: Sequence[Comparison], parts: Mapping[str, 
     blocks = [f"# {as_text(name)}", *_answer(first), " ".join(intro(comparisons)), beside]
     for comparison in comparisons:
         part = parts[comparison.name]
-        blocks += [f"## {comparison.name}", as_text(comparison.title)]
+        blocks += [f"## {as_text(comparison.heading)}", as_text(comparison.title)]
         blocks += [*(_answer(part) if part is not first else ()), *_section(part)]
+        if not part.tables:
+            blocks += [f"- {as_text(note)}" for note in footnotes(comparison)]
         blocks += ["Made with:", *(f"    {line}" for line in commands(comparison))]
     if across.tables or across.figures:
         blocks += ["## Across comparisons", *_section(across)]

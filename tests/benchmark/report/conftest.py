@@ -58,7 +58,7 @@ def comparison_of(
             status = "failed" if (label, seed) in failed else "done"
             runs.append(_run(label, seed, at, curve, summary, status))
     moments = (LOCAL, DOWNLOAD) if downloaded else (LOCAL,)
-    return Comparison("simulated", "digits", SETTING | setting, TRAINING, None, runs, moments)
+    return Comparison("simulated", "digits", SETTING | setting, TRAINING, None, runs, moments, "simulated")
 
 
 def _run(

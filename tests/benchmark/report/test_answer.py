@@ -137,7 +137,7 @@ def test_the_reference_is_missing(comparison_of):
 def test_nothing_has_finished(comparison_of):
     got = answer_of(comparison_of({"a": above(5)}, failed=[("a", 0)]), "standalone")
     assert (got.pairing, got.best, got.prices) == ("no reference", None, {})
-    assert sentences(got)[1] == "No run has finished, so there is nothing to choose from."
+    assert sentences(got)[1] == "No method has finished, so there is none to choose."
 
 
 def test_the_reference_alone(comparison_of):

@@ -110,7 +110,7 @@ def test_fine_tuning_is_a_moment_and_a_cost_of_its_own(results, texts_of):
     assert found.stored_moments == [LOCAL, DOWNLOAD, FINETUNE]
     got = texts_of(main_table(found, "standalone"))["a"]
     assert got[COLUMNS[FINETUNE]] == "90.00 ± 0.00"
-    assert (got["Fine-tuning [TFLOP]"], got["Computed [TFLOP]"]) == ("0.5", "2")
+    assert (got["Fine-tuning [TFLOP]"], got["Computed [TFLOP]"]) == ("0.500", "2")
     assert found.of("a")[0].total("flops") == 2e12  # never among the FLOPs of training
     assert [table.name for table in difference_tables(found, "standalone")][2] == "differences-finetune"
     assert "Fine-tuning [TFLOP]" not in texts_of(main_table(comparison(results), "standalone"))["a"]

@@ -93,8 +93,8 @@ def test_the_main_table_by_hand(results):
         "Sent [MB]": "6",
         "Computed [TFLOP]": "6",
         "Server [TFLOP]": "0",
-        "Training [s]": "1.5",
-        "Server [s]": "0.3",
+        "Training [s]": "1.50",
+        "Server [s]": "0.300",
         "Peak memory [MiB]": "3",
     }
     assert got["standalone"]["Sent [MB]"] == "0"
@@ -190,7 +190,7 @@ def test_the_cost_of_the_target_by_hand(results):
 def test_a_target_that_some_seeds_reach(seeds):
     """a is there in rounds 2, 3 and 3."""
     got = texts(cost_table(comparison(seeds)))
-    assert got["a"]["Rounds to 70 %"] == "2.667"
+    assert got["a"]["Rounds to 70 %"] == "2.67"
     assert got["standalone"]["Rounds to 70 %"] == "reached by 1 of 3"
 
 
