@@ -82,14 +82,15 @@ def intervals(scores: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.n
 def paired_t(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired | None:
     """Return Student's paired t-test of the differences a - b; None for fewer than two pairs.
 
-    p is 1 if no pair differs and 0 if all differ by the same amount.
+    p is 1 if no pair differs. If all differ by the same amount, as few scores that come in steps may, there is no
+    variance to test with, and p is the chance that all n agree in sign: 2^(1 - n).
     """
     differences = _differences(a, b)
     interval = mean_interval(differences, level)
     if interval is None:
         return None
     if np.ptp(differences) == 0:
-        return Paired(len(differences), *interval, float(differences[0] == 0))
+        return Paired(len(differences), *interval, 1.0 if differences[0] == 0 else 2.0 ** (1 - len(differences)))
     t = interval.mean / _standard_error(differences)
     return Paired(len(differences), *interval, float(2 * special.stdtr(len(differences) - 1, -abs(t))))
 
