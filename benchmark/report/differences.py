@@ -13,7 +13,7 @@ import numpy as np
 from benchmark.report.cells import NOTHING, Cell, Column, Table
 from benchmark.report.frame import Comparison
 from benchmark.report.notes import noted_table
-from benchmark.report.statistics import Described, Paired, describe, holm, paired_t
+from benchmark.report.statistics import Described, Paired, describe, has_width, holm, paired_t
 from benchmark.storage.moments import Moment
 
 MARK_LEVEL = 0.05
@@ -131,7 +131,7 @@ def _row(difference: Difference) -> list[Cell]:
     shares = [100 * share for share in clients[2:]] if clients else []
     return [
         Cell(f"{mean:+.2f}{mark}", mean),
-        Cell(f"[{test.low:+.2f}, {test.high:+.2f}]", test.mean) if test else Cell(NOTHING),
+        Cell(f"[{test.low:+.2f}, {test.high:+.2f}]", test.mean) if test and has_width(test) else Cell(NOTHING),
         _p(difference.p),
         Cell(str(len(difference.by_seed)), len(difference.by_seed)),
         Cell(f"{clients.median:+.2f}", clients.median) if clients else Cell(NOTHING),

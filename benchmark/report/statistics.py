@@ -95,6 +95,11 @@ def paired_t(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired | None:
     return Paired(len(differences), *interval, float(2 * special.stdtr(len(differences) - 1, -abs(t))))
 
 
+def has_width(test: Paired) -> bool:
+    """Return whether an interval says something: not where all pairs differ by the same amount, which is not 0."""
+    return test.low < test.high or test.mean == 0
+
+
 def describe(a: ArrayLike, b: ArrayLike) -> Described | None:
     """Return what the differences a - b are like; None if there are none."""
     differences = _differences(a, b)
