@@ -62,9 +62,10 @@ def main(argv: Sequence[str]) -> int:
         discard_output()
         return 1
     except OSError as error:
-        if error.filename is None:
+        named = isinstance(error.filename, str)
+        if not named:
             discard_output()
-        place = "the output" if error.filename is None else str(error.filename)[:SHOWN_CHARACTERS]
+        place = error.filename[:SHOWN_CHARACTERS] if named else "the output"
         wrong = error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP, errno.ENOTDIR)
         return _refuse(f"{place}: {error.strerror or error}", 2 if wrong else 1)
     except (click.Abort, KeyboardInterrupt):

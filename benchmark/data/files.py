@@ -19,9 +19,13 @@ READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC
 @contextmanager
 def regular_file(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file for reading. Raises OSError, also for a pipe, a socket or a device."""
-    with open(os.open(path, READ_FLAGS), "rb") as file:  # noqa: PTH123 - pathlib opens no descriptor
-        check_regular(file, path)
+    with open(path, "rb", opener=_opened) as file:
+        check_regular(file.fileno(), path)
         yield file
+
+
+def _opened(path: str, _: int) -> int:
+    return os.open(path, READ_FLAGS)
 
 
 def memory_bytes() -> int:

@@ -7,7 +7,7 @@ import numpy as np
 LEAST_POINTS = 4
 MOST_POINTS = 3000
 """Points that are embedded: the time grows faster than their number. Of more every n-th is taken."""
-LARGEST_COORDINATE = 1e15
+LARGEST_COORDINATE = 1e6
 LEAST_SPREAD = 1e-6
 """Standard deviation along the main direction, in units of the largest coordinate, below which points are the same."""
 
@@ -29,9 +29,10 @@ def embedded(found: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _scaled(points: np.ndarray) -> np.ndarray:
-    """Return points as they are, or if their squares would overflow, divided by the largest coordinate."""
+    """Return points as they are, or where their squares would be no usual numbers, over the largest coordinate."""
     largest = float(np.abs(points).max(initial=0))
-    return points if largest < LARGEST_COORDINATE else points / largest
+    usual = largest == 0 or 1 / LARGEST_COORDINATE < largest < LARGEST_COORDINATE
+    return points if usual else points / largest
 
 
 def _spread(points: np.ndarray) -> float:

@@ -123,7 +123,7 @@ def plan(request: Request) -> list[Run]:
                 )
                 folder = RunFolder.of(request.results, request.experiment, dataset.name, spec.label, run.key)
                 if folder.exists and not request.force:
-                    folder.read()  # so that a damaged one raises now, not when its turn comes
+                    folder.check()  # so that a damaged one raises now, not when its turn comes
                 runs.append(Run(run, method, problem, folder))
     first, every = request.shard
     return runs[first - 1 :: every]

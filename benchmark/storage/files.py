@@ -30,25 +30,33 @@ _AT_ONCE = getattr(os, "O_NONBLOCK", 0)
 
 def read_whole(path: Path, most_bytes: int) -> bytes:
     """Return the content of a file: a regular one, no link, and of at most so many bytes. Raises OSError otherwise."""
-    with open(os.open(path, os.O_RDONLY | _SAFE | _AT_ONCE), "rb") as file:  # noqa: PTH123 - pathlib opens no descriptor
-        check_regular(file, path)
+    with open(_opened(path, os.O_RDONLY), "rb") as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than {most_bytes // MEBIBYTE} MiB", str(path))
     return content
 
 
-def check_regular(file: IO, path: Path) -> None:
-    """Raise OSError unless an open file is a regular one: no pipe, socket or device."""
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+def _opened(path: Path, flags: int) -> int:
+    """Open a regular file that is no link; return its descriptor. Raises OSError."""
+    descriptor = os.open(path, flags | _SAFE | _AT_ONCE, 0o644)
+    try:
+        check_regular(descriptor, path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def check_regular(descriptor: int, path: Path) -> None:
+    """Raise OSError unless an open file is a regular one: no pipe, socket, device or folder."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EBADF, "it is no regular file", str(path))
 
 
 def append(path: Path, content: bytes) -> None:
     """Add to the end of a file, which is no link; the content is on the disk when this returns. Raises StorageError."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFE | _AT_ONCE
-    with storing(path), open(os.open(path, flags, 0o644), "ab") as file:  # noqa: PTH123
-        check_regular(file, path)
+    with storing(path), open(_opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
         file.write(content)
         flush(file)
 
@@ -152,7 +160,7 @@ def _directly(path: Path, mode: str, work: Callable[[FileIO], T]) -> T:
 
     try:
         with opened(getattr(os, "O_DIRECT", 0)) as file:
-            check_regular(file, path)
+            check_regular(file.fileno(), path)
             return work(file)
     except OSError as error:
         if error.errno != errno.EINVAL:

@@ -108,7 +108,8 @@ class RunFolder:
 
     def finish(self, run: Facts) -> None:
         """Write how the run ended, and size and hash of each file beside run.json."""
-        paths = sorted([*self.path.glob("rounds.jsonl"), *self.path.glob("*.npz")])
+        found = [*self.path.glob("rounds.jsonl"), *self.path.glob("*.npz")]
+        paths = sorted(path for path in found if path.is_file() and not path.is_symlink())
         self.write({**run, "files": {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in paths}})
 
     @property
@@ -165,6 +166,16 @@ class RunFolder:
         if run["digest"] != digest(content):
             raise RequestError(f"{path} does not fit its digest: it was changed; remove its folder and run again")
         return run
+
+    def check(self) -> None:
+        """Raise RequestError if run.json can't be read, or another file is not as the run has written it."""
+        for name, facts in self.read()["files"].items():
+            try:
+                as_written = sha256_of(self.path / name) == facts["sha256"]
+            except OSError:
+                as_written = False
+            if not as_written:
+                raise RequestError(f"{self.path / name} is not as it was written; remove its folder and run again")
 
     def rounds(self) -> list[Round]:
         """Read all rounds."""

@@ -64,6 +64,8 @@ def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding
     met: list[Met] = []
     folders = [*run_folders(results, experiments, begun=False)]
     for folder in folders:
+        if not folder.exists and is_claimed(folder.path / CLAIM):  # it begins just now
+            continue
         try:
             checked, found = _settled(folder)
         except RequestError as error:
