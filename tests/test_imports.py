@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 OURS = {"benchmark", "methods", "datasets", "tools"}
 ORDER = """
     errors fields seeds config
-    channel
+    channel defence
     storage measure
     data partition models
     client task method functional api

@@ -10,6 +10,7 @@ import numpy as np
 from benchmark.channel import Message, Observer, Passage, RoundNumber, State, copied
 from benchmark.privacy.audit_size import FULL_AUDIT, AuditSize
 from benchmark.privacy.round_audit import RoundAudit
+from benchmark.privacy.sums import mean_message
 from benchmark.privacy.tables import from_text, joined, to_text
 from benchmark.seeds import numpy_generator
 from benchmark.task import Task
@@ -29,10 +30,12 @@ class PrivacyAudit(Observer):
         self._before: dict[int, State] = {}
         self._messages: dict[str, dict[int, Message]] = {}
         self._server: State = {}
+        self._sums_alone = False
 
     def round_begins(self, federation: Any, round: RoundNumber) -> None:
         """Keep the states of the clients that are audited in this round, if it is one of those."""
         self._before, self._messages, self._server = {}, {"up": {}, "down": {}}, federation.server
+        self._sums_alone = federation.config.sums_alone
         if round.round in audited_rounds(round.rounds, self._size.rounds):
             taking_part = federation.schedule.participants(round.round)
             chosen = audited_clients(federation.task, taking_part, self._size.clients)
@@ -40,7 +43,7 @@ class PrivacyAudit(Observer):
 
     def message(self, passage: Passage) -> None:
         """Keep what audited clients receive and send."""
-        if passage.client in self._before:
+        if self._before and (passage.client in self._before or (self._sums_alone and passage.direction == "up")):
             self._messages[passage.direction][passage.client] = copied(passage.message)
 
     def round_over(self, federation: Any, record: Any) -> None:
@@ -49,6 +52,9 @@ class PrivacyAudit(Observer):
         if not sent:
             return
         begun, t = perf_counter(), RoundNumber(record["round"], federation.config.rounds)
+        if self._sums_alone:
+            mean = mean_message(self._messages["up"], {i.id: i.num_samples for i in federation.task.infos})
+            self._messages["up"] = dict.fromkeys(sent, mean)
         audit = RoundAudit(federation, t, self._size, sent, self._messages, self._server)
         if audit.sends_nothing:
             found: dict[str, Any] = {"sends_nothing": True}

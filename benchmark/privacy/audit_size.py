@@ -13,7 +13,7 @@ class AuditSize:
     surrogate_records: most records that private parts are guessed from
     label_shadows: clients with random labels that label sets and architectures are learned from; label_records: of each
     decoys: class means that the true one is ranked among
-    distilled: passes over auxiliary records that a copy of a private model is trained for
+    passes: over auxiliary records, for which a copy of a private network is trained
     """
 
     clients: int = 5
@@ -26,7 +26,7 @@ class AuditSize:
     label_shadows: int = 60
     label_records: int = 128
     decoys: int = 99
-    distilled: int = 3
+    passes: int = 3
 
 
 FULL_AUDIT = AuditSize()
@@ -40,7 +40,7 @@ SMALL_AUDIT = AuditSize(
     surrogate_records=128,
     label_shadows=24,
     label_records=48,
-    distilled=1,
+    passes=1,
 )
 SIZES = {"privacy": FULL_AUDIT, "privacy:small": SMALL_AUDIT}
 """What `run --audit` may ask for."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmark.channel import Message, Rows, State, nbytes
+from benchmark.privacy.vectors import flattened
 from benchmark.task import Task
 
 COPIED = 0.5
@@ -49,6 +50,7 @@ def _direction(task: Task, messages: Mapping[int, Message], counts: Mapping[int,
         "by_class": bool(tables) or any(task.num_classes in tensor.shape for _, tensor in tensors),
         "own_rows_only": bool(tables) and all(torch.equal(rows.present, counts[k] > 0) for k, rows in tables),
         "counts": any(_are_counts(tensor, counts[k]) for k, tensor in tensors),
+        "numbers": float(np.mean([len(flattened(message).values) for message in messages.values()])),
         "buffers": any(not tensor.is_floating_point() or "running" in name for _, name, tensor in _named(messages)),
     }
 

@@ -58,13 +58,28 @@ def random_labels(num_classes: int, generator: torch.Generator | None = None) ->
     return weights / weights.sum()
 
 
-def direction(message: Message, broadcast: State) -> Tensor:
-    """Return the direction [numbers] in which a message differs from the broadcast, a vector of length one.
+def features(message: Message, broadcast: State, num_classes: int) -> Tensor:
+    """Return what is learned from: the direction in which a message differs from the broadcast, and in which rows.
 
-    Clients that train on more, or for longer, send longer vectors; the direction is what they have in common.
+    [numbers + C]: a vector of length one, and the lengths of rows of classes, relative to each other. Clients that
+    train on more, or for longer, send longer vectors; the direction is what they have in common, and where private
+    networks differ too much even for that, rows of classes that a client has still differ more than others.
     """
-    vector = flattened(relative(with_all_rows(message, broadcast), broadcast)).values
-    return F.normalize(Sketch(len(vector), LEAST_NUMBERS, vector.device).of(vector), dim=0)
+    changes = relative(with_all_rows(message, broadcast), broadcast)
+    vector = flattened(changes).values
+    sketched = Sketch(len(vector), LEAST_NUMBERS, vector.device).of(vector)
+    return torch.cat([F.normalize(sketched, dim=0), F.normalize(_row_lengths(changes, num_classes), dim=0)])
+
+
+def _row_lengths(message: Message, num_classes: int) -> Tensor:
+    """Return the length [C] of what a message has of each class: rows of tables and of weights, if there are any."""
+    squares = torch.zeros(num_classes)
+    for value in message.values():
+        tensors = [value.values] if isinstance(value, Rows) else value.values() if isinstance(value, dict) else [value]
+        for tensor in tensors:
+            if tensor.dim() and len(tensor) == num_classes and tensor.is_floating_point():
+                squares = squares.to(tensor.device) + tensor.detach().reshape(num_classes, -1).square().sum(1)
+    return squares.sqrt()
 
 
 def relative(message: Message, broadcast: State) -> Message:

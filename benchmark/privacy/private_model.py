@@ -25,12 +25,14 @@ DISTILLATION_BATCH = 64
 class PrivateModelAttack:
     """The attack on one client: copies of its network from the download alone, and from its message.
 
-    samples: auxiliary records; test: those on which predictions are compared
+    samples: auxiliary records; test: those on which predictions are compared; passes: over the former, for each copy
     """
 
-    def __init__(self, lab: ShadowClients, client: int, t: RoundNumber, samples: Tensor, test: Tensor) -> None:
+    def __init__(
+        self, lab: ShadowClients, client: int, t: RoundNumber, samples: Tensor, test: Tensor, passes: int
+    ) -> None:
         self._lab, self._client, self._t = lab, client, t
-        self._samples, self._test = samples, test
+        self._samples, self._test, self._passes = samples, test, passes
 
     def predicted(self, state: State) -> Tensor:
         """Return the classes [n] that a client in this state names."""
@@ -46,16 +48,18 @@ class PrivateModelAttack:
             return self.predicted(state)  # nothing is private
         if part := self._classifier(state, sent):
             return self._of_part(state, part)
-        return self.predicted(lab.train(self._client, state, self._samples, self._t).state)
+        for _ in range(self._passes):
+            state = lab.train(self._client, state, self._samples, self._t).state
+        return self.predicted(state)
 
-    def distilled(self, surrogate: State, original: State, passes: int) -> Tensor:
+    def distilled(self, surrogate: State, original: State) -> Tensor:
         """Return the classes [n] that a copy names which was taught the original's outputs: what could be reached."""
         targets = self._scores(original, self._samples).softmax(1)
         engine = self._lab.engine
         client = engine.load(self._client, surrogate, self._t)
         tensors = [tensor for module in client.parts.values() for tensor in module.eval().requires_grad_().parameters()]
         optimiser = torch.optim.Adam(tensors, lr=DISTILLATION_RATE)
-        for _ in range(passes):
+        for _ in range(self._passes):
             for chosen in torch.randperm(len(self._samples)).split(DISTILLATION_BATCH):
                 chosen = chosen.to(self._samples.device)
                 scores = engine.method.predict(client, engine.batch(self._samples[chosen]).x)

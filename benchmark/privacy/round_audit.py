@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from benchmark.channel import Message, RoundNumber, State, copied
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.exposure import exposure
-from benchmark.privacy.labels import direction, guessed, learned, random_labels
+from benchmark.privacy.labels import features, guessed, learned, random_labels
 from benchmark.privacy.private_model import PrivateModelAttack, private_parts, with_noise
 from benchmark.privacy.record_attacks import RecordAttacks
 from benchmark.privacy.shadow_clients import ShadowClients
@@ -86,13 +87,13 @@ class RoundAudit:
             samples = self._victims.drawn(victim.known, drawn, size.label_records)
             state = next(iter(victim.states.values()))
             message = self._lab.train(victim.client, copied(state), samples, self._t).message
-            vectors.append(direction(self._method.decoded(message, self._server), victim.download))
+            vectors.append(self._features(self._method.decoded(message, self._server), victim.download))
             counts = torch.bincount(task.labels[samples], minlength=task.num_classes)
             shares.append(counts / counts.sum())
             networks.append(names.index(task.infos[victim.client].architecture))
         shares_, of_network = torch.stack(shares), F.one_hot(torch.tensor(networks), len(names)).to(shares[0])
         reader = learned(torch.stack(vectors), shares_, of_network)
-        real = torch.stack([direction(self._method.decoded(v.upload, self._server), v.download) for v in victims])
+        real = torch.stack([self._features(self._method.decoded(v.upload, self._server), v.download) for v in victims])
         truth = torch.stack([task.class_counts[v.client] / task.class_counts[v.client].sum() for v in victims])
         clear = learned((shares_ > 0).float(), shares_, of_network)
         guesses = {
@@ -114,11 +115,14 @@ class RoundAudit:
                 architectures=len(names),
             )
 
+    def _features(self, message: Message, download: Message) -> Tensor:
+        return features(message, download, self._task.num_classes)
+
     def _attack_model(self, victim: Victim) -> None:
         """Compare copies of a private network with the original on the client's test records."""
         k, t = victim.client, self._t
         samples = self._victims.like(k, victim.known, self._size.shadow_records)
-        attack = PrivateModelAttack(self._lab, k, t, samples, self._task.clients[k].test)
+        attack = PrivateModelAttack(self._lab, k, t, samples, self._task.clients[k].test, self._size.passes)
         original = self._federation.states[k]
         surrogate = victim.states.get(SERVER) or victim.states[AUDITOR]
         truth = attack.predicted(original)
@@ -126,7 +130,7 @@ class RoundAudit:
         copies = {
             "message": attack.copy(surrogate, victim.download, victim.upload),
             "noise": attack.copy(surrogate, victim.download, with_noise(victim.upload, victim.download)),
-            "clear": attack.distilled(surrogate, original, self._size.distilled),
+            "clear": attack.distilled(surrogate, original),
         }
         for kind, guess in copies.items():
             self._tables.add(

@@ -56,7 +56,7 @@ def _filled(value: Value, known: Value | None) -> Value:
 
 def same_structure(value: object, other: object) -> bool:
     """Return whether two values are of one kind, with tensors of the same names and shapes."""
-    if isinstance(value, dict) and isinstance(other, dict):
+    if isinstance(value, dict) and isinstance(other, dict):  # weights, or a whole message
         return value.keys() == other.keys() and all(same_structure(value[key], other[key]) for key in value)
     if isinstance(value, Rows) and isinstance(other, Rows):
         return value.values.shape == other.values.shape

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.config import TrainingConfig
+from benchmark.config import DEFENCES, TrainingConfig
 from benchmark.errors import plural
 from benchmark.report.levelling import not_levelled
 from benchmark.report.statistics import intervals
@@ -174,6 +174,7 @@ class Comparison:
         usual = {name: field.default for name, field in TrainingConfig.model_fields.items() if name != "lr"}
         words += [f"{k.replace('_', ' ')} {training[k]}" for k, v in usual.items() if training[k] != v]
         words += [f"{k} {s[k]}" for k, v in (("augmentation", "none"), ("initial", "own")) if s.get(k, v) != v]
+        words += [f"{k.replace('_', ' ')} {s[k]}" for k in DEFENCES if k in s]
         return ", ".join(words)
 
     @property

@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from benchmark.config import FederationConfig
+from benchmark.defence.accounting import largest_area, promise_of
 from benchmark.privacy.findings import SERIES, Found, Membership, RawScores, fidelity_of, identity_of, labels_of
 from benchmark.privacy.tables import facts_of
 from benchmark.privacy.verdicts import Verdict, invalid, verdicts
@@ -35,6 +37,8 @@ class Audited:
         self._runs = [run for run in comparison.of(label) if run.privacy]
         self.scores: list[RawScores] = [run.privacy for run in self._runs]
         self.sheets = [sheet for scores in self.scores if (sheet := facts_of(scores)["sheet"])]
+        federations = [run.run["specification"]["federation"] for run in self._runs]
+        self.promise = promise_of(FederationConfig.model_validate(federations[0])) if federations else None
         self.membership = Membership(self.scores)
         self.controls = verdicts(self.scores)
         self.invalid = invalid(self.controls)
@@ -179,8 +183,18 @@ def _caption(audited: Sequence[Audited]) -> str:
         "seeds together; brackets are 95 % bootstrap intervals over clients and seeds. Members and others are of one "
         "client, matched class by class. Of two levels of knowledge, seeing messages alone or all but who is a member, "
         f"each client's number is of the one that is stronger on the other clients. {NO_PROOF} "
+        + _promised(audited)
         + (f"An audit took {min(seconds):.0f} to {max(seconds):.0f} s a run." if seconds else "")
     )
+
+
+def _promised(audited: Sequence[Audited]) -> str:
+    """Say what noise promises, and the most that any attack may reach; nothing without noise."""
+    promise = next((of.promise for of in audited if of.promise), None)
+    if promise is None:
+        return ""
+    one, series = largest_area(promise.one_message_mu), largest_area(promise.mu)
+    return f"Noise: {promise.words}; no attack has an area above {one:.2f} of a message, {series:.2f} of all of them. "
 
 
 def sheet_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
@@ -196,8 +210,12 @@ def sheet_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
         Column("Private weights", "low", "share of the numbers of a client's own network that travel, to the bit"),
         Column("Silent", None, "messages of different networks have the same names and shapes"),
         Column("Sums suffice", None, "the server does the same for all messages with one sum"),
+        Column("Numbers", "low", "of one upload, with those of absent rows"),
     ]
-    rows = [[Cell(of.label, of.label), *_sheet_cells(of)] for of in audited]
+    noise = max((promise.sigma for of in audited if (promise := of.promise)), default=None)
+    if noise:
+        columns.append(Column("Noise", "low", "length of one upload's noise before it is shared, in clipping norms"))
+    rows = [[Cell(of.label, of.label), *_sheet_cells(of), *([_noise_cell(of)] if noise else [])] for of in audited]
     caption = (
         "Read off the messages of the last audited round: bytes of one message by name, and what they say as such."
     )
@@ -206,13 +224,23 @@ def sheet_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
 
 def _sheet_cells(of: Audited) -> list[Cell]:
     if not of.sends:
-        return [Cell(SENDS_NOTHING), *[Cell(NOTHING)] * 8]
+        return [Cell(SENDS_NOTHING), *[Cell(NOTHING)] * 9]
     facts = of.sheets[-1]
     up, down = facts["up"], facts["down"]
     share = float(np.mean([sheet["private_share"] for sheet in of.sheets]))
     silent = _yes(facts["silent"]) if facts["architectures"] > 1 else Cell("one network")
     flags = [_yes(up[name]) for name in ("by_class", "own_rows_only", "counts", "buffers")]
-    return [_bytes(up), _bytes(down), *flags, Cell(f"{100 * share:.1f} %", share), silent, _yes(facts["sums_suffice"])]
+    numbers = Cell(f"{up['numbers']:,.0f}", up["numbers"])
+    exposed = Cell(f"{100 * share:.1f} %", share)
+    return [_bytes(up), _bytes(down), *flags, exposed, silent, _yes(facts["sums_suffice"]), numbers]
+
+
+def _noise_cell(of: Audited) -> Cell:
+    """Return sigma x the root of the upload's length: what makes short messages survive noise."""
+    if not of.sends or not of.promise:
+        return Cell(NOTHING)
+    length = of.promise.sigma * of.sheets[-1]["up"]["numbers"] ** 0.5
+    return Cell(f"{length:.3g}", length)
 
 
 def _bytes(direction: Mapping[str, Any]) -> Cell:

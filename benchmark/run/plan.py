@@ -8,15 +8,19 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmark.channel import Observer
 from benchmark.compatibility import unsupported
 from benchmark.config import SEEDS, FederationConfig, MethodSpec, RunSpec, federation_config
+from benchmark.defence.accounting import promise_of
 from benchmark.errors import RequestError, refusing
 from benchmark.measure.environment import find_device
 from benchmark.method import Method, hyperparameters_of, with_client_rate
 from benchmark.models.line_up import LineUpOptions
 from benchmark.partition import Division, Partition, draw
 from benchmark.plugins import registry
+from benchmark.privacy.sums import refusal
 from benchmark.problem import Dataset, Problem, Run
 from benchmark.storage.files import check_writable
 from benchmark.storage.names import folded
@@ -110,6 +114,7 @@ def plan(request: Request) -> list[Run]:
             division, shares = drawn(dataset, partition, federation.clients, federation.validation, seed)
             problem = Problem(dataset, line_up, shares, seed, division.shifts)
             _check_models(problem, methods)
+            _check_defences(problem, methods, federation)
             for method, spec in (_with_rates(*each, federation) for each in methods):
                 run = RunSpec(
                     dataset=dataset.name,
@@ -168,6 +173,20 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
             raise RequestError(
                 f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}; {_instead(method, problem)}"
             )
+
+
+def _check_defences(
+    problem: Problem, methods: Sequence[tuple[Method, MethodSpec]], federation: FederationConfig
+) -> None:
+    for method, spec in methods:
+        config = federation_config(federation.model_dump(), spec.training)
+        try:
+            promise_of(config)
+            reason = refusal(method, problem.task(), config, torch.device("cpu")) if config.defended else None
+        except ValueError as error:
+            raise RequestError(str(error)) from error
+        if reason:
+            raise RequestError(f"{spec.label} can't be defended so: {reason}")
 
 
 def _instead(method: Method, problem: Problem) -> str:

@@ -47,5 +47,5 @@ def tiny() -> AuditSize:
         label_shadows=4,
         label_records=8,
         decoys=9,
-        distilled=1,
+        passes=1,
     )

@@ -32,7 +32,7 @@ SIZE = AuditSize(
     surrogate_records=60,
     label_shadows=40,
     label_records=30,
-    distilled=2,
+    passes=2,
 )
 
 

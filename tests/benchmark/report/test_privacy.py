@@ -13,7 +13,14 @@ from benchmark.report.privacy import Audited, privacy_table, sheet_table, write_
 from benchmark.report.write import ReportOptions, write_report
 
 SHEET = {
-    "up": {"bytes": {"rows": 88.0}, "by_class": True, "own_rows_only": True, "counts": False, "buffers": False},
+    "up": {
+        "bytes": {"rows": 88.0},
+        "by_class": True,
+        "own_rows_only": True,
+        "counts": False,
+        "numbers": 100.0,
+        "buffers": False,
+    },
     "down": {"bytes": {"rows": 440.0}, "by_class": True, "own_rows_only": False, "counts": False, "buffers": False},
     "private_share": 0.25,
     "silent": True,
