@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import pandas as pd
 
 from benchmark.config import TrainingConfig
 from benchmark.errors import RequestError
+from benchmark.storage.files import read_whole
 from benchmark.storage.moments import LOCAL, MOMENTS, Moment
 from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.schema import ENDED, Round, RunRecord
 from benchmark.storage.summary import accuracies, headline_clients, summary_of
 from benchmark.storage.verify import problems, read_checked, remarks
 
+INSPECTION = "inspection.npz"
+MOST_ARTEFACT_BYTES = 2**30
 LONGEST_CLASS_NAME = 24
 SOURCE_DIGITS = 8
 """Digits by which two sources of one method are told apart."""
@@ -52,8 +56,9 @@ class StoredRun:
         if found := problems(checked):
             answer = "`verify` lists all problems; remove the folder and run again"
             raise RequestError(f"{folder.path}: {found[0]}; {answer}")
-        inspected = _arrays(folder.path / "inspection.npz") if checked.run["status"] == "done" else {}
-        return cls.of(checked.run, checked.rounds, inspected, [r for r in remarks(checked) if "went on" in r])
+        inspected = checked.run["status"] == "done" and INSPECTION in checked.run["files"]
+        arrays = _arrays(folder.path / INSPECTION) if inspected else {}
+        return cls.of(checked.run, checked.rounds, arrays, [r for r in remarks(checked) if "went on" in r])
 
     @classmethod
     def of(
@@ -170,11 +175,9 @@ def _means(rounds: Sequence[Round], moment: Moment) -> np.ndarray:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of inspection.npz; none if it does not exist. Raises RequestError if it holds anything else."""
-    if not path.exists():
-        return {}
+    """Read the arrays of inspection.npz. Raises RequestError if it holds anything else."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(BytesIO(read_whole(path, MOST_ARTEFACT_BYTES)), allow_pickle=False) as file:
             found = {name: file[name] for name in ("points", "kind", "client", "label", "names")}
         rows, kinds = len(found["points"]), set(found["kind"].tolist())
         if found["points"].ndim != 2 or any(found[name].shape != (rows,) for name in ("kind", "client", "label")):
