@@ -6,10 +6,11 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import IO, TypeVar
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from benchmark.errors import RequestError, StorageError
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 
 MEBIBYTE = 2**20
+MOST_ARTEFACT_BYTES = 2**30
 _SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 """Opens no link, in whose place a file elsewhere would be read or written."""
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)
@@ -35,6 +37,12 @@ def read_whole(path: Path, most_bytes: int) -> bytes:
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than {most_bytes // MEBIBYTE} MiB", str(path))
     return content
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a run's .npz file. Raises OSError, and whatever NumPy raises on a foreign file."""
+    with np.load(BytesIO(read_whole(path, MOST_ARTEFACT_BYTES)), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def _opened(path: Path, flags: int) -> int:
