@@ -1,15 +1,16 @@
 """Values of the command line's texts; a text that is no value raises a RequestError of one line."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.config import FederationConfig
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, plain
 from benchmark.plugins.presets import preset
 from benchmark.plugins.registry import sized
-from benchmark.storage.files import file_name
+from benchmark.storage.names import file_name
 
 if TYPE_CHECKING:
     from benchmark.devices.profile import Profile
@@ -78,7 +79,7 @@ def request_of(
         seeds=_numbers("seeds", axes["seeds"], int),
         federation={name: values[name] for name in FEDERATION if name in values},
         experiment=file_name("--experiment", (preset_name or "default") if experiment is None else experiment),
-        command=["python", "-m", "benchmark", *argv],
+        command=["python", "-m", "benchmark", *map(plain, argv)],
         **others,
     )
 
@@ -137,7 +138,7 @@ def budgets_of(text: str | None) -> dict[str, list[float]]:
     for item in text.split(",") if text else ():
         found = re.fullmatch(r"\s*([\d.]+)\s*([kMGTP]?)(B|FLOP)\s*", item)
         value = _number("budget", found[1], float) if found else 0
-        if not found or value <= 0:
+        if not found or not 0 < value < math.inf:
             raise RequestError(f"--budget is a number above 0 with a unit, such as 10MB or 2TFLOP, not {item!r}")
         budgets["bytes" if found[3] == "B" else "flops"].append(value * 1000 ** " kMGTP".index(found[2] or " "))
     return budgets

@@ -10,7 +10,7 @@ from benchmark.plugins.presets import preset
 def listing(what: str) -> list[dict[str, Any]]:
     """Return name and description of every method, data set, line-up (models), partition, preset or device."""
     if what == "devices":
-        return [described(profile(name)) for name in known_profiles()]
+        return [entry_of(profile(name)) for name in known_profiles()]
     if what == "presets":
         return [
             {"name": name, "description": preset(name)["description"]}
@@ -29,7 +29,7 @@ def listing(what: str) -> list[dict[str, Any]]:
     return entries
 
 
-def described(device: Profile) -> dict[str, Any]:
+def entry_of(device: Profile) -> dict[str, Any]:
     """Return the entry of a profile: all of its numbers, and what it is in words."""
     numbers = (
         f"{device.down / 1e6:g} / {device.up / 1e6:g} Mbit/s down / up, {1e3 * device.round_trip:g} ms, "

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.data.arrays import LAYOUT, Arrays, checked
 from benchmark.data.npz import read_npz, write_npz
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, refusing
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,11 @@ def own_dataset(name: str, source: object) -> tuple[Arrays, float | None]:
             f"{name} {what}; it needs SOURCE = Source(load), both of benchmark.api, as in datasets/sources"
         )
     target = _target(name, source.target)
-    try:
+    with refusing(f"the SOURCE of {name} fails"):
         arrays = _loaded(source)
         if not isinstance(arrays, Arrays):
             raise RequestError(f"the SOURCE of {name} gives a {type(arrays).__name__}, not Arrays of benchmark.api")
         return _rechecked(name, arrays), target
-    except RequestError:
-        raise
-    except (Exception, SystemExit) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise RequestError(f"the SOURCE of {name} fails: {reason}") from error
 
 
 def _loaded(source: Source) -> Arrays:

@@ -15,9 +15,10 @@ from benchmark.devices.clock import Rates, seconds_of_rounds
 from benchmark.devices.fastest import SpeedMap, speed_map
 from benchmark.devices.profile import Profile
 from benchmark.report.devices import DeviceComparison
-from benchmark.report.drawing import Drawn, Style, logarithmic
+from benchmark.report.drawing import Drawn, logarithmic
 from benchmark.report.figures import Plot, draw_figure
 from benchmark.report.frame import Comparison
+from benchmark.report.looks import Style
 
 PALE = 0.7
 """How much of a cell's colour is white where the clocks disagree."""
@@ -53,7 +54,7 @@ def _over_seconds(panels: Sequence[Axes], comparison: Comparison, style: Style, 
     for label in comparison.complete:
         curve = seconds_curve(comparison, label, profile)
         panels[0].plot(
-            curve["seconds"], curve["accuracy"], label=label, markevery=max(1, len(curve) // 10), **style.of(label)
+            curve["seconds"], curve["accuracy"], label=label, markevery=max(1, len(curve) // 10), **style.of(label).line
         )
     logarithmic(panels[0])
     panels[0].set_xlabel(f"Seconds on {profile.name}")
@@ -83,10 +84,10 @@ def _fastest(
     by_flops = speed_map([found.workloads.get(label) for label in labels], profile)
     by_seconds = speed_map([found.timed.get(label) for label in labels], profile)
     agreed = by_flops.fastest == by_seconds.fastest
-    _cells(panels[0], by_flops, agreed, [to_rgb(style.of(label)["color"]) for label in labels])
+    _cells(panels[0], by_flops, agreed, [to_rgb(style.of(label).colour) for label in labels])
     panels[0].plot(profile.up / 1e6, profile.flops / 1e9, "x", color="black", markersize=7)
     shown = [labels[i] for i in np.unique(by_flops.fastest) if i >= 0]
-    handles = [Patch(color=style.of(label)["color"], label=label) for label in shown]
+    handles = [Patch(color=style.of(label).colour, label=label) for label in shown]
     panels[0].legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     panels[0].set_xlabel("Bandwidth up [Mbit/s]")
     panels[0].set_ylabel("Clients' rate [GFLOP/s]")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from benchmark.config import TrainingConfig
 from benchmark.devices.stored_work import StoredWork
 from benchmark.errors import RequestError
+from benchmark.privacy.tables import read_scores
 from benchmark.storage.moments import LOCAL, MOMENTS, Moment
 from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.schema import ENDED, Round, RunRecord
@@ -19,6 +20,8 @@ from benchmark.storage.summary import accuracies, headline_clients, summary_of
 from benchmark.storage.verify import problems, read_checked, remarks
 
 LONGEST_CLASS_NAME = 24
+SOURCE_DIGITS = 8
+"""Digits by which two sources of one method are told apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,7 @@ class StoredRun:
     representations: the arrays of inspection.npz; empty if there is no such file
     summary: what its rounds say in all, computed from them; empty if the run has not ended
     remarks: what a reader should know of the run besides its numbers
+    privacy: the arrays of privacy.npz; empty if messages were not attacked
     work: what the participants of its rounds computed and sent
     """
 
@@ -44,6 +48,7 @@ class StoredRun:
     weights: Mapping[int, Mapping[str, Sequence[Mapping[str, float]]]]
     representations: Mapping[str, np.ndarray]
     remarks: Sequence[str]
+    privacy: Mapping[str, np.ndarray] = field(default_factory=dict)
     work: StoredWork = field(default_factory=lambda: StoredWork.of([]))
 
     @classmethod
@@ -54,7 +59,8 @@ class StoredRun:
             answer = "`verify` lists all problems; remove the folder and run again"
             raise RequestError(f"{folder.path}: {found[0]}; {answer}")
         inspected = _arrays(folder.path / "inspection.npz") if checked.run["status"] == "done" else {}
-        return cls.of(checked.run, checked.rounds, inspected, [r for r in remarks(checked) if "went on" in r])
+        run = cls.of(checked.run, checked.rounds, inspected, [r for r in remarks(checked) if "went on" in r])
+        return replace(run, privacy=read_scores(folder.path / "privacy.npz")) if run.done else run
 
     @classmethod
     def of(
@@ -112,6 +118,12 @@ class StoredRun:
         return {
             name: self.whole_setting.get(name, field.default) for name, field in TrainingConfig.model_fields.items()
         }
+
+    @property
+    def version(self) -> dict[str, Any]:
+        """What a method is besides its label: its hyper-parameters, and the hash of its source if it is a user's."""
+        method = self.run["specification"]["method"]
+        return {**method["hyperparameters"], "source": str(method.get("source_hash"))[:SOURCE_DIGITS]}
 
     @property
     def floor(self) -> np.ndarray:

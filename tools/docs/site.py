@@ -1,6 +1,7 @@
 """The site's hooks for mkdocs: the documents of the repository's root as pages, and links that hold on the site.
 
-What a page links to outside of docs/ is not on the site, and becomes plain text there.
+What a page links to outside of docs/ is not on the site, and becomes plain text there. A link to what is nowhere stays, so
+that mkdocs complains.
 """
 
 import re
@@ -10,19 +11,27 @@ from posixpath import normpath
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+PAGES = {f"{name}.md": f"{name.lower()}.md" for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")} | {
+    "README.md": "index.md"
+}
 """Document in the repository's root -> page of the site."""
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)#\s]+)(?P<anchor>#[^)]*)?\)")
 DOCS_FOLDER = "docs/"
 
 
 def on_config(config: Any) -> Any:
-    """Write out patterns of the navigation, which mkdocs doesn't: Methods: methods/*.md is a page for each."""
-    config.nav = [
+    """Write out patterns of the navigation (methods/*.md is a page for each), and add pages that it does not name."""
+    nav = [
         {title: expanded(pattern) for title, pattern in entry.items()} if isinstance(entry, dict) else entry
         for entry in config.nav
     ]
+    config.nav = nav + ([{"More": rest}] if (rest := unnamed(str(nav))) else [])
     return config
+
+
+def unnamed(nav: str) -> list[str]:
+    """Return the pages right in docs/ that a navigation does not name."""
+    return sorted(file.name for file in (REPOSITORY / DOCS_FOLDER).glob("*.md") if f"'{file.name}'" not in nav)
 
 
 def expanded(pattern: Any) -> Any:
@@ -60,11 +69,12 @@ def rooted(text: str) -> str:
 
 
 def linked(text: str, there: Collection[str], here: PurePosixPath) -> str:
-    """Return a page without the links to files that are not there. here: the page's folder."""
+    """Return a page without the links to files of the repository that are not there. here: the page's folder."""
 
     def kept(match: re.Match) -> str:
         target = match["target"]
-        outside = target.startswith(("http:", "https:", "mailto:"))
-        return match[0] if outside or normpath(str(here / target)) in there else match["text"]
+        on_site = normpath(str(here / target)) in there
+        in_repository = any((place / target).exists() for place in (REPOSITORY, REPOSITORY / DOCS_FOLDER / here))
+        return match["text"] if in_repository and not on_site else match[0]
 
     return LINK.sub(kept, text)

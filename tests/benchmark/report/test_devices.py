@@ -112,7 +112,8 @@ def test_the_whole_report(results, capsys):
     assert order.loc["fedmoe", "before standalone"] + order.loc["standalone", "before fedmoe"] == pytest.approx(1)
     assert tables["fleets"].set_index("Method").loc["fedmoe", "Reached [%]"] == 100
     drawn = {path.name for path in (folder / "figures").glob("*.png")}
-    assert drawn == {f"digits-{kind}-{name}.png" for kind in ("seconds", "fastest") for name in ("cable", "2g")}
+    timed = {f"digits-{kind}-{name}.png" for kind in ("seconds", "fastest") for name in ("cable", "2g")}
+    assert drawn == {"digits-differences.png", *timed}
     assert "Seconds in random fleets" in (folder / "report.md").read_text()
 
 

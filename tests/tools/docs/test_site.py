@@ -28,6 +28,7 @@ def test_documents_of_the_root_link_to_pages(text, expected):
         ("[a](data.md#partitions) [b](CITATION.cff)", "", "[a](data.md#partitions) b"),
         ("[a](costs.json) [b](fml.md) [c](../data.md)", "methods", "a [b](methods/fml.md) [c](../data.md)"),
         ("[a](https://example.org) [b](#here)", "", "[a](https://example.org) [b](#here)"),
+        ("[a](nowhere.md)", "", "[a](nowhere.md)"),
     ],
 )
 def test_what_is_not_on_the_site_is_text(text, here, expected):
@@ -40,3 +41,10 @@ def test_a_page_for_each_method_and_the_overview_first():
     assert pages[0] == "methods/README.md"
     assert {"methods/fedmoe.md", "methods/standalone.md"} <= set(pages)
     assert site.expanded("index.md") == "index.md"
+
+
+def test_a_page_that_the_navigation_does_not_name_is_found():
+    named = str(["index.md", {"Use": ["running.md", "data.md"]}])
+    found = site.unnamed(named)
+    assert "statistics.md" in found
+    assert "data.md" not in found
