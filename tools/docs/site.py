@@ -1,7 +1,7 @@
 """The site's hooks for mkdocs: the documents of the repository's root as pages, and links that hold on the site.
 
-What a page links to outside of docs/ is not on the site, and becomes plain text there. A link to what is nowhere stays, so
-that mkdocs complains.
+What a page links to outside of docs/ is not on the site, and becomes plain text there. A link to what is nowhere stays,
+so that mkdocs complains.
 """
 
 import re
