@@ -7,7 +7,7 @@ TIME ?= 25
 TIMINGS := pytest tests/perf/timings --import-mode=importlib -o addopts= --benchmark-disable-gc --benchmark-json
 NEW := .benchmarks
 
-.PHONY: demo test lint perf perf-timings perf-limits perf-gpu perf-baseline reference clean
+.PHONY: demo test lint perf perf-timings perf-limits perf-gpu perf-baseline reference fuzz faults clean
 
 demo: .venv/.run
 	$(BIN)/python -m benchmark run
@@ -43,6 +43,12 @@ perf-baseline: .venv/.test         # three runs: a new baseline, a point of the 
 
 reference: .venv/.run              # what results/reference lacks; ARGS=--dry-run says what is left and how long it takes
 	$(BIN)/python -m tools.reference $(ARGS)
+
+fuzz: .venv/.test                  # 3,000 inputs that nobody would give; a table of what became of them
+	MHPFL_INPUTS=$(or $(INPUTS),3000) $(BIN)/python -m pytest tests/campaigns/test_fuzz.py
+
+faults: .venv/.test                # 200 kills, damages, full disks, links, clocks and neighbours; a table of the same kind
+	MHPFL_FAULTS=$(or $(FAULTS),200) $(BIN)/python -m pytest tests/campaigns/test_faults.py
 
 clean:
 	rm -rf .venv

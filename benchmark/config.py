@@ -16,7 +16,10 @@ from pydantic import (
 )
 
 from benchmark.errors import RequestError
-from benchmark.fields import NonNegative, Positive, PositiveInt
+from benchmark.fields import MOST, NonNegative, Positive, PositiveInt
+
+SEEDS = 2**63
+"""A seed is below it."""
 
 
 class TrainingConfig(BaseModel):
@@ -47,23 +50,25 @@ class TrainingConfig(BaseModel):
 class FederationConfig(TrainingConfig):
     """The settings of a federation, the same for every method that does not train by its own."""
 
-    clients: Annotated[int, Field(ge=1, description="Number of clients N.")] = 10
+    clients: Annotated[int, Field(ge=1, le=MOST, description="Number of clients N.")] = 10
     participation: Annotated[
         float, Field(gt=0, le=1, description="Share of the clients that takes part in a round, above 0, at most 1.")
     ] = 1.0
-    rounds: Annotated[int, Field(ge=1, description="Rounds.")] = 100
-    local_epochs: Annotated[int, Field(ge=1, description="Passes over the local data per round.")] = 1
+    rounds: Annotated[int, Field(ge=1, le=MOST, description="Rounds.")] = 100
+    local_epochs: Annotated[int, Field(ge=1, le=MOST, description="Passes over the local data per round.")] = 1
     local_steps: Annotated[
         PositiveInt | None, Field(description="Steps per round, for clients of any size, in place of passes.")
     ] = None
     batch_size: Annotated[
-        int, Field(ge=2, description="Samples per step, at least 2: batch normalisation needs two.")
+        int, Field(ge=2, le=MOST, description="Samples per step, at least 2: batch normalisation needs two.")
     ] = 64
     initial: Annotated[
         Literal["own", "shared"],
         Field(description="Initial weights of clients of one architecture: each its own, or the same for all of them."),
     ] = "own"
-    eval_every: Annotated[int, Field(ge=1, description="Evaluate every so many rounds, and after the last.")] = 1
+    eval_every: Annotated[
+        int, Field(ge=1, le=MOST, description="Evaluate every so many rounds, and after the last.")
+    ] = 1
     validation: Annotated[
         float,
         Field(
@@ -81,6 +86,7 @@ class FederationConfig(TrainingConfig):
         int,
         Field(
             ge=0,
+            le=MOST,
             description="Passes over the local data after a download and before a further evaluation, by every client, "
             "on a copy; their cost is counted apart.",
         ),
@@ -192,7 +198,7 @@ class RunSpec(BaseModel):
     models_hash: str | None = None
     """Hash of the file that defines the line-up, if it is user-defined."""
     federation: FederationConfig
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=SEEDS)]
 
     @property
     def config(self) -> FederationConfig:

@@ -20,7 +20,7 @@ ORDER = """
     plugins
     engine
     evaluation federation privacy
-    tuning
+    tuning devices
     forecast
     run
     conformance

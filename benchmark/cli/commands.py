@@ -6,7 +6,7 @@ Commands import torch when they run, if they need it; also pydantic, which takes
 `--help` needs.
 """
 
-import contextlib
+import errno
 import json
 import shlex
 import sys
@@ -21,7 +21,8 @@ import click
 from benchmark import __version__
 from benchmark.cli.grids import run, tune
 from benchmark.cli.options import COUNT, FiniteRange, folder_option, image_size_option, json_option
-from benchmark.errors import RequestError, StorageError, plural, printable_line, telling, unknown
+from benchmark.errors import RequestError, StorageError, plain, plural, printable_line, telling, unknown
+from benchmark.run.streams import discard_output, users_code
 from benchmark.storage.files import check_writable
 from benchmark.storage.moments import MOMENTS
 
@@ -29,27 +30,54 @@ if TYPE_CHECKING:
     from benchmark.report.compare import ResultCheck
     from tools.perf.timings import TimingCheck
 
+KINDS = {
+    "methods": "algorithms, for --methods",
+    "datasets": "data sets, for --datasets",
+    "models": "line-ups of networks, for --models",
+    "partitions": "ways to divide a data set among clients, and shifts (+...) of their pictures, for --partition",
+    "presets": "sets of defaults, for --preset",
+    "devices": "profiles of devices and links, for report --devices",
+}
+"""What `list` can list."""
 PYTHON = ("python", "-m", "benchmark")
 PROGRAM = shlex.join(PYTHON)
+LONGEST_LINE = 2000
+"""Characters of an error: what was typed may be longer."""
+SHOWN_CHARACTERS = 200
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; return the exit code."""
+    words: dict[str, Any] = {"prog_name": PROGRAM, "standalone_mode": False, "obj": tuple(argv)}
     try:
         with telling(partial(click.echo, err=True)):
-            return (
-                cli.main(args=list(argv) or ["--help"], prog_name=PROGRAM, standalone_mode=False, obj=tuple(argv)) or 0
-            )
+            code = cli.main(args=list(argv) or ["--help"], **words) or 0
+        sys.stdout.flush()  # while it can still be said that it can't be written
+        return code
     except (click.ClickException, RequestError) as error:
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"error: {printable_line(message)}", err=True)
-        return 2
+        return _refuse(error.format_message() if isinstance(error, click.ClickException) else str(error), 2)
     except StorageError as error:
-        click.echo(f"error: {error}", err=True)
+        return _refuse(str(error), 1)
+    except BrokenPipeError:  # whoever read the output has what it wanted
+        discard_output()
         return 1
+    except OSError as error:
+        named = isinstance(error.filename, str)
+        if not named:
+            discard_output()
+        place = error.filename[:SHOWN_CHARACTERS] if named else "the output"
+        wrong = error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP, errno.ENOTDIR)
+        return _refuse(f"{place}: {error.strerror or error}", 2 if wrong else 1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command, without --force, goes on after the last checkpoint", err=True)
         return 130
+
+
+def _refuse(message: str, code: int) -> int:
+    """Say in one line why a command has not done what it should; return the exit code."""
+    line = printable_line(message)
+    click.echo(f"error: {line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + '…'}", err=True)
+    return code
 
 
 class Commands(click.Group):
@@ -96,6 +124,7 @@ cli.add_command(tune)
     help="When networks are judged: after local training, the next download or fine-tuning.",
 )
 @click.option("--budget", metavar="A,B,...", help="Accuracy is given within these: 10MB, 2TFLOP.  [powers of ten]")
+@click.option("--devices", metavar="A,B,...", help="Seconds on these: names (see `list devices`) or .toml files.")
 @click.option("--all-figures", is_flag=True, help="Draw all figures of each of more than 30 comparisons.")
 @click.pass_obj
 def report(
@@ -107,16 +136,18 @@ def report(
     reference: str | None,
     moment: str,
     budget: str | None,
+    devices: str | None,
     all_figures: bool,
 ) -> None:
     """Write tables, figures and a page from results that are there."""
-    from benchmark.cli.arguments import budgets_of, experiments_of, targets_of
+    from benchmark.cli.arguments import budgets_of, devices_of, experiments_of, targets_of
     from benchmark.report.write import ReportOptions, write_report
 
     chosen = experiments_of(results, experiment)
     shown = None if moment == "both" else moment
+    again = shlex.join([*PYTHON, *argv])
     options = ReportOptions(
-        targets_of(target), reference, budgets_of(budget), shown, all_figures, shlex.join([*PYTHON, *argv])
+        targets_of(target), reference, budgets_of(budget), shown, all_figures, plain(again), devices_of(devices)
     )
     check_writable(reports)
     for page in write_report(results, reports, chosen, options):
@@ -167,6 +198,7 @@ def _limit(name: str, default: float, text: str) -> Callable:
 @_limit("flops", 0.0, "Percent of FLOPs that may come on top.")
 @_limit("time", 50.0, "Percent of normalised time that may come on top.")
 @click.option("--subset", is_flag=True, help="The current results may lack what the baseline has.")
+@click.option("--all", "show_all", is_flag=True, help="Also print what has not changed.")
 @json_option
 def compare(
     baseline: Path,
@@ -176,6 +208,7 @@ def compare(
     flops: float,
     time: float,
     subset: bool,
+    show_all: bool,
     as_json: bool,
 ) -> int:
     """Report whether CURRENT is worse than BASELINE; exit code 1 if it is.
@@ -189,18 +222,29 @@ def compare(
     if baseline.is_dir() != current.is_dir():
         raise RequestError(f"of {baseline} and {current} one is a folder; give two folders of results, or two files")
     checks: Sequence[ResultCheck | TimingCheck]
+    unlike: list[str] = []
     if baseline.is_dir():
         limits = Limits(accuracy, bytes / 100, flops / 100, time / 100)
-        checks, show = compare_results(baseline, current, limits, subset), tables.show_checks
+        checks = compare_results(baseline, current, limits, subset, unlike.append)
+        show = tables.show_checks
     else:
-        checks, show = _tool("perf.timings").compare_timings(baseline, current, time / 100, subset), tables.show_timings
+        checks = _tool("perf.timings").compare_timings(baseline, current, time / 100, subset)
+        show = tables.show_timings
     regressed = [check for check in checks if check.verdict in ("regressed", "missing")]
     if as_json:
         found = [[check._asdict() for check in group] for group in (regressed, checks)]
-        click.echo(json.dumps({"ok": not regressed, "findings": found[0], "checks": found[1]}, indent=1))
+        document = {"ok": not regressed, "unlike": unlike, "findings": found[0], "checks": found[1]}
+        click.echo(json.dumps(document, indent=1))
     else:
-        show(checks)
-        click.echo(f"{len(regressed) or 'nothing'} regressed" + (f" of {len(checks)} checks" if regressed else ""))
+        for line in unlike:
+            click.echo(printable_line(line))
+        shown = [check for check in checks if show_all or check.changed]
+        if shown:
+            show(shown)
+        hidden = (
+            "" if len(shown) == len(checks) else f"; {len(checks) - len(shown)} have not changed (--all shows them)"
+        )
+        click.echo(f"{len(regressed) or 'nothing'} regressed of {plural(len(checks), 'check')}{hidden}")
     return 1 if regressed else 0
 
 
@@ -219,7 +263,7 @@ def check(targets: tuple[str, ...], image_size: int | None, data: Path, as_json:
     from benchmark.cli.tables import show_results
     from benchmark.conformance.targets import checks_document, resolve_targets
 
-    with contextlib.redirect_stdout(sys.stderr):  # a user's module may print
+    with users_code():
         found = [target for text in targets for target in resolve_targets(text, data, image_size)]
     examined = []
     for target in found:
@@ -283,13 +327,14 @@ def export(to: Path, **options: Any) -> None:
 
 
 @cli.command(name="list")
-@click.argument("what", type=click.Choice(["methods", "datasets", "models", "partitions", "presets"]))
+@click.argument("what", type=click.Choice(list(KINDS)), required=False)
 @json_option
-def list_(what: str, as_json: bool) -> None:
-    """List the available methods, data sets, line-ups, partitions or presets."""
+def list_(what: str | None, as_json: bool) -> None:
+    """List the available methods, data sets, line-ups, partitions or presets; without a word, these kinds."""
     from benchmark.cli.listing import listing
 
-    entries = listing(what)
+    kinds: list[dict[str, Any]] = [{"name": kind, "description": text} for kind, text in KINDS.items()]
+    entries = kinds if what is None else listing(what)
     if as_json:
         click.echo(json.dumps(entries, indent=1))
         return

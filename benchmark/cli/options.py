@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
-COUNT = click.IntRange(min=1)
+COUNT = click.IntRange(min=1, max=1_000_000)
+PROCESSES = click.IntRange(min=1, max=10_000)
+THREADS = click.IntRange(min=1, max=1024)
 EXECUTOR = "Where processes are: on this machine, or on a Ray cluster, as many as it has room for, or --jobs."
 
 
@@ -82,10 +84,10 @@ _EXECUTION = [
         help="How clients are trained: step by step, by CUDA graphs, or alike ones side by side.",
     ),
     click.option(
-        "--jobs", type=COUNT, metavar="N", help="Do N runs at a time, each in its own process.  [one, in this]"
+        "--jobs", type=PROCESSES, metavar="N", help="Do N runs at a time, each in its own process.  [one, in this]"
     ),
     click.option(
-        "--threads", type=COUNT, metavar="N", help="Threads of each process.  [cores / jobs, or torch's choice]"
+        "--threads", type=THREADS, metavar="N", help="Threads of each process.  [cores / jobs, or torch's choice]"
     ),
     click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help=EXECUTOR),
     click.option(

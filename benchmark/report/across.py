@@ -10,9 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.aggregate import common, task_ranks, tasks
-from benchmark.report.drawing import Drawn, Style, logarithmic, sheet
-from benchmark.report.frame import Comparison, clean_name
+from benchmark.report.drawing import Drawn, logarithmic, sheet
+from benchmark.report.frame import Comparison
+from benchmark.report.looks import Style
 from benchmark.report.statistics import Ranks, cliques, mean_interval, performance_profile
+from benchmark.storage.names import apart, clean_name
 
 AXIS_WORDS = {
     "clients": "Number of clients",
@@ -55,12 +57,14 @@ def write_across(comparisons: Sequence[Comparison], style: Style, folder: Path) 
             _profiles(axes, ranked, labels, style)
         text = "Share of runs that are above an accuracy, each task weighing the same."
         drawn.append(Drawn("across-profiles", "Performance profiles", text))
-    for axis in varying(comparisons):
+    axes_of_settings = [*varying(comparisons)]
+    stems = apart(f"across-{axis.name}" for axis in axes_of_settings)
+    for axis, stem in zip(axes_of_settings, stems, strict=True):
         methods = len({label for comparison in axis.comparisons for label in comparison.complete})
-        with sheet(folder / f"across-{axis.name}", 1, (5.5, 3.1), _fixed(axis), methods) as (axes,):
+        with sheet(folder / stem, 1, (5.5, 3.1), _fixed(axis), methods) as (axes,):
             _robustness(axes, axis, style)
         words = f"Accuracy {axis.comparisons[0].moment.words}: mean over seeds and 95 % interval."
-        drawn.append(Drawn(f"across-{axis.name}", f"{axis.what}, {axis.dataset}", words))
+        drawn.append(Drawn(stem, f"{axis.what}, {axis.dataset}", words))
     return drawn
 
 
@@ -140,9 +144,9 @@ def _profiles(axes: Axes, comparisons: Sequence[Comparison], labels: Sequence[st
     everything = [value for by_task in scores.values() for task in by_task for value in task]
     thresholds = np.linspace(min(everything) - 1, max(everything) + 1, 201)
     for label, by_task in scores.items():
-        look = style.of(label)
         profile = performance_profile(by_task, thresholds)
-        axes.step(thresholds, profile, where="post", label=label, color=look["color"], linestyle=look["linestyle"])
+        look = {name: value for name, value in style.of(label).line.items() if name != "marker"}
+        axes.step(thresholds, profile, where="post", label=label, **look)
     axes.set_xlabel("Accuracy [%]")
     axes.set_ylabel("Share of runs above it")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
@@ -161,7 +165,7 @@ def _robustness(axes: Axes, axis: Axis, style: Style) -> None:
         found = [mean_interval(values) for _, values in points]
         half = [(interval.high - interval.low) / 2 if interval else 0.0 for interval in found]
         axes.errorbar(
-            x, means, yerr=half if any(half) else None, label=label, capsize=2, elinewidth=0.8, **style.of(label)
+            x, means, yerr=half if any(half) else None, label=label, capsize=2, elinewidth=0.8, **style.of(label).line
         )
     if min(axis.values) > 0 and max(axis.values) / min(axis.values) >= 10:
         logarithmic(axes)

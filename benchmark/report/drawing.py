@@ -1,12 +1,8 @@
-"""The look of figures: paper, colours, markers, and the two files of each.
+"""Paper: the size, type and layout of figures, and the two files of each."""
 
-A method has one colour, marker and dash throughout a report, from a palette that colour-blind readers can tell apart;
-methods that share a hue differ in shade, marker and dash.
-"""
-
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,17 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-MARKERS = "osD^vPX<>ph*"
-DASHES = ("-", "--", "-.", ":")
-SHADES = (1.0, 0.6, 0.8)
-"""Factors of brightness, one for each lap through the palette's ten hues."""
+from benchmark.report.fonts import choose_fonts
+
 ROW_INCHES = 0.17
 """Height of a method's line in a legend, or of its row in a panel."""
 NAME_CHARACTERS_DRAWN = 36
 """Longest name of a method in a figure; tables have it whole."""
 FRAME_INCHES = 0.9
 """Height of title, ticks and axis label above and below such rows."""
-PAPER: Any = {  # what rc_context takes; its stub wants the literal names
+PAPER: Any = sns.axes_style("ticks") | {  # what rc_context takes; its stub wants the literal names
     "font.size": 9,
     "axes.labelsize": 9,
     "axes.titlesize": 9,
@@ -54,22 +48,6 @@ class Drawn(NamedTuple):
     caption: str
 
 
-@dataclass(frozen=True)
-class Style:
-    """The colour, marker and dash of each method."""
-
-    order: Sequence[str]
-    """All labels of the report."""
-
-    def of(self, label: str) -> dict:
-        """Return the colour, marker and dash of a method."""
-        i = self.order.index(label)
-        lap, hue = divmod(i, 10)
-        shade = SHADES[lap % len(SHADES)]
-        colour = tuple(shade * channel for channel in sns.color_palette("colorblind", 10)[hue])
-        return {"color": colour, "marker": MARKERS[i % len(MARKERS)], "linestyle": DASHES[i % len(DASHES)]}
-
-
 @contextmanager
 def sheet(path: Path, panels: int, size: tuple[float, float], title: str, methods: int = 0) -> Iterator[list[Axes]]:
     """Yield a figure's panels from left to right, and save it as <path>.png and <path>.pdf when the block ends.
@@ -87,9 +65,12 @@ def sheet(path: Path, panels: int, size: tuple[float, float], title: str, method
         yield list(axes)
         for panel in axes:
             _shorten_names(panel)
-        figure.savefig(f"{path}.png")
-        figure.set_layout_engine("none")  # laid out once is laid out
-        figure.savefig(f"{path}.pdf", metadata={"CreationDate": None})
+        choose_fonts(figure)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # `undrawable` has told it
+            figure.savefig(f"{path}.png")
+            figure.set_layout_engine("none")  # laid out once is laid out
+            figure.savefig(f"{path}.pdf", metadata={"CreationDate": None})
 
 
 def _shorten_names(axes: Axes) -> None:
@@ -117,3 +98,19 @@ def logarithmic(axes: Axes, scale: str = "log", **more: float) -> None:
     axes.set_xscale(scale, **more)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def shown_range(
+    means: Sequence[float], lows: Sequence[float] = (), highs: Sequence[float] = ()
+) -> tuple[float, float, bool]:
+    """Return the ends of an axis that shows means with their intervals, and whether it cuts an interval.
+
+    Intervals widen the axis by as much as the means themselves reach over, and a point at least; that of two seeds can
+    be many times the whole scale.
+    """
+    low, high = min(means), max(means)
+    room = max(1.0, high - low)
+    ends = min([low, *lows]), max([high, *highs])
+    shown = max(ends[0], low - room), min(ends[1], high + room)
+    margin = 0.05 * (shown[1] - shown[0]) or 1.0
+    return shown[0] - margin, shown[1] + margin, bool(shown[0] > ends[0] or shown[1] < ends[1])

@@ -15,9 +15,10 @@ from benchmark.privacy.tables import facts_of
 from benchmark.privacy.verdicts import Verdict, invalid, verdicts
 from benchmark.report.cells import NOTHING, Cell, Column, Table, mean_cell
 from benchmark.report.document import Part
-from benchmark.report.drawing import Drawn, Style, logarithmic, sheet
+from benchmark.report.drawing import Drawn, logarithmic, sheet
 from benchmark.report.formats import write_table
 from benchmark.report.frame import Comparison
+from benchmark.report.looks import Style
 from benchmark.report.statistics import pareto
 
 SENDS_NOTHING = "sends nothing"
@@ -307,7 +308,7 @@ def draw_fronts(panels: Sequence[Axes], comparison: Comparison, audited: Sequenc
         axes.step(*zip(*front, strict=True), where="pre" if better > 0 else "post", color="0.6", linewidth=1, zorder=1)
         for of, a, b in zip(audited, x, areas, strict=True):
             look = style.of(of.label)
-            axes.scatter([a], [b], color=[look["color"]], marker=look["marker"], s=36, zorder=2, label=of.label)
+            axes.scatter([a], [b], color=[look.colour], marker=look.marker, s=36, zorder=2, label=of.label)
         axes.axhline(0.5, color="0.4", linewidth=0.7, linestyle=":")
     panels[0].set_ylabel("Area of membership")
     panels[0].set_xlabel("Mean accuracy of clients [%]")
@@ -320,10 +321,10 @@ def draw_rounds(axes: Axes, audited: Sequence[Audited], style: Style) -> None:
     """Draw the area of membership of single messages over the audited rounds."""
     for of in audited:
         found = {t: area for t in of.membership.rounds if (area := of.membership.area(t))}
-        axes.plot(list(found), [area.value for area in found.values()], label=of.label, **style.of(of.label))
+        axes.plot(list(found), [area.value for area in found.values()], label=of.label, **style.of(of.label).line)
         if all(area.interval for area in found.values()):
             low, high = zip(*(area.interval for area in found.values() if area.interval), strict=True)
-            axes.fill_between(list(found), low, high, color=style.of(of.label)["color"], alpha=0.1, linewidth=0)
+            axes.fill_between(list(found), low, high, color=style.of(of.label).colour, alpha=0.1, linewidth=0)
     axes.axhline(0.5, color="0.4", linewidth=0.7, linestyle=":")
     axes.set_xlabel("Round")
     axes.set_ylabel("Area of membership")

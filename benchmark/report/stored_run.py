@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config import TrainingConfig
+from benchmark.devices.stored_work import StoredWork
 from benchmark.errors import RequestError
 from benchmark.privacy.tables import read_scores
 from benchmark.storage.moments import LOCAL, MOMENTS, Moment
@@ -19,6 +20,8 @@ from benchmark.storage.summary import accuracies, headline_clients, summary_of
 from benchmark.storage.verify import problems, read_checked, remarks
 
 LONGEST_CLASS_NAME = 24
+SOURCE_DIGITS = 8
+"""Digits by which two sources of one method are told apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +37,7 @@ class StoredRun:
     summary: what its rounds say in all, computed from them; empty if the run has not ended
     remarks: what a reader should know of the run besides its numbers
     privacy: the arrays of privacy.npz; empty if messages were not attacked
+    work: what the participants of its rounds computed and sent
     """
 
     run: RunRecord
@@ -45,6 +49,7 @@ class StoredRun:
     representations: Mapping[str, np.ndarray]
     remarks: Sequence[str]
     privacy: Mapping[str, np.ndarray] = field(default_factory=dict)
+    work: StoredWork = field(default_factory=lambda: StoredWork.of([]))
 
     @classmethod
     def read(cls, folder: RunFolder) -> "StoredRun":
@@ -75,6 +80,7 @@ class StoredRun:
             weights={r["round"]: r["inspection"] for r in rounds if r.get("inspection")},
             representations=representations or {},
             remarks=said,
+            work=StoredWork.of(rounds),
         )
 
     @property
@@ -112,6 +118,12 @@ class StoredRun:
         return {
             name: self.whole_setting.get(name, field.default) for name, field in TrainingConfig.model_fields.items()
         }
+
+    @property
+    def version(self) -> dict[str, Any]:
+        """What a method is besides its label: its hyper-parameters, and the hash of its source if it is a user's."""
+        method = self.run["specification"]["method"]
+        return {**method["hyperparameters"], "source": str(method.get("source_hash"))[:SOURCE_DIGITS]}
 
     @property
     def floor(self) -> np.ndarray:

@@ -12,9 +12,9 @@ import torch
 
 from benchmark.channel import Observer
 from benchmark.compatibility import unsupported
-from benchmark.config import FederationConfig, MethodSpec, RunSpec, federation_config
+from benchmark.config import SEEDS, FederationConfig, MethodSpec, RunSpec, federation_config
 from benchmark.defence.accounting import promise_of
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, refusing
 from benchmark.measure.environment import find_device
 from benchmark.method import Method, hyperparameters_of, with_client_rate
 from benchmark.models.line_up import LineUpOptions
@@ -23,6 +23,7 @@ from benchmark.plugins import registry
 from benchmark.privacy.sums import refusal
 from benchmark.problem import Dataset, Problem, Run
 from benchmark.storage.files import check_writable
+from benchmark.storage.names import folded
 from benchmark.storage.run_folder import RunFolder
 
 
@@ -98,8 +99,8 @@ def plan(request: Request) -> list[Run]:
         raise RequestError(
             "--audit takes records that nobody trains on from other clients; it needs --clients 2 or more"
         )
-    if any(seed < 0 for seed in request.seeds):
-        raise RequestError(f"a seed is at least 0, not {min(request.seeds)}")
+    if wrong := [seed for seed in request.seeds if not 0 <= seed < SEEDS]:
+        raise RequestError(f"a seed is at least 0 and below 2^63, not {wrong[0]}")
     check_writable(request.results / request.experiment)
 
     runs: list[Run] = []
@@ -127,7 +128,7 @@ def plan(request: Request) -> list[Run]:
                 )
                 folder = RunFolder.of(request.results, request.experiment, dataset.name, spec.label, run.key)
                 if folder.exists and not request.force:
-                    folder.read()  # so that a damaged one raises now, not when its turn comes
+                    folder.check()  # so that a damaged one raises now, not when its turn comes
                 runs.append(Run(run, method, problem, folder))
     first, every = request.shard
     return runs[first - 1 :: every]
@@ -163,11 +164,11 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
         )
     for method, spec in methods:
         try:
-            reason = unsupported(method, task)
+            with refusing(f"{spec.label} fails before it runs"):
+                reason = unsupported(method, task)
         except RequestError as error:
-            raise RequestError(f"{spec.label}: {error}") from error
-        except Exception as error:  # user code may raise anything
-            raise RequestError(f"{spec.label} fails before it runs: {type(error).__name__}: {error}") from error
+            said = str(error)
+            raise RequestError(said if said.startswith(spec.label) else f"{spec.label}: {said}") from error
         if reason:
             raise RequestError(
                 f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}; {_instead(method, problem)}"
@@ -212,9 +213,15 @@ def _partition(dataset: Dataset, text: str, clients: int, validation: float, see
 
 
 def _distinct(what: str, values: Sequence[object]) -> None:
-    for i, value in enumerate(values):
-        if value in values[:i]:
+    """Raise RequestError for a value that stands there twice, or a name that some file system takes for another."""
+    met: dict[object, object] = {}
+    for value in values:
+        same = folded(value) if isinstance(value, str) else value
+        if same in met and met[same] != value:
+            raise RequestError(f"{what}: {met[same]} and {value} are one name on some file systems; rename one of them")
+        if same in met:
             raise RequestError(f"{what}: {value} stands twice in the request; name each once")
+        met[same] = value
 
 
 def now() -> str:

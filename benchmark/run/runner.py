@@ -1,5 +1,6 @@
 """Execution of runs: a missing run is executed, an interrupted one resumes, and a failure is recorded."""
 
+import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
@@ -13,10 +14,21 @@ import torch
 
 from benchmark.config import RunSpec
 from benchmark.engine.inspection import InspectionObserver
-from benchmark.errors import DeviceLost, Diverged, HookError, RequestError, StorageError, located
+from benchmark.errors import (
+    NOT_OF_USERS,
+    DeviceLost,
+    Diverged,
+    HookError,
+    RequestError,
+    StorageError,
+    described,
+    located,
+    plain,
+)
 from benchmark.federation import Federation
 from benchmark.forecast.prediction import forecast
 from benchmark.measure.clock import matrix_product_rate
+from benchmark.measure.code import code_hashes
 from benchmark.measure.environment import answers, environment, find_device
 from benchmark.measure.memory import gc_frozen
 from benchmark.method import Method
@@ -75,7 +87,7 @@ def use_threads(number: int | None) -> None:
 
 def title(run: Run, number: int, of: int) -> str:
     """Return the title under which progress is shown for the run with this number in its grid."""
-    return f"{number}/{of} {run.spec.dataset} {run.spec.method.label}"
+    return f"{number}/{of} {run.spec.dataset} {run.spec.method.label} seed {run.spec.seed}"
 
 
 def attempt(run: Run, request: Request, start: Callable[[], RunProgress]) -> Outcome | None:
@@ -119,8 +131,10 @@ def execute(run: Run, request: Request, shown: RunProgress) -> Outcome:
             raise
         except Diverged as error:
             ended = {"status": "diverged", "reason": str(error)}
-        except Exception as error:
-            ended = {"status": "failed", "reason": _reason(error), "traceback": traceback.format_exc()}
+        except NOT_OF_USERS:
+            raise
+        except BaseException as error:
+            ended = {"status": "failed", "reason": _reason(error), "traceback": _traceback()}
         summary = log.finish(**ended)
     if ended["status"] == "failed" and not answers(device):
         raise DeviceLost(ended["reason"])
@@ -157,7 +171,7 @@ def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown:
         for record in federation.run(len(log.rounds)):
             log.add(record)
             if pace.is_due(record["round"]):
-                checkpoint.save(record["round"], federation.server, federation.states, log.peak)
+                checkpoint.save(record["round"], federation.server, federation.states, log.peak, log.record)
                 pace.saved()
             federation.states.write_early = pace.expects_one(record["round"] + 1)
             scores = accuracies([record], "validation" if "validation" in record else "post_local")
@@ -278,7 +292,8 @@ def _facts(run: Run, request: Request, device: torch.device, speed: float | None
         },
         "partition": {"hash": problem.partition.hash, "counts": problem.partition.counts},
         "architectures": [problem.line_up.of(k).name for k in range(run.spec.federation.clients)],
-        "environment": environment(device) | {"matrix_product_flops_per_second": speed},
+        "environment": environment(device)
+        | {"code": code_hashes(type(run.method)), "matrix_product_flops_per_second": speed},
         "command": list(request.command),
         "inspected": request.inspect,
         "started": now(),
@@ -296,14 +311,21 @@ def _speed(device: torch.device) -> float | None:
     """Return the FLOPs per second of a matrix product; None without memory for one: the run will fail and say so."""
     try:
         return matrix_product_rate(device, size=1024, repeats=3)
-    except (MemoryError, RuntimeError):
+    except (MemoryError, RuntimeError, ArithmeticError):  # the last if the clock stands still
         return None
 
 
-def _reason(error: Exception) -> str:
+def _traceback() -> str:
+    """Return the traceback of the exception at hand, as a text that any file can hold."""
+    try:
+        return plain(traceback.format_exc())
+    except Exception:  # it can't say its message
+        return plain("".join(traceback.format_tb(sys.exc_info()[2])))
+
+
+def _reason(error: BaseException) -> str:
     """Return an exception in one line; the traceback has it in full."""
-    named = str(error) if isinstance(error, HookError) else f"{type(error).__name__}: {error}"
-    text = " ".join(named.split())[:REASON_CHARACTERS]
+    text = (str(error) if isinstance(error, HookError) else described(error))[:REASON_CHARACTERS]
     cause = error.__cause__ if isinstance(error, HookError) else error
     lacks = ("can't allocate memory", "not enough memory")  # torch on a CPU raises a plain RuntimeError
     if isinstance(cause, MemoryError | torch.OutOfMemoryError) or any(words in text for words in lacks):

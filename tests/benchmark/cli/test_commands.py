@@ -58,8 +58,8 @@ def test_a_run_leaves_results_and_a_report(here, capsys):
     assert main(["run", "--datasets", "mine/tiny.npz", *QUICK]) == 0
     out, err = capsys.readouterr()
     assert "report: reports/default/index.html" in out
-    assert "fedmoe" in out
-    assert "1/2 tiny standalone: round 2/2, accuracy" in err  # not a terminal: plain lines
+    assert err.startswith("2 runs, 4 rounds in all; results: results/default\n")
+    assert "1/2 tiny standalone seed 0: round 2/2, accuracy" in err  # not a terminal: plain lines
     assert (here / "reports" / "default" / "report.md").exists()
     (path,) = (here / "results").glob("default/tiny/fedmoe/*/run.json")
     run = json.loads(path.read_text())
@@ -103,7 +103,7 @@ def test_a_finished_run_is_not_run_again_unless_forced(done, capsys):
     before = files(done / "results")
     assert main(["run", "--datasets", "mine/tiny.npz", *QUICK, "--no-report"]) == 0
     assert files(done / "results") == before
-    assert "already there" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("2 runs, 2 of them already there, 4 rounds in all")
     assert main(["run", "--datasets", "mine/tiny.npz", *QUICK, "--no-report", "--force"]) == 0
     assert files(done / "results") != before
 
@@ -264,6 +264,13 @@ def test_lists(what, capsys):
     assert all(entry["name"] in shown and entry["description"] in shown for entry in entries)
 
 
+def test_list_alone_lists_what_it_can_list(capsys):
+    assert main(["list", "--json"]) == 0
+    kinds = [entry["name"] for entry in json.loads(capsys.readouterr().out)]
+    assert "methods" in kinds
+    assert all(main(["list", kind]) == 0 for kind in kinds)
+
+
 def test_list_partitions_shows_shifts(capsys):
     main(["list", "partitions"])
     shown = capsys.readouterr().out
@@ -344,7 +351,7 @@ BAD = {
     "rounds": (["--rounds", "2.5"], "--rounds should be a valid integer, not '2.5'"),
     "augmentation": (["--augmentation", "labs"], "--augmentation should be 'none' or 'lab', not 'labs'"),
     "clients": (["--clients", "ten"], "--clients should be whole numbers, not 'ten'"),
-    "seed": (["--seeds", "-1"], "a seed is at least 0, not -1"),
+    "seed": (["--seeds", "-1"], "a seed is at least 0 and below 2^63, not -1"),
     "twice": (["--seeds", "1,1"], "seeds: 1 stands twice in the request"),
     "empty name": (["--methods", "fml,"], "--methods 'fml,' has an empty name in it"),
     "results": (["--results", "mine/tiny.npz/below"], "can't be written"),

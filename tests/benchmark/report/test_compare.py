@@ -1,6 +1,7 @@
 """What counts as worse, on results written by hand."""
 
 import json
+import re
 
 import pytest
 
@@ -159,11 +160,18 @@ def test_other_hyper_parameters_are_still_the_method(base, store, tmp_path):
 def test_the_command(base, store, capsys, tmp_path):
     now = current(base, store, correct=[(5, 6), (8, 8), (7, 9)])
     assert commands.main(["compare", str(base), str(base)]) == 0
-    assert "nothing regressed" in capsys.readouterr().out
+    assert capsys.readouterr().out == "nothing regressed of 12 checks; 12 have not changed (--all shows them)\n"
     assert commands.main(["compare", str(base / "exp"), str(now)]) == 1
     out = capsys.readouterr().out
     assert "REGRESSED" in out
-    assert "1 regressed of 12 checks" in out
+    assert "1 regressed of 12 checks; 11 have not changed" in out
+    assert "standalone" not in out
+    assert re.search(r"fedmoe +accuracy +90\.00 % +80\.00 % +-10\.00 points +1\.00 points +REGRESSED", out)
+    assert commands.main(["compare", str(base), str(now), "--all"]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"standalone +status +done +done +ok", out)
+    assert re.search(r"fedmoe +bytes +6 MB +6 MB +\+0 % +0 % +ok", out)
+    assert re.search(r"fedmoe +FLOPs +6 TFLOP +6 TFLOP", out)
     assert commands.main(["compare", str(base), str(now), "--accuracy", "10"]) == 0
     capsys.readouterr()
     assert commands.main(["compare", str(base), str(now), "--json"]) == 1
@@ -195,3 +203,37 @@ def test_two_experiments_in_one_folder_are_told_apart(base, store):
     with pytest.raises(RequestError, match="twice; name the folder of one experiment"):
         compare_results(base, base, Limits())
     assert {c.verdict for c in compare_results(base / "exp", base / "exp", Limits())} == {"ok"}
+
+
+def rewritten(folder, **changes):
+    run = {k: v for k, v in folder.read().items() if k not in ("schema", "digest")}
+    folder.write({**run, **{name: {**run[name], **change} for name, change in changes.items()}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"environment": {"threads": 8}}, "threads differ in 3 of 3 runs: 2 -> 8"),
+        ({"environment": {"packages": {"torch": "3"}}}, "packages differ in 3 of 3 runs: torch 2.9.0 -> torch 3"),
+        ({"environment": {"cpu": "fast"}}, "device differs in 3 of 3 runs: cpu a CPU -> cpu fast"),
+        ({"partition": {"hash": "f" * 16}}, "partition differs in 3 of 3 runs: 0000000000000000 -> ffffffffffffffff"),
+        ({}, None),
+    ],
+)
+def test_what_differs_besides_numbers_is_said(base, tmp_path, store, changes, line):
+    said = []
+    for seed in range(3):
+        rewritten(store(tmp_path / "now", "fedmoe", GOOD, seed=seed), **changes)
+    compare_results(base, tmp_path / "now", Limits(), subset=True, say=said.append)
+    assert said == ([line] if line else [])
+
+
+def test_it_is_said_before_who_regressed_and_stands_in_the_document(base, tmp_path, store, capsys):
+    for seed in range(3):
+        rewritten(store(tmp_path / "now", "fedmoe", GOOD, seed=seed), environment={"threads": 8})
+    words = ["compare", str(base), str(tmp_path / "now"), "--subset"]
+    assert commands.main(words) == 0
+    out = capsys.readouterr().out
+    assert out.index("threads differ") < out.index("regressed")
+    assert commands.main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unlike"] == ["threads differ in 3 of 3 runs: 2 -> 8"]
