@@ -8,12 +8,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO, FileIO
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from benchmark.errors import RequestError, StorageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TEMPORARY = ".tmp"
 """The suffix of a file that is not complete yet."""
@@ -39,8 +41,10 @@ def read_whole(path: Path, most_bytes: int) -> bytes:
     return content
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path) -> "dict[str, np.ndarray]":
     """Return the arrays of a run's .npz file. Raises OSError, and whatever NumPy raises on a foreign file."""
+    import numpy as np  # only here: `--help` imports this file
+
     with np.load(BytesIO(read_whole(path, MOST_ARTEFACT_BYTES)), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
