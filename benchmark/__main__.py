@@ -3,6 +3,10 @@
 import sys
 
 from benchmark.cli.commands import main
+from benchmark.run.streams import leave_to_users_code, ready_streams
 
 if __name__ == "__main__":  # a process that helps with a report imports this file too
-    sys.exit(main(sys.argv[1:]))
+    ready_streams()
+    code = main(sys.argv[1:])
+    leave_to_users_code()  # theirs may print as Python ends
+    sys.exit(code)

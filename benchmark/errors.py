@@ -29,16 +29,48 @@ class HookError(RuntimeError):
     """
 
 
+class Terminated(BaseException):
+    """The system asks this process to end."""
+
+
+NOT_OF_USERS = (KeyboardInterrupt, Terminated, GeneratorExit)
+"""What ends users' code from outside. Whatever else that code raises, SystemExit too, is its own error."""
+
+
 @contextmanager
 def located(place: str) -> Iterator[None]:
-    """Turn any exception of a hook within the block into a HookError that names the place."""
+    """Turn whatever a hook raises within the block into a HookError that names the place."""
     try:
         yield
-    except (HookError, Diverged, StorageError):
+    except (HookError, Diverged, StorageError, *NOT_OF_USERS):
         raise
-    except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise HookError(f"{place}: {said}") from error
+    except BaseException as error:
+        raise HookError(f"{place}: {described(error)}") from error
+
+
+@contextmanager
+def refusing(place: str) -> Iterator[None]:
+    """Turn whatever users' code raises within the block into a RequestError that names the place."""
+    try:
+        yield
+    except (RequestError, *NOT_OF_USERS):
+        raise
+    except BaseException as error:
+        raise RequestError(f"{place}: {described(error)}") from error
+
+
+def described(error: BaseException) -> str:
+    """Return type and message of an exception in one line that any file can hold, even if it can't say its message."""
+    try:
+        message = str(error)
+    except Exception:
+        message = "(it fails to say what)"
+    return plain(" ".join(f"{type(error).__name__}: {message}".split()))
+
+
+def plain(text: str) -> str:
+    """Return a text with halves of surrogate pairs escaped, as in paths that are no text: no file can hold them."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def plural(n: int, word: str) -> str:

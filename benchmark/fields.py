@@ -43,7 +43,9 @@ UnitInterval = Annotated[float, Field(ge=0, le=1), Search(0, 1, log=False)]
 """A hyper-parameter in [0, 1]."""
 SampleShare = Annotated[UnitInterval, Search(0.02, 0.5)]
 """A hyper-parameter in [0, 1], the share of a client's samples that one of two things is learned on."""
-PositiveInt = Annotated[int, Field(ge=1), Around(4)]
+MOST = 1_000_000
+"""The largest count: of rounds, epochs, steps, clients, or of a network's width."""
+PositiveInt = Annotated[int, Field(ge=1, le=MOST), Around(4)]
 """A hyper-parameter of at least 1: a width, a number of epochs."""
 
 
@@ -58,9 +60,9 @@ Collect = Annotated[Literal["during", "after"], Before("after")]
 """When statistics are taken: in the last pass of training, while weights move, or in a pass of their own after it."""
 ClientWeights = Annotated[Literal["samples", "uniform"], Before("samples")]
 """What a client weighs in a mean: its number of training samples, or the same as every other participant."""
-OwnEpochs = Annotated[Annotated[int, Field(ge=1)] | None, Before(None)]
+OwnEpochs = Annotated[Annotated[int, Field(ge=1, le=MOST)] | None, Before(None)]
 """Passes over the local data in place of the federation's local epochs; None: those."""
-WarmUp = Annotated[int, Field(ge=0), Before(0)]
+WarmUp = Annotated[int, Field(ge=0, le=MOST), Before(0)]
 """First rounds in which a method trains less than later on."""
 
 

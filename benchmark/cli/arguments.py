@@ -1,17 +1,19 @@
 """Values of the command line's texts; a text that is no value raises a RequestError of one line."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.config import FederationConfig
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, plain
 from benchmark.plugins.presets import preset
 from benchmark.plugins.registry import sized
-from benchmark.storage.files import file_name
+from benchmark.storage.names import file_name
 
 if TYPE_CHECKING:
+    from benchmark.devices.profile import Profile
     from benchmark.run.plan import Request
 
 MAIN_METHODS = ",".join(preset("demo")["methods"])
@@ -77,7 +79,7 @@ def request_of(
         seeds=_numbers("seeds", axes["seeds"], int),
         federation={name: values[name] for name in FEDERATION if name in values},
         experiment=file_name("--experiment", (preset_name or "default") if experiment is None else experiment),
-        command=["python", "-m", "benchmark", *argv],
+        command=["python", "-m", "benchmark", *map(plain, argv)],
         **others,
     )
 
@@ -136,7 +138,17 @@ def budgets_of(text: str | None) -> dict[str, list[float]]:
     for item in text.split(",") if text else ():
         found = re.fullmatch(r"\s*([\d.]+)\s*([kMGTP]?)(B|FLOP)\s*", item)
         value = _number("budget", found[1], float) if found else 0
-        if not found or value <= 0:
+        if not found or not 0 < value < math.inf:
             raise RequestError(f"--budget is a number above 0 with a unit, such as 10MB or 2TFLOP, not {item!r}")
         budgets["bytes" if found[3] == "B" else "flops"].append(value * 1000 ** " kMGTP".index(found[2] or " "))
     return budgets
+
+
+def devices_of(text: str | None) -> list["Profile"]:
+    """Return the profiles that were named, in their order. Raises RequestError."""
+    from benchmark.devices.profile import profile
+
+    found = [profile(word.strip()) for word in text.split(",")] if text else []
+    if len({each.name for each in found}) < len(found):
+        raise RequestError(f"--devices {text} has two profiles of one name; leave one out, or rename its file")
+    return found

@@ -6,7 +6,7 @@ Commands import torch when they run, if they need it; also pydantic, which takes
 `--help` needs.
 """
 
-import contextlib
+import errno
 import json
 import shlex
 import sys
@@ -21,7 +21,8 @@ import click
 from benchmark import __version__
 from benchmark.cli.grids import run, tune
 from benchmark.cli.options import COUNT, FiniteRange, folder_option, image_size_option, json_option
-from benchmark.errors import RequestError, StorageError, plural, printable_line, telling, unknown
+from benchmark.errors import RequestError, StorageError, plain, plural, printable_line, telling, unknown
+from benchmark.run.streams import discard_output, users_code
 from benchmark.storage.files import check_writable
 from benchmark.storage.moments import MOMENTS
 
@@ -35,29 +36,48 @@ KINDS = {
     "models": "line-ups of networks, for --models",
     "partitions": "ways to divide a data set among clients, and shifts (+...) of their pictures, for --partition",
     "presets": "sets of defaults, for --preset",
+    "devices": "profiles of devices and links, for report --devices",
 }
 """What `list` can list."""
 PYTHON = ("python", "-m", "benchmark")
 PROGRAM = shlex.join(PYTHON)
+LONGEST_LINE = 2000
+"""Characters of an error: what was typed may be longer."""
+SHOWN_CHARACTERS = 200
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; return the exit code."""
+    words: dict[str, Any] = {"prog_name": PROGRAM, "standalone_mode": False, "obj": tuple(argv)}
     try:
         with telling(partial(click.echo, err=True)):
-            return (
-                cli.main(args=list(argv) or ["--help"], prog_name=PROGRAM, standalone_mode=False, obj=tuple(argv)) or 0
-            )
+            code = cli.main(args=list(argv) or ["--help"], **words) or 0
+        sys.stdout.flush()  # while it can still be said that it can't be written
+        return code
     except (click.ClickException, RequestError) as error:
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"error: {printable_line(message)}", err=True)
-        return 2
+        return _refuse(error.format_message() if isinstance(error, click.ClickException) else str(error), 2)
     except StorageError as error:
-        click.echo(f"error: {error}", err=True)
+        return _refuse(str(error), 1)
+    except BrokenPipeError:  # whoever read the output has what it wanted
+        discard_output()
         return 1
+    except OSError as error:
+        named = isinstance(error.filename, str)
+        if not named:
+            discard_output()
+        place = error.filename[:SHOWN_CHARACTERS] if named else "the output"
+        wrong = error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP, errno.ENOTDIR)
+        return _refuse(f"{place}: {error.strerror or error}", 2 if wrong else 1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command, without --force, goes on after the last checkpoint", err=True)
         return 130
+
+
+def _refuse(message: str, code: int) -> int:
+    """Say in one line why a command has not done what it should; return the exit code."""
+    line = printable_line(message)
+    click.echo(f"error: {line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + '…'}", err=True)
+    return code
 
 
 class Commands(click.Group):
@@ -107,6 +127,7 @@ cli.add_command(tune)
 @click.option(
     "--style", type=click.Choice(["column", "page", "slide"]), help="Figures for a paper or a talk.  [the page's]"
 )
+@click.option("--devices", metavar="A,B,...", help="Seconds on these: names (see `list devices`) or .toml files.")
 @click.option("--all-figures", is_flag=True, help="Draw all figures of each of more than 30 comparisons.")
 @click.pass_obj
 def report(
@@ -119,16 +140,18 @@ def report(
     moment: str,
     budget: str | None,
     style: str | None,
+    devices: str | None,
     all_figures: bool,
 ) -> None:
     """Write tables, figures and a page from results that are there."""
-    from benchmark.cli.arguments import budgets_of, experiments_of, targets_of
+    from benchmark.cli.arguments import budgets_of, devices_of, experiments_of, targets_of
     from benchmark.report.write import ReportOptions, write_report
 
     chosen = experiments_of(results, experiment)
     shown = None if moment == "both" else moment
+    again = shlex.join([*PYTHON, *argv])
     options = ReportOptions(
-        targets_of(target), reference, budgets_of(budget), shown, style, all_figures, shlex.join([*PYTHON, *argv])
+        targets_of(target), reference, budgets_of(budget), shown, style, all_figures, plain(again), devices_of(devices)
     )
     check_writable(reports)
     for page in write_report(results, reports, chosen, options):
@@ -203,16 +226,22 @@ def compare(
     if baseline.is_dir() != current.is_dir():
         raise RequestError(f"of {baseline} and {current} one is a folder; give two folders of results, or two files")
     checks: Sequence[ResultCheck | TimingCheck]
+    unlike: list[str] = []
     if baseline.is_dir():
         limits = Limits(accuracy, bytes / 100, flops / 100, time / 100)
-        checks, show = compare_results(baseline, current, limits, subset), tables.show_checks
+        checks = compare_results(baseline, current, limits, subset, unlike.append)
+        show = tables.show_checks
     else:
-        checks, show = _tool("perf.timings").compare_timings(baseline, current, time / 100, subset), tables.show_timings
+        checks = _tool("perf.timings").compare_timings(baseline, current, time / 100, subset)
+        show = tables.show_timings
     regressed = [check for check in checks if check.verdict in ("regressed", "missing")]
     if as_json:
         found = [[check._asdict() for check in group] for group in (regressed, checks)]
-        click.echo(json.dumps({"ok": not regressed, "findings": found[0], "checks": found[1]}, indent=1))
+        document = {"ok": not regressed, "unlike": unlike, "findings": found[0], "checks": found[1]}
+        click.echo(json.dumps(document, indent=1))
     else:
+        for line in unlike:
+            click.echo(printable_line(line))
         shown = [check for check in checks if show_all or check.changed]
         if shown:
             show(shown)
@@ -238,7 +267,7 @@ def check(targets: tuple[str, ...], image_size: int | None, data: Path, as_json:
     from benchmark.cli.tables import show_results
     from benchmark.conformance.targets import checks_document, resolve_targets
 
-    with contextlib.redirect_stdout(sys.stderr):  # a user's module may print
+    with users_code():
         found = [target for text in targets for target in resolve_targets(text, data, image_size)]
     examined = []
     for target in found:

@@ -10,6 +10,7 @@ from benchmark.cli.arguments import with_image_size
 from benchmark.data.client_folders import write_client_folders
 from benchmark.partition import contents_hash, draw, shifted
 from benchmark.plugins import registry
+from benchmark.run.streams import users_code
 
 if TYPE_CHECKING:
     from benchmark.data import Arrays
@@ -46,7 +47,8 @@ class Divided(NamedTuple):
 
 def divide(dataset: str, text: str, clients: int, seed: int, image_size: int | None, data: Path) -> Divided:
     """Divide a data set as a run with these options does. Raises RequestError."""
-    name, arrays, _ = registry.dataset(with_image_size(dataset, image_size), data)
+    with users_code():
+        name, arrays, _ = registry.dataset(with_image_size(dataset, image_size), data)
     division = registry.partition(text, len(arrays.classes))
     partition = draw(
         division,

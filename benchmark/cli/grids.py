@@ -9,6 +9,7 @@ import click
 
 from benchmark.cli.options import FiniteRange, Grid, execution_options
 from benchmark.errors import RequestError, plural
+from benchmark.run.streams import users_code
 from benchmark.storage.files import check_writable
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def run(
     from benchmark.run.progress_display import preparing
 
     options = Options(reports, no_report, dry_run, as_json)
-    with preparing(PREPARING, quiet=as_json):
+    with preparing(PREPARING, quiet=as_json), users_code():
         from benchmark.run.plan import plan
 
         request, execute_all = _request(argv, experiment, options, given, shard=shard_of(shard))
@@ -75,7 +76,7 @@ def run(
 )
 @click.option(
     "--trials",
-    type=click.IntRange(min=2),
+    type=click.IntRange(min=2, max=10_000),
     metavar="N",
     default=16,
     show_default=True,
@@ -116,7 +117,7 @@ def tune(
 
     options = Options(reports, no_report, dry_run, as_json)
     given["seeds"] = "0,1,2" if given["seeds"] is None else given["seeds"]
-    with preparing(PREPARING, quiet=as_json):
+    with preparing(PREPARING, quiet=as_json), users_code():
         from benchmark.run.plan import plan
         from benchmark.run.tuned import TrialGrid, chosen
 
@@ -127,10 +128,12 @@ def tune(
         return _predict([(runs, grid.request), (defaults, request)], as_json, stand_ins=True)
     store_tunings(request.results, experiment, grid.records(runs))
     tried = _execute([(runs, grid.request)], execute_all, as_json)
-    choices = chosen(request, experiment, with_defaults=True)
+    with users_code():
+        choices = chosen(request, experiment, with_defaults=True)
+        grids = [(plan(choice.request), choice.request) for choice in choices]
     if not as_json:
         _show_choices(choices)
-    outcomes = _execute([(plan(choice.request), choice.request) for choice in choices], execute_all, as_json)
+    outcomes = _execute(grids, execute_all, as_json)
     _show(outcomes, request, as_json, choices)
     return _end(outcomes, request, options) or int(any(outcome.status == "failed" for outcome in tried))
 
@@ -171,7 +174,7 @@ def _executor(name: str, jobs: int | None) -> Callable:
 def _as_tuned(request: "Request", experiment: str) -> list["Request"]:
     """Return a request for each comparison, with the methods as they were chosen for it. Raises RequestError."""
     from benchmark.run.tuned import chosen
-    from benchmark.storage.files import file_name
+    from benchmark.storage.names import file_name
 
     return [choice.request for choice in chosen(request, file_name("--tuned", experiment))]
 
@@ -188,7 +191,7 @@ def _execute(
     there = sum(is_complete(run, request) for runs, request in grids for run in runs)
     counts = plural(len(titles), "run") + (f", {there} of them already there" if there else "")
     where = ", ".join(dict.fromkeys(str(request.results / request.experiment) for _, request in grids))
-    with display(quiet=as_json) as shown:
+    with display(quiet=as_json) as shown, users_code():
         shown.say(f"{counts}, {plural(rounds, 'round')} in all; results: {where}")
         shown.begin(titles, rounds)
         return [outcome for runs, request in grids for outcome in execute_all(runs, request, shown)]
@@ -253,7 +256,8 @@ def _predict(grids: Sequence[tuple[Sequence["Run"], "Request"]], as_json: bool, 
     from benchmark.run.dry_run import planned, stand_in, totals
 
     request = grids[-1][1]
-    plans = [p for runs, each in grids for p in planned(runs, each, every_seed=not stand_ins)]
+    with users_code():
+        plans = [p for runs, each in grids for p in planned(runs, each, every_seed=not stand_ins)]
     plans += [stand_in(p) for p in plans[-len(grids[-1][0]) :]] if stand_ins else []
     total = totals(plans, request.jobs or 1)
     if as_json:

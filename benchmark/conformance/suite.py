@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from benchmark.errors import HookError, RequestError
+from benchmark.errors import NOT_OF_USERS, HookError, RequestError, described
 from benchmark.seeds import torch_seeded
 
 HARNESS = (Path(__file__).parent.parent, Path(torch.__file__).parent)
@@ -69,7 +69,9 @@ def where(place: str) -> Iterator[None]:
     """Turn any error within the block into Broken, and put the place in front of its message."""
     try:
         yield
-    except Exception as error:
+    except NOT_OF_USERS:
+        raise
+    except BaseException as error:
         raise Broken(f"{place}: {_said(error)}") from error
 
 
@@ -88,18 +90,20 @@ def _result(check: Check, subject: object) -> Result:
     try:
         with torch_seeded("check"):
             check.run(subject)
-    except Exception as error:  # user code may raise anything
+    except NOT_OF_USERS:
+        raise
+    except BaseException as error:
         return Result(check, "broken", _said(error))
     return Result(check, "holds")
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """Return an error in one line, with the line of user code that it comes from."""
     original = error.__cause__ if isinstance(error, HookError) and error.__cause__ else error
     if isinstance(original, Broken | RequestError):
         return " ".join(str(original).split())
-    text = " ".join(str(error).split())
+    text = str(error) if isinstance(error, HookError) else described(error)
     frames = traceback.extract_tb(original.__traceback__)
     own = [frame for frame in frames if not any(Path(frame.filename).is_relative_to(folder) for folder in HARNESS)]
     place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    return f"{text}{place}" if isinstance(error, HookError) else f"{type(error).__name__}: {text}{place}"
+    return f"{text}{place}"

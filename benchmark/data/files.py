@@ -1,7 +1,6 @@
 """Files and folders from outside: regular files alone are opened, and what a folder has beside data is counted."""
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from benchmark.errors import RequestError, tell
+from benchmark.storage.files import check_regular
 
 RUBBISH = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "icon\r"}
 """What systems leave in folders, in lower case; hidden names, which begin with a dot, come on top."""
@@ -19,10 +19,13 @@ READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC
 @contextmanager
 def regular_file(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file for reading. Raises OSError, also for a pipe, a socket or a device."""
-    with open(os.open(path, READ_FLAGS), "rb") as file:  # noqa: PTH123 - pathlib opens no descriptor
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError("it is no regular file")
+    with open(path, "rb", opener=_opened) as file:
+        check_regular(file.fileno(), path)
         yield file
+
+
+def _opened(path: str, _: int) -> int:
+    return os.open(path, READ_FLAGS)
 
 
 def memory_bytes() -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.data.arrays import LAYOUT, Arrays, checked
 from benchmark.data.npz import read_npz, write_npz
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, refusing
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,32 @@ class Source:
     """Fetches the arrays; its argument is a folder for downloads, which is deleted afterwards."""
     target: float | None = None
     """The accuracy in percent whose cost the tables give."""
+    fingerprint: str | None = None
+    """The expected `Arrays.fingerprint`, if it is known; other data of that name are refused."""
+    home: str | None = None
+    """Where its authors publish it."""
+    licence: str | None = None
+    """What they, or its distributors, say of its use."""
 
 
 def load_dataset(name: str, source: Source, folder: Path) -> Arrays:
     """Read a named data set from <folder>/<name>.npz, or fetch it from its source and keep it there.
 
-    Raises RequestError if it can be neither read nor fetched.
+    Raises RequestError if it can be neither read nor fetched, or if it is not what it is known to be.
     """
     kept = folder / f"{name}.npz"
-    if kept.exists():
-        return read_npz(kept)
+    arrays = read_npz(kept) if kept.exists() else _fetched(name, source, kept)
+    if source.fingerprint not in (None, arrays.fingerprint):
+        raise RequestError(
+            f"{kept} does not hold {name}: its samples have the fingerprint {arrays.fingerprint}, not "
+            f"{source.fingerprint}; remove the file to fetch them again, or use them as data of your own by the file's "
+            f"path, --datasets {kept}"
+        )
+    return arrays
+
+
+def _fetched(name: str, source: Source, kept: Path) -> Arrays:
+    """Fetch a data set and keep it. Raises RequestError."""
     try:
         arrays = _rechecked(name, _loaded(source))
     except RequestError:
@@ -57,16 +73,11 @@ def own_dataset(name: str, source: object) -> tuple[Arrays, float | None]:
             f"{name} {what}; it needs SOURCE = Source(load), both of benchmark.api, as in datasets/sources"
         )
     target = _target(name, source.target)
-    try:
+    with refusing(f"the SOURCE of {name} fails"):
         arrays = _loaded(source)
         if not isinstance(arrays, Arrays):
             raise RequestError(f"the SOURCE of {name} gives a {type(arrays).__name__}, not Arrays of benchmark.api")
         return _rechecked(name, arrays), target
-    except RequestError:
-        raise
-    except (Exception, SystemExit) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise RequestError(f"the SOURCE of {name} fails: {reason}") from error
 
 
 def _loaded(source: Source) -> Arrays:

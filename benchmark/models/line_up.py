@@ -10,7 +10,7 @@ from torch import nn
 
 from benchmark.errors import RequestError
 from benchmark.fields import PositiveInt
-from benchmark.storage.files import file_name
+from benchmark.storage.names import file_name
 
 Shape = tuple[int, int, int]
 Adapter = Literal["pool", "linear", "none"]

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from benchmark.config import MethodSpec, TrainingConfig, request_error
-from benchmark.errors import RequestError, plural, unknown
+from benchmark.errors import RequestError, plural, refusing, unknown
 from benchmark.plugins.user_modules import is_module, is_path, module_of, name_of, source_file
-from benchmark.storage.files import file_name
+from benchmark.storage.names import file_name, folded
+from benchmark.storage.strict_json import check_storable
 
 if TYPE_CHECKING:
     from benchmark.data import Arrays
@@ -91,7 +92,9 @@ def method(text: str) -> tuple["Method", MethodSpec]:
     instance = _filled(name, cls, {key: value for key, value in given.items() if key in own})
     training = _training(name, {key: value for key, value in given.items() if key not in own})
     label = file_name("method", "+".join([name, *(f"{key}={given[key]}" for key in sorted(given))]))
-    values = hyperparameters_of(instance)
+    with refusing(f"{name} has fields that can't be stored"):
+        values = hyperparameters_of(instance)
+        check_storable(values)
     spec = MethodSpec(
         name=name, label=label, hyperparameters=values, source_hash=source_hash, training=training or None
     )
@@ -162,11 +165,12 @@ def _listed_or_own(kind: str, package: str, text: str) -> tuple[str, ModuleType,
     if not is_module(text) and text not in known:
         raise unknown(kind, text, known)
     name = name_of(text) if is_module(text) else text
-    if name not in known:
+    here = next((other for other in known if folded(other) == folded(name)), None)
+    if here is None:
         return name, *module_of(text)
-    if is_module(text) and source_file(text) != known[name].resolve():
+    if is_module(text) and source_file(text) != known[here].resolve():
         raise RequestError(f"{text} has the name of a {kind} that is here already; rename it")
-    return name, importlib.import_module(f"{package}.{known[name].stem}"), None
+    return here, importlib.import_module(f"{package}.{known[here].stem}"), None
 
 
 SIZED = re.compile(r"(?P<named>.+)\+image-size=(?P<side>[^+/]*)", re.DOTALL)

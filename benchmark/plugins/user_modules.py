@@ -1,6 +1,5 @@
 """User-defined modules: a method, a data set or a line-up outside the catalogue."""
 
-import hashlib
 import importlib
 import importlib.util
 import sys
@@ -9,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, refusing
+from benchmark.plugins.own_sources import SourceLoader, import_from_source, source_hash
 
 
 def is_module(text: str) -> bool:
@@ -29,21 +29,29 @@ def name_of(text: str) -> str:
 
 
 def module_of(text: str) -> tuple[ModuleType, str]:
-    """Import the module at a path, or of a dotted name; return it and the first 16 digits of its file's SHA-256.
+    """Import the module at a path, or of a dotted name, from its source; return it and the hash of its sources.
 
     Raises RequestError, in one line, if there is none or if it can't be imported.
     """
     path = source_file(text)
-    source_hash = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    name = path.stem if is_path(text) else text
+    before = source_hash(path, name)
     with _importing(text):
-        if not is_path(text):
-            return importlib.import_module(text), source_hash
-        spec = importlib.util.spec_from_file_location(f"{path.stem}_{source_hash}", path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module.__name__] = module  # dataclasses looks a class's module up there
-        spec.loader.exec_module(module)
-        return module, source_hash
+        module = _at_path(path, before) if is_path(text) else importlib.import_module(text)
+    if source_hash(path, name) != before:
+        raise RequestError(f"{text}, or a module that it imports, was changed while it was read; run again")
+    return module, before
+
+
+def _at_path(path: Path, source: str) -> ModuleType:
+    """Import the module at a path, whose sources have this hash."""
+    name = f"{path.stem}_{source}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=SourceLoader(name, str(path)))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # dataclasses looks a class's module up there
+    spec.loader.exec_module(module)
+    return module
 
 
 def source_file(text: str) -> Path:
@@ -66,11 +74,7 @@ def source_file(text: str) -> Path:
 
 @contextmanager
 def _importing(text: str) -> Iterator[None]:
-    """Turn any error that a user-defined module raises into a RequestError of one line."""
-    try:
+    """Import from sources within the block, and turn any error that a module raises into a RequestError of one line."""
+    import_from_source()
+    with refusing(f"{text} can't be imported"):
         yield
-    except RequestError:
-        raise
-    except (Exception, SystemExit) as error:  # a script that parses its arguments ends the program
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise RequestError(f"{text} can't be imported: {reason}") from error

@@ -11,9 +11,10 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.aggregate import common, task_ranks, tasks
 from benchmark.report.drawing import Drawn, logarithmic, name_methods, sheet
-from benchmark.report.frame import Comparison, clean_name
+from benchmark.report.frame import Comparison
 from benchmark.report.looks import Style
 from benchmark.report.statistics import Ranks, cliques, mean_interval, performance_profile
+from benchmark.storage.names import apart, clean_name
 
 AXIS_WORDS = {
     "clients": "Number of clients",
@@ -56,12 +57,14 @@ def write_across(comparisons: Sequence[Comparison], style: Style, folder: Path) 
             _profiles(axes, ranked, labels, style)
         text = "Share of runs that are above an accuracy, each task weighing the same."
         drawn.append(Drawn("across-profiles", "Performance profiles", text))
-    for axis in varying(comparisons):
+    axes_of_settings = [*varying(comparisons)]
+    stems = apart(f"across-{axis.name}" for axis in axes_of_settings)
+    for axis, stem in zip(axes_of_settings, stems, strict=True):
         methods = len({label for comparison in axis.comparisons for label in comparison.complete})
-        with sheet(folder / f"across-{axis.name}", 1, (5.5, 3.1), _fixed(axis), methods, style.paper) as (axes,):
+        with sheet(folder / stem, 1, (5.5, 3.1), _fixed(axis), methods, style.paper) as (axes,):
             _robustness(axes, axis, style)
         words = f"Accuracy {axis.comparisons[0].moment.words}: mean over seeds and 95 % interval."
-        drawn.append(Drawn(f"across-{axis.name}", f"{axis.what}, {axis.dataset}", words))
+        drawn.append(Drawn(stem, f"{axis.what}, {axis.dataset}", words))
     return drawn
 
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, tell
 from benchmark.report.frame import names_of
+from benchmark.report.premises import differing
 from benchmark.report.statistics import paired_t
 from benchmark.report.stored_run import StoredRun
 from benchmark.storage.moments import LOCAL
@@ -68,10 +69,13 @@ UNITS = {"accuracy": "%", "bytes": "B", "FLOPs": "FLOP", "server FLOPs": "FLOP",
 Pair = tuple[StoredRun, StoredRun]
 
 
-def compare_results(baseline: Path, current: Path, limits: Limits, subset: bool = False) -> list[ResultCheck]:
+def compare_results(
+    baseline: Path, current: Path, limits: Limits, subset: bool = False, say: Callable[[str], object] = tell
+) -> list[ResultCheck]:
     """Return all checks, by data set, setting and method. subset: leave out runs of the baseline that are missing now.
 
-    Raises RequestError if a folder has no results, damaged ones, or none that can be compared with the other's.
+    say: is told, in a line each, what differs besides numbers. Raises RequestError if a folder has no results, damaged
+    ones, or none that can be compared with the other's.
     """
     before, now = _runs(baseline), _runs(current)
     if not before.keys() & now.keys():
@@ -83,6 +87,8 @@ def compare_results(baseline: Path, current: Path, limits: Limits, subset: bool 
             groups.setdefault((setting, label), []).append((run, other))
     if not groups:
         raise RequestError(f"no run in {baseline} that could be compared is done")
+    for line in differing([(run, other) for pairs in groups.values() for run, other in pairs if other]):
+        say(line)
     settings = list(dict.fromkeys(setting for setting, _ in groups))
     names = dict(zip(settings, names_of([json.loads(setting) for setting in settings]), strict=True))
     return [
@@ -103,7 +109,8 @@ def _runs(folder: Path) -> dict[tuple[str, str, int], StoredRun]:
         identity = (json.dumps(setting, sort_keys=True), run.label, run.seed)
         if identity in found:
             raise RequestError(
-                f"{folder} has {run.label} with seed {run.seed} twice; name the folder of one experiment"
+                f"{folder} has {run.label} with seed {run.seed} twice; name the folder of one experiment, with one "
+                "version of each method"
             )
         found[identity] = run
     if not found:

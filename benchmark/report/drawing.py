@@ -1,5 +1,6 @@
 """Figures on paper: their panels, the names of methods in them, and the two files of each."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,12 +8,14 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from benchmark.report.paper import SCREEN, Paper
+from benchmark.report.fonts import choose_fonts
+from benchmark.report.paper import SCREEN, SMALL_SHARE, Paper
 
 ROW_INCHES = 0.17
 """Height of a method's line in a legend, or of its row in a panel."""
@@ -20,6 +23,23 @@ STACKED_HEIGHT = 0.65
 """Share of its height that a panel in a narrow column has."""
 FRAME_INCHES = 0.9
 """Height of title, ticks and axis label above and below such rows."""
+LOOK: dict[str, Any] = sns.axes_style("ticks") | {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "0.9",
+    "pdf.fonttype": 42,
+    "savefig.dpi": 160,
+    "text.parse_math": False,  # a $ in a label is a $
+}
+
+
+def rc_of(paper: Paper) -> Any:
+    """Return what rc_context of matplotlib takes for a paper; its stub wants the literal names."""
+    small = ("font.size", "figure.titlesize", "legend.fontsize", "xtick.labelsize", "ytick.labelsize")
+    sizes = {"axes.labelsize": paper.points} | dict.fromkeys(small, SMALL_SHARE * paper.points)
+    return LOOK | sizes | {"lines.linewidth": 1.5 * paper.scale, "lines.markersize": 4 * paper.scale}
 
 
 class Drawn(NamedTuple):
@@ -42,7 +62,7 @@ def sheet(
     below = panels if paper.stacked else 1
     shape = STACKED_HEIGHT if paper.stacked else max(width / size[0], 1.0)
     height = max(size[1] * shape, (FRAME_INCHES + ROW_INCHES * rows) * paper.scale) * below
-    with mpl.rc_context(paper.settings):
+    with mpl.rc_context(rc_of(paper)):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = [*figure.subplots(below, panels // below, squeeze=False).flat]
         if paper.setting:
@@ -50,9 +70,12 @@ def sheet(
         yield axes
         for panel in axes:
             _shorten_names(panel, paper)
-        figure.savefig(f"{path}.png")
-        figure.set_layout_engine("none")  # laid out once is laid out
-        figure.savefig(f"{path}.pdf", metadata={"CreationDate": None})
+        choose_fonts(figure)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # `undrawable` has told it
+            figure.savefig(f"{path}.png")
+            figure.set_layout_engine("none")  # laid out once is laid out
+            figure.savefig(f"{path}.pdf", metadata={"CreationDate": None})
 
 
 def _two_lines(title: str) -> str:

@@ -63,15 +63,20 @@ class Plot(NamedTuple):
 
 def write_figures(comparison: Comparison, kinds: Sequence[str], style: Style, folder: Path) -> list[Drawn]:
     """Draw the figures of these kinds, without those for which the comparison has no data."""
-    drawn = []
-    for suffix, plot in PLOTS.items():
-        if suffix in kinds and plot.has_data(comparison):
-            stem = f"{comparison.name}-{suffix}"
-            methods = len(comparison.complete) if plot.lists else 0
-            with sheet(folder / stem, plot.panels, plot.size, comparison.title, methods, style.paper) as panels:
-                plot.draw(panels, comparison, style)
-            drawn.append(Drawn(stem, plot.title, plot.caption_of(comparison)))
-    return drawn
+    return [
+        draw_figure(comparison, suffix, plot, style, folder)
+        for suffix, plot in PLOTS.items()
+        if suffix in kinds and plot.has_data(comparison)
+    ]
+
+
+def draw_figure(comparison: Comparison, suffix: str, plot: Plot, style: Style, folder: Path) -> Drawn:
+    """Draw one figure of a comparison, as <comparison>-<suffix>."""
+    stem = f"{comparison.name}-{suffix}"
+    methods = len(comparison.complete) if plot.lists else 0
+    with sheet(folder / stem, plot.panels, plot.size, comparison.title, methods, style.paper) as panels:
+        plot.draw(panels, comparison, style)
+    return Drawn(stem, plot.title, plot.caption_of(comparison))
 
 
 def _over_rounds(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:

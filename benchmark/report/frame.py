@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.config import TrainingConfig
+from benchmark.config import DEFENCES, TrainingConfig
 from benchmark.errors import plural
 from benchmark.report.levelling import not_levelled
 from benchmark.report.statistics import intervals
 from benchmark.report.stored_run import StoredRun
 from benchmark.storage.moments import LOCAL, MOMENTS, Moment
+from benchmark.storage.names import apart, clean_name
 from benchmark.storage.run_folder import run_folders
 
 COST_UNITS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1.0)}
@@ -28,8 +29,6 @@ COST_UNITS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1
 
 PARALLEL_FROM_RUNS = 40
 """Read runs with several processes from this many on."""
-NAME_CHARACTERS = 100
-"""Largest number of characters of a comparison's name."""
 SETTING_WORDS: Mapping[str, Callable[[Any], str]] = {
     "dataset": str,
     "partition": str,
@@ -175,6 +174,7 @@ class Comparison:
         usual = {name: field.default for name, field in TrainingConfig.model_fields.items() if name != "lr"}
         words += [f"{k.replace('_', ' ')} {training[k]}" for k, v in usual.items() if training[k] != v]
         words += [f"{k} {s[k]}" for k, v in (("augmentation", "none"), ("initial", "own")) if s.get(k, v) != v]
+        words += [f"{k.replace('_', ' ')} {s[k]}" for k in DEFENCES if k in s]
         return ", ".join(words)
 
     @property
@@ -227,7 +227,21 @@ def _labelled(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], dict[str, Any
         differs = {k: v for k, v in run.training.items() if v != usual[k] and k not in own}
         words = [f"{key}={differs[key]}" for key in sorted(differs)]
         labelled.append(replace(run, label="+".join([run.label, *words])))
-    return labelled, usual
+    return told_apart(labelled), usual
+
+
+def told_apart(runs: Sequence[StoredRun]) -> list[StoredRun]:
+    """Name in the labels of runs that share one what their methods differ in: they are two methods, not two seeds."""
+    versions: dict[str, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        if run.version not in (met := versions.setdefault(run.label, [])):
+            met.append(run.version)
+    found = []
+    for run in runs:
+        others = versions[run.label]
+        differs = [k for k in run.version if any(other.get(k) != run.version[k] for other in others)]
+        found.append(replace(run, label="+".join([run.label, *(f"{k}={run.version[k]}" for k in sorted(differs))])))
+    return found
 
 
 def _natural(name: str) -> list[tuple[bool, float, str]]:
@@ -251,20 +265,13 @@ def colour_order(comparisons: Iterable[Comparison]) -> list[str]:
     return sorted({run.label for comparison in comparisons for run in comparison.runs})
 
 
-def clean_name(words: str) -> str:
-    """Reduce words to what file names, links and headings may have: letters, digits and . = + - _ alone."""
-    words = re.sub(r"(?<=\d):(?=\d)", "_", words)  # 0.3:0.5 is two numbers
-    return re.sub(r"\.{2,}", ".", re.sub(r"[^\w.=+-]", "", words, flags=re.ASCII))[:NAME_CHARACTERS]
-
-
 def names_of(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a unique name per setting: the data set, and whatever differs among the settings of that data set."""
     names: list[str] = []
     for setting in settings:
         words = "-".join([setting["dataset"], *(f"{key}={setting[key]}" for key in _differing(setting, settings))])
-        name = clean_name(words)
-        names.append(name if name not in names else f"{name}-{len(names) + 1}")
-    return names
+        names.append(clean_name(words))
+    return apart(names)
 
 
 def headings_of(settings: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -25,7 +25,7 @@ COLUMN_POINTS = 228.0
 """Width that a table may have: that of a column of a two-column article is 229 points, and no class has much less."""
 MOST_COLUMNS = 5
 """Columns of a tabular with that of the names; the others of a table follow in a tabular below."""
-SIZES = {"footnotesize": 8.0, "scriptsize": 7.0}
+TYPE_SIZES = {"footnotesize": 8.0, "scriptsize": 7.0}
 """Name of a size of type -> points."""
 NARROW, WIDE = set(".,:;'|!()[]iljt/ "), set("mwMW%±&@+=<>")
 GAP_POINTS = 4.0
@@ -86,7 +86,7 @@ def _layout(table: Table) -> tuple[str, list[list[int]]]:
     """Return the size of type, and the columns besides the first that each tabular has: as many as fit."""
     short = [j for j, column in enumerate(table.columns) if j and column.short]
     shown = short or [*range(1, len(table.columns))]
-    tried = [(size, MOST_COLUMNS - 1) for size in SIZES]
+    tried = [(size, MOST_COLUMNS - 1) for size in TYPE_SIZES]
     tried += [(tried[-1][0], most) for most in range(MOST_COLUMNS - 2, 0, -1)]
     for size, most in tried:
         blocks = _blocks(shown, most)
@@ -108,7 +108,7 @@ def _head(column: Column) -> str:
 def _points(table: Table, j: int, size: str) -> float:
     """Estimate the width of a column; a footnote's number is as wide as a letter."""
     noted = 0.6 * any(row[j].note is not None for row in table.lines)
-    return SIZES[size] * (noted + max(map(_ems, [_head(table.columns[j]), *(row[j].text for row in table.lines)])))
+    return TYPE_SIZES[size] * (noted + max(map(_ems, [_head(table.columns[j]), *(row[j].text for row in table.lines)])))
 
 
 def _ems(text: str) -> float:
@@ -129,7 +129,7 @@ def _name_points(table: Table, size: str) -> float:
     """Estimate the least width of the column of names, which break into lines: that of the longest piece."""
     pieces = [piece for row in table.lines for piece in re.split(rf"(?<=[{re.escape(BREAKS)}])| ", row[0].text)]
     noted = any(row[0].note is not None for row in table.lines)
-    return SIZES[size] * (0.6 * noted + max(map(_ems, pieces), default=0.0))
+    return TYPE_SIZES[size] * (0.6 * noted + max(map(_ems, pieces), default=0.0))
 
 
 def _tabular(table: Table, block: Sequence[int], size: str) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from benchmark.errors import plural
 from benchmark.report.cells import Cell, Column, Table, align
 from benchmark.report.frame import Comparison
+from benchmark.storage.conditions import unlike
 
 
 def footnotes(comparison: Comparison) -> list[str]:
@@ -16,7 +17,9 @@ def footnotes(comparison: Comparison) -> list[str]:
     for label in comparison.complete:
         if missing := sorted({*comparison.seeds} - {run.seed for run in comparison.of(label)}):
             lines.append(f"{label}, seed {', '.join(map(str, missing))}: not run")
-    return lines + [f"{run.label}, seed {run.seed}: {remark}" for run in comparison.done for remark in run.remarks]
+    lines += [f"{run.label}, seed {run.seed}: {remark}" for run in comparison.done for remark in run.remarks]
+    words = unlike((run.label, run.run["environment"]) for run in comparison.done)
+    return lines + [f"The runs were not all made alike: {'; '.join(words)}"] * bool(words)
 
 
 def not_ranked(comparison: Comparison) -> str:

@@ -12,6 +12,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.drawing import figure_of
+from benchmark.report.embedding import embeddable, embedded
 from benchmark.report.frame import Comparison
 from benchmark.report.looks import MARKERS, Style
 from benchmark.report.stored_run import StoredRun
@@ -87,18 +88,14 @@ def draw_weights(panels: Sequence[Axes], comparison: Comparison, style: Style) -
 
 def draw_embedding(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
     """Draw all experts' representations in one t-SNE, coloured by expert (left) and by class (right)."""
-    from sklearn.manifold import TSNE  # only here: it takes a second to import
-
     run = embedded_runs(comparison)[0]
     found = run.representations
-    places = TSNE(init="pca", perplexity=min(30, (len(found["points"]) - 1) / 3), random_state=0).fit_transform(
-        found["points"]
-    )
-    for kind, name in enumerate(found["names"].tolist()):
-        x, y = places[found["kind"] == kind].T
+    places, taken = embedded(found)
+    for kind, name in enumerate(found["names"].tolist()[: len(MARKERS)]):
+        x, y = places[found["kind"][taken] == kind].T
         panels[0].scatter(x, y, s=5, linewidths=0, marker=MARKERS[kind], label=name)
     panels[0].legend(frameon=True, markerscale=2, loc="best")
-    _by_class(panels[1], places, found["label"], run.run["dataset"]["classes"])
+    _by_class(panels[1], places, found["label"][taken], run.run["dataset"]["classes"])
     for axes in panels:
         axes.set_xticks([])
         axes.set_yticks([])
@@ -121,8 +118,8 @@ def inspected_runs(comparison: Comparison) -> list[StoredRun]:
 
 
 def embedded_runs(comparison: Comparison) -> list[StoredRun]:
-    """Return those of them that left enough representations to draw."""
-    return [run for run in inspected_runs(comparison) if len(run.representations.get("points", ())) > 3]
+    """Return those of them that left representations to draw."""
+    return [run for run in inspected_runs(comparison) if embeddable(run.representations)]
 
 
 def words_of_run(words: str, run: StoredRun) -> str:

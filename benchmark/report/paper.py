@@ -1,6 +1,6 @@
 """What figures are drawn for: the page of a report, a paper's column or its full width, a slide."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Paper(NamedTuple):
@@ -26,26 +26,9 @@ class Paper(NamedTuple):
         """How large type, lines and markers are, the report's page having 1."""
         return self.points / SCREEN.points
 
-    @property
-    def settings(self) -> Any:
-        """What rc_context of matplotlib takes; its stub wants the literal names."""
-        small = ("font.size", "figure.titlesize", "legend.fontsize", "xtick.labelsize", "ytick.labelsize")
-        sizes = {"axes.labelsize": self.points} | dict.fromkeys(small, SMALL_SHARE * self.points)
-        return LOOK | sizes | {"lines.linewidth": 1.5 * self.scale, "lines.markersize": 4 * self.scale}
-
 
 SMALL_SHARE = 0.88
 """Share of a paper's points that small type has: at least 7 of 8."""
-LOOK: dict[str, Any] = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "0.9",
-    "pdf.fonttype": 42,
-    "savefig.dpi": 160,
-    "text.parse_math": False,  # a $ in a label is a $
-}
 SCREEN = Paper(None, 9, setting=True, direct=False, stacked=False, name_characters=36)
 PAPERS = {
     "column": Paper(3.3, 8, setting=False, direct=True, stacked=True, name_characters=20),

@@ -23,7 +23,7 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
-def amount(value: float, units: Sequence[tuple[float, str]]) -> str:
+def quantity(value: float, units: Sequence[tuple[float, str]]) -> str:
     """Return a number with three digits in the largest unit that it has one of; 'nothing' for 0."""
     scale, unit = next((pair for pair in units if value >= pair[0]), units[-1])
     return f"{value / scale:.3g} {unit}" if value else "nothing"
@@ -108,8 +108,8 @@ def _tested(difference: Difference) -> str:
 def _cost(answer: Answer, label: str) -> str:
     """Say what a method sends, and how many times the reference's FLOPs it computes."""
     price, other = answer.prices[label], answer.prices[answer.reference]
-    computed = f"{price.flops / other.flops:.2f} times its FLOPs" if other.flops else amount(price.flops, FLOP_UNITS)
-    return f"for {amount(price.bytes, BYTE_UNITS)} sent and {computed}"
+    computed = f"{price.flops / other.flops:.2f} times its FLOPs" if other.flops else quantity(price.flops, FLOP_UNITS)
+    return f"for {quantity(price.bytes, BYTE_UNITS)} sent and {computed}"
 
 
 def _who_is_cheapest(answer: Answer) -> str:
@@ -123,7 +123,7 @@ def _who_is_cheapest(answer: Answer) -> str:
     equals = answer.contenders[1:]
     if not equals:
         price = answer.prices[answer.best]
-        costs = f"it sends {amount(price.bytes, BYTE_UNITS)} and computes {amount(price.flops, FLOP_UNITS)}"
+        costs = f"it sends {quantity(price.bytes, BYTE_UNITS)} and computes {quantity(price.flops, FLOP_UNITS)}"
         alone = "the only method that has finished" if len(answer.prices) == 1 else "told apart from every other method"
         return f"{best} is {alone}; {costs}."
     verb = "are" if len(equals) > 1 else "is"
@@ -140,8 +140,8 @@ def _score(answer: Answer) -> str:
 
 def _cheapest(answer: Answer, whom: str) -> str:
     sends, computes = answer.cheapest("bytes"), answer.cheapest("flops")
-    sent = amount(answer.prices[sends[0]].bytes, BYTE_UNITS)
-    computed = amount(answer.prices[computes[0]].flops, FLOP_UNITS)
+    sent = quantity(answer.prices[sends[0]].bytes, BYTE_UNITS)
+    computed = quantity(answer.prices[computes[0]].flops, FLOP_UNITS)
     first = f"{whom} {_named(sends)} {_verb(sends, 'send')} least ({sent})"
     second = "and" if sends == computes else f", {_named(computes)}"
     return f"{first}{' ' * (sends == computes)}{second} {_verb(computes, 'compute')} least ({computed})"

@@ -82,14 +82,15 @@ def intervals(scores: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.n
 def paired_t(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired | None:
     """Return Student's paired t-test of the differences a - b; None for fewer than two pairs.
 
-    p is 1 if no pair differs and 0 if all differ by the same amount.
+    p is 1 if no pair differs. If all differ by the same amount, as few scores that come in steps may, there is no
+    variance to test with, and p is the chance that all n agree in sign: 2^(1 - n).
     """
     differences = _differences(a, b)
     interval = mean_interval(differences, level)
     if interval is None:
         return None
     if np.ptp(differences) == 0:
-        return Paired(len(differences), *interval, float(differences[0] == 0))
+        return Paired(len(differences), *interval, 1.0 if differences[0] == 0 else 2.0 ** (1 - len(differences)))
     t = interval.mean / _standard_error(differences)
     return Paired(len(differences), *interval, float(2 * special.stdtr(len(differences) - 1, -abs(t))))
 
@@ -101,6 +102,11 @@ def detectable(test: Paired, tests: int, level: float = 0.05) -> float:
     """
     half = (test.high - test.low) / 2
     return half * _t_quantile(test.n, 1 - level / tests) / _t_quantile(test.n, 0.95)
+
+
+def has_width(test: Paired) -> bool:
+    """Return whether an interval says something: not where all pairs differ by the same amount, which is not 0."""
+    return test.low < test.high or test.mean == 0
 
 
 def describe(a: ArrayLike, b: ArrayLike) -> Described | None:

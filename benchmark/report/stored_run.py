@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,21 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config import TrainingConfig
+from benchmark.devices.stored_work import StoredWork
 from benchmark.errors import RequestError
+from benchmark.privacy.tables import read_scores
+from benchmark.storage.files import read_arrays
 from benchmark.storage.moments import LOCAL, MOMENTS, Moment
 from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.schema import ENDED, Round, RunRecord
 from benchmark.storage.summary import accuracies, headline_clients, summary_of
 from benchmark.storage.verify import problems, read_checked, remarks
 
+INSPECTION = "inspection.npz"
+SCORES = "privacy.npz"
 LONGEST_CLASS_NAME = 24
+SOURCE_DIGITS = 8
+"""Digits by which two sources of one method are told apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +39,8 @@ class StoredRun:
     representations: the arrays of inspection.npz; empty if there is no such file
     summary: what its rounds say in all, computed from them; empty if the run has not ended
     remarks: what a reader should know of the run besides its numbers
+    privacy: the arrays of privacy.npz; empty if messages were not attacked
+    work: what the participants of its rounds computed and sent
     """
 
     run: RunRecord
@@ -42,6 +51,8 @@ class StoredRun:
     weights: Mapping[int, Mapping[str, Sequence[Mapping[str, float]]]]
     representations: Mapping[str, np.ndarray]
     remarks: Sequence[str]
+    privacy: Mapping[str, np.ndarray] = field(default_factory=dict)
+    work: StoredWork = field(default_factory=lambda: StoredWork.of([]))
 
     @classmethod
     def read(cls, folder: RunFolder) -> "StoredRun":
@@ -50,8 +61,10 @@ class StoredRun:
         if found := problems(checked):
             answer = "`verify` lists all problems; remove the folder and run again"
             raise RequestError(f"{folder.path}: {found[0]}; {answer}")
-        inspected = _arrays(folder.path / "inspection.npz") if checked.run["status"] == "done" else {}
-        return cls.of(checked.run, checked.rounds, inspected, [r for r in remarks(checked) if "went on" in r])
+        left = checked.run["files"] if checked.run["status"] == "done" else {}
+        arrays = _arrays(folder.path / INSPECTION) if INSPECTION in left else {}
+        run = cls.of(checked.run, checked.rounds, arrays, [r for r in remarks(checked) if "went on" in r])
+        return replace(run, privacy=read_scores(folder.path / SCORES)) if SCORES in left else run
 
     @classmethod
     def of(
@@ -71,6 +84,7 @@ class StoredRun:
             weights={r["round"]: r["inspection"] for r in rounds if r.get("inspection")},
             representations=representations or {},
             remarks=said,
+            work=StoredWork.of(rounds),
         )
 
     @property
@@ -108,6 +122,12 @@ class StoredRun:
         return {
             name: self.whole_setting.get(name, field.default) for name, field in TrainingConfig.model_fields.items()
         }
+
+    @property
+    def version(self) -> dict[str, Any]:
+        """What a method is besides its label: its hyper-parameters, and the hash of its source if it is a user's."""
+        method = self.run["specification"]["method"]
+        return {**method["hyperparameters"], "source": str(method.get("source_hash"))[:SOURCE_DIGITS]}
 
     @property
     def floor(self) -> np.ndarray:
@@ -162,12 +182,10 @@ def _means(rounds: Sequence[Round], moment: Moment) -> np.ndarray:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of inspection.npz; none if it does not exist. Raises RequestError if it holds anything else."""
-    if not path.exists():
-        return {}
+    """Read the arrays of inspection.npz. Raises RequestError if it holds anything else."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in ("points", "kind", "client", "label", "names")}
+        read = read_arrays(path)
+        found = {name: read[name] for name in ("points", "kind", "client", "label", "names")}
         rows, kinds = len(found["points"]), set(found["kind"].tolist())
         if found["points"].ndim != 2 or any(found[name].shape != (rows,) for name in ("kind", "client", "label")):
             raise ValueError("its arrays do not fit together")

@@ -8,16 +8,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from benchmark.errors import RequestError, unknown
+from benchmark.devices.profile import Profile
+from benchmark.errors import RequestError, tell, unknown
 from benchmark.report.across import write_across
 from benchmark.report.aggregate import accuracy_matrix, aggregate_table, ranking_table
 from benchmark.report.answer import answer_of, overall_answer
 from benchmark.report.cells import Table
 from benchmark.report.costs import budget_table, cost_table
+from benchmark.report.device_part import write_devices
 from benchmark.report.differences import DEFAULT_REFERENCE, difference_tables
 from benchmark.report.document import Part, headline, intro, page_document
 from benchmark.report.drawing import Drawn
 from benchmark.report.figures import PLOTS, write_figures
+from benchmark.report.fonts import undrawable
 from benchmark.report.forest import write_forest
 from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
@@ -25,6 +28,7 @@ from benchmark.report.html import render
 from benchmark.report.looks import Style
 from benchmark.report.notes import footnotes
 from benchmark.report.paper import PAPERS, SCREEN
+from benchmark.report.privacy import write_privacy
 from benchmark.report.sentences import sentences
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.report.tuning import write_tuning
@@ -37,6 +41,8 @@ NEW = ".new-"
 """Prefix of the name of a folder that is not complete yet."""
 PARALLEL_FROM_COMPARISONS = 3
 """Draw with several processes from this many comparisons on."""
+LETTERS_SHOWN = 12
+"""Letters without a font that are named."""
 ALL_FIGURES_UP_TO_COMPARISONS = 30
 """With more comparisons each has the figure of its answer only, unless all figures are asked for."""
 
@@ -51,6 +57,7 @@ class ReportOptions:
     moment: name of the moment whose accuracies are shown; None: all that are stored, the first as the primary one
     style: name of the paper that figures are drawn for; None: the report's own page
     all_figures: all figures of every comparison, however many there are
+    devices: profiles on which seconds are given
     command: the command line that writes the report, shown beside its tables
     """
 
@@ -61,6 +68,7 @@ class ReportOptions:
     style: str | None = None
     all_figures: bool = False
     command: str = ""
+    devices: Sequence[Profile] = ()
 
 
 def write_report(results: Path, reports: Path, experiments: Sequence[str], options: ReportOptions) -> list[Path]:
@@ -74,7 +82,9 @@ def write_report(results: Path, reports: Path, experiments: Sequence[str], optio
     moment = next((moment for moment in MOMENTS if moment.name == options.moment), None)
     read = {name: read_experiment(results, name, options.targets, moment=moment) for name in found}
     tunings = {name: read_tunings(results, name) for name in found}
-    _check_options(options, [comparison for comparisons in read.values() for comparison in comparisons])
+    everything = [comparison for comparisons in read.values() for comparison in comparisons]
+    _check_options(options, everything)
+    _tell_of_fonts(everything)
     pages = []
     for name, comparisons in read.items():
         with storing(reports / name):
@@ -99,6 +109,14 @@ def _check_options(options: ReportOptions, comparisons: Sequence[Comparison]) ->
         raise RequestError(
             f"no run was evaluated {asked.words}, so --moment {asked.name} has nothing to show; {there} has"
         )
+
+
+def _tell_of_fonts(comparisons: Sequence[Comparison]) -> None:
+    """Say if figures will lack letters of names, which tables and the page have."""
+    names = [*(comparison.title for comparison in comparisons), *colour_order(comparisons)]
+    if letters := undrawable(names):
+        shown = letters if len(letters) <= LETTERS_SHOWN else letters[:LETTERS_SHOWN] + "…"
+        tell(f"no font here has {shown}: figures have boxes in their place; install one, such as Noto Sans CJK")
 
 
 def _write(
@@ -149,11 +167,17 @@ def _files(
     reference = options.reference or DEFAULT_REFERENCE
     tables = _tables(comparison, reference, options) if comparison.complete else []
     written = [(write_table(table, comparison.name, made, folder / "tables"), table) for table in tables]
-    tuned = write_tuning(comparison, tunings, style, made, folder)
+    more = [
+        write_tuning(comparison, tunings, style, made, folder),
+        write_devices(comparison, options.devices, reference, style, made, folder),
+        write_privacy(comparison, style, made, folder),
+    ]
+    written += [table for part in more for table in part.tables]
     figures = write_figures(comparison, kinds, style, folder / "figures")
+    figures += [figure for part in more for figure in part.figures]
     answer = answer_of(comparison, reference)
     lead = write_forest(answer, f"{comparison.name}-differences", comparison.title, style, folder / "figures")
-    return Part([*written, *tuned.tables], [*figures, *tuned.figures], sentences(answer), lead)
+    return Part(written, figures, sentences(answer), lead)
 
 
 def _tables(comparison: Comparison, reference: str, options: ReportOptions) -> list[Table]:

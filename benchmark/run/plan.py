@@ -8,17 +8,22 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmark.channel import Observer
 from benchmark.compatibility import unsupported
-from benchmark.config import FederationConfig, MethodSpec, RunSpec, federation_config
-from benchmark.errors import RequestError
+from benchmark.config import SEEDS, FederationConfig, MethodSpec, RunSpec, federation_config
+from benchmark.defence.accounting import promise_of
+from benchmark.errors import RequestError, refusing
 from benchmark.measure.environment import find_device
 from benchmark.method import Method, hyperparameters_of, with_client_rate
 from benchmark.models.line_up import LineUpOptions
 from benchmark.partition import Division, Partition, draw
 from benchmark.plugins import registry
+from benchmark.privacy.sums import refusal
 from benchmark.problem import Dataset, Problem, Run
 from benchmark.storage.files import check_writable
+from benchmark.storage.names import folded
 from benchmark.storage.run_folder import RunFolder
 
 
@@ -47,6 +52,8 @@ class Request:
     """A name in benchmark.run.engine_choice, or auto."""
     inspect: bool = False
     """Store what methods show of their predictions, such as the weights of experts."""
+    audit: str | None = None
+    """A name in benchmark.privacy.audit_size: attack the messages of a few clients; None: of nobody."""
     observers: Sequence[Callable[[], Observer]] = ()
     """Functions that make additional observers of each run; they are sent to worker processes."""
     forecast: bool = False
@@ -88,8 +95,12 @@ def plan(request: Request) -> list[Run]:
         federation_config({**request.federation, "clients": clients, "participation": participation})
         for clients, participation in product(request.clients, request.participation)
     ]
-    if any(seed < 0 for seed in request.seeds):
-        raise RequestError(f"a seed is at least 0, not {min(request.seeds)}")
+    if request.audit and min(request.clients) < 2:
+        raise RequestError(
+            "--audit takes records that nobody trains on from other clients; it needs --clients 2 or more"
+        )
+    if wrong := [seed for seed in request.seeds if not 0 <= seed < SEEDS]:
+        raise RequestError(f"a seed is at least 0 and below 2^63, not {wrong[0]}")
     check_writable(request.results / request.experiment)
 
     runs: list[Run] = []
@@ -103,6 +114,7 @@ def plan(request: Request) -> list[Run]:
             division, shares = drawn(dataset, partition, federation.clients, federation.validation, seed)
             problem = Problem(dataset, line_up, shares, seed, division.shifts)
             _check_models(problem, methods)
+            _check_defences(problem, methods, federation)
             for method, spec in (_with_rates(*each, federation) for each in methods):
                 run = RunSpec(
                     dataset=dataset.name,
@@ -116,7 +128,7 @@ def plan(request: Request) -> list[Run]:
                 )
                 folder = RunFolder.of(request.results, request.experiment, dataset.name, spec.label, run.key)
                 if folder.exists and not request.force:
-                    folder.read()  # so that a damaged one raises now, not when its turn comes
+                    folder.check()  # so that a damaged one raises now, not when its turn comes
                 runs.append(Run(run, method, problem, folder))
     first, every = request.shard
     return runs[first - 1 :: every]
@@ -152,15 +164,29 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
         )
     for method, spec in methods:
         try:
-            reason = unsupported(method, task)
+            with refusing(f"{spec.label} fails before it runs"):
+                reason = unsupported(method, task)
         except RequestError as error:
-            raise RequestError(f"{spec.label}: {error}") from error
-        except Exception as error:  # user code may raise anything
-            raise RequestError(f"{spec.label} fails before it runs: {type(error).__name__}: {error}") from error
+            said = str(error)
+            raise RequestError(said if said.startswith(spec.label) else f"{spec.label}: {said}") from error
         if reason:
             raise RequestError(
                 f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}; {_instead(method, problem)}"
             )
+
+
+def _check_defences(
+    problem: Problem, methods: Sequence[tuple[Method, MethodSpec]], federation: FederationConfig
+) -> None:
+    for method, spec in methods:
+        config = federation_config(federation.model_dump(), spec.training)
+        try:
+            promise_of(config)
+            reason = refusal(method, problem.task(), config, torch.device("cpu")) if config.defended else None
+        except ValueError as error:
+            raise RequestError(str(error)) from error
+        if reason:
+            raise RequestError(f"{spec.label} can't be defended so: {reason}")
 
 
 def _instead(method: Method, problem: Problem) -> str:
@@ -187,9 +213,15 @@ def _partition(dataset: Dataset, text: str, clients: int, validation: float, see
 
 
 def _distinct(what: str, values: Sequence[object]) -> None:
-    for i, value in enumerate(values):
-        if value in values[:i]:
+    """Raise RequestError for a value that stands there twice, or a name that some file system takes for another."""
+    met: dict[object, object] = {}
+    for value in values:
+        same = folded(value) if isinstance(value, str) else value
+        if same in met and met[same] != value:
+            raise RequestError(f"{what}: {met[same]} and {value} are one name on some file systems; rename one of them")
+        if same in met:
             raise RequestError(f"{what}: {value} stands twice in the request; name each once")
+        met[same] = value
 
 
 def now() -> str:

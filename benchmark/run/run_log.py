@@ -1,5 +1,6 @@
 """The record of a run in progress: run.json, a line per round, artefacts, and the peak of memory."""
 
+import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -12,7 +13,7 @@ from benchmark.forecast.prediction import errors
 from benchmark.measure.memory import PeakMemory
 from benchmark.run.plan import now, seconds_between
 from benchmark.storage.checkpoint import Manifest
-from benchmark.storage.run_folder import RunFolder
+from benchmark.storage.run_folder import RunFolder, line_of, record_of
 from benchmark.storage.schema import Prediction, Round
 from benchmark.storage.summary import summarise
 
@@ -32,6 +33,7 @@ class RunLog:
         self.facts = dict(facts)
         self.rounds: list[Round] = []
         self._begun = False
+        self._written = hashlib.sha256()
         self._peak = 0
         self._memory: PeakMemory | None = None
 
@@ -46,14 +48,16 @@ class RunLog:
         resumed = [*before["resumed"], here | {"rounds_done": manifest["rounds_done"]}]
         facts = {**before, **{name: self.facts[name] for name in OF_THIS_ATTEMPT}, "resumed": resumed}
         with suppress(RequestError):
-            self.rounds = self._folder.go_on(facts, manifest["rounds_done"])
+            self.rounds = self._folder.go_on(facts, manifest["rounds_done"], manifest["record"])
             self.facts, self._begun = facts, True
+            self._written = hashlib.sha256(self._folder.rounds_file.read_bytes())
             self._peak = manifest["peak_memory_bytes"] or 0
         return self._begun
 
     def take_up(self, before: Mapping[str, Any], peak: int | None) -> None:
         """Continue the record of an attempt whose process died, with all of its rounds that are whole."""
         self.rounds, self.facts, self._begun = self._folder.go_on(before), dict(before), True
+        self._written = hashlib.sha256(self._folder.rounds_file.read_bytes())
         self._peak = peak or 0
 
     def predict(self, prediction: Prediction) -> None:
@@ -73,8 +77,14 @@ class RunLog:
 
     def add(self, record: Round) -> None:
         """Store a round; it is on the disk when this returns."""
-        self.rounds.append(record)
         self._folder.append(record)
+        self._written.update(line_of(record))
+        self.rounds.append(record)
+
+    @property
+    def record(self) -> str:
+        """Return the hash that binds a checkpoint to what this run has stored by now."""
+        return record_of(self.facts, self._written.hexdigest())
 
     def keep(self, artefacts: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Store artefacts by name."""
@@ -92,9 +102,11 @@ class RunLog:
         """Store how the run ended; return its summary. environment: facts of it that became known during the run"""
         if not self._begun:
             self.begin()
+        self._folder.mend(self.rounds, self._written.hexdigest())
         summary = self._summary()
         self.facts |= {"status": status, "reason": reason, "traceback": traceback, "weights_hash": weights_hash}
-        self.facts |= {"finished": now(), "summary": summary}
+        begun = [self.facts["started"], *(again["started"] for again in self.facts["resumed"])]
+        self.facts |= {"finished": max(now(), *begun), "summary": summary}  # the clock may have been set back
         self.facts["environment"] = self.facts["environment"] | environment
         if status == "done":
             self.facts["prediction_error"] = self._prediction_error(summary)

@@ -1,5 +1,6 @@
 """Execution of runs: a missing run is executed, an interrupted one resumes, and a failure is recorded."""
 
+import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
@@ -13,13 +14,26 @@ import torch
 
 from benchmark.config import RunSpec
 from benchmark.engine.inspection import InspectionObserver
-from benchmark.errors import DeviceLost, Diverged, HookError, RequestError, StorageError, located
+from benchmark.errors import (
+    NOT_OF_USERS,
+    DeviceLost,
+    Diverged,
+    HookError,
+    RequestError,
+    StorageError,
+    described,
+    located,
+    plain,
+)
 from benchmark.federation import Federation
 from benchmark.forecast.prediction import forecast
 from benchmark.measure.clock import matrix_product_rate
+from benchmark.measure.code import code_hashes
 from benchmark.measure.environment import answers, environment, find_device
 from benchmark.measure.memory import gc_frozen
 from benchmark.method import Method
+from benchmark.privacy.audit import AUDIT_NAME, PrivacyAudit
+from benchmark.privacy.audit_size import SIZES
 from benchmark.problem import Run
 from benchmark.run.engine_choice import ENGINES, choose
 from benchmark.run.plan import Request, now
@@ -29,6 +43,7 @@ from benchmark.storage.checkpoint import Checkpoint, Manifest, fingerprint
 from benchmark.storage.schema import ENDED, FINAL
 from benchmark.storage.summary import accuracies
 
+AUDITED_FILE = f"{AUDIT_NAME}.npz"
 REASON_CHARACTERS = 500
 LOOK_AGAIN_SECONDS = 1.0
 """Seconds until runs that another process holds are tried again."""
@@ -116,8 +131,10 @@ def execute(run: Run, request: Request, shown: RunProgress) -> Outcome:
             raise
         except Diverged as error:
             ended = {"status": "diverged", "reason": str(error)}
-        except Exception as error:
-            ended = {"status": "failed", "reason": _reason(error), "traceback": traceback.format_exc()}
+        except NOT_OF_USERS:
+            raise
+        except BaseException as error:
+            ended = {"status": "failed", "reason": _reason(error), "traceback": _traceback()}
         summary = log.finish(**ended)
     if ended["status"] == "failed" and not answers(device):
         raise DeviceLost(ended["reason"])
@@ -141,6 +158,8 @@ def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown:
     observers = [make() for make in request.observers]
     if request.inspect:
         observers.append(InspectionObserver())
+    if request.audit:
+        observers.append(PrivacyAudit(SIZES[request.audit]))
     federation = Federation(run.method, task, config, device, engine=ENGINES[engine], observers=observers)
     with closing(federation.states):
         federation.states.keep(run.folder.path)
@@ -152,7 +171,7 @@ def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown:
         for record in federation.run(len(log.rounds)):
             log.add(record)
             if pace.is_due(record["round"]):
-                checkpoint.save(record["round"], federation.server, federation.states, log.peak)
+                checkpoint.save(record["round"], federation.server, federation.states, log.peak, log.record)
                 pace.saved()
             federation.states.write_early = pace.expects_one(record["round"] + 1)
             scores = accuracies([record], "validation" if "validation" in record else "post_local")
@@ -228,6 +247,8 @@ def _stored_outcome(run: Run, request: Request) -> Outcome | None:
     reason = "already there" if found["status"] == "done" else found["reason"]
     if request.inspect and not found["inspected"] and type(run.method).inspect is not Method.inspect:
         reason = "already there, without what --inspect stores; --force runs it again"
+    if request.audit and AUDITED_FILE not in found["files"]:
+        reason = "already there, without what --audit stores; --force runs it again"
     return Outcome(run.spec, run.folder.path, found["status"], reason, found["summary"])
 
 
@@ -271,7 +292,8 @@ def _facts(run: Run, request: Request, device: torch.device, speed: float | None
         },
         "partition": {"hash": problem.partition.hash, "counts": problem.partition.counts},
         "architectures": [problem.line_up.of(k).name for k in range(run.spec.federation.clients)],
-        "environment": environment(device) | {"matrix_product_flops_per_second": speed},
+        "environment": environment(device)
+        | {"code": code_hashes(type(run.method)), "matrix_product_flops_per_second": speed},
         "command": list(request.command),
         "inspected": request.inspect,
         "started": now(),
@@ -289,14 +311,21 @@ def _speed(device: torch.device) -> float | None:
     """Return the FLOPs per second of a matrix product; None without memory for one: the run will fail and say so."""
     try:
         return matrix_product_rate(device, size=1024, repeats=3)
-    except (MemoryError, RuntimeError):
+    except (MemoryError, RuntimeError, ArithmeticError):  # the last if the clock stands still
         return None
 
 
-def _reason(error: Exception) -> str:
+def _traceback() -> str:
+    """Return the traceback of the exception at hand, as a text that any file can hold."""
+    try:
+        return plain(traceback.format_exc())
+    except Exception:  # it can't say its message
+        return plain("".join(traceback.format_tb(sys.exc_info()[2])))
+
+
+def _reason(error: BaseException) -> str:
     """Return an exception in one line; the traceback has it in full."""
-    named = str(error) if isinstance(error, HookError) else f"{type(error).__name__}: {error}"
-    text = " ".join(named.split())[:REASON_CHARACTERS]
+    text = (str(error) if isinstance(error, HookError) else described(error))[:REASON_CHARACTERS]
     cause = error.__cause__ if isinstance(error, HookError) else error
     lacks = ("can't allocate memory", "not enough memory")  # torch on a CPU raises a plain RuntimeError
     if isinstance(cause, MemoryError | torch.OutOfMemoryError) or any(words in text for words in lacks):

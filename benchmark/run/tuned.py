@@ -11,7 +11,7 @@ from benchmark.errors import RequestError, plural
 from benchmark.plugins import registry
 from benchmark.problem import Run
 from benchmark.run.plan import Request, plan
-from benchmark.storage.files import file_name
+from benchmark.storage.names import file_name
 from benchmark.tuning.record import (
     Tuning,
     TuningRecord,

@@ -23,7 +23,7 @@ from typing_extensions import TypedDict
 
 from benchmark.channel import State
 from benchmark.storage.client_states import ClientStates, file_of
-from benchmark.storage.files import remove, write_whole
+from benchmark.storage.files import read_whole, remove, write_whole
 from benchmark.storage.packed_state import (
     Layout,
     StoredState,
@@ -35,9 +35,11 @@ from benchmark.storage.packed_state import (
     unpack,
     write_state,
 )
-from benchmark.storage.run_folder import MANIFEST
-from benchmark.storage.schema import STRICT
+from benchmark.storage.run_folder import MANIFEST, digest
+from benchmark.storage.schema import STRICT, Text
+from benchmark.storage.strict_json import loads
 
+MOST_MANIFEST_BYTES = 2**28
 Number = Annotated[int, Field(ge=0)]
 Entry = tuple[Number, Number, Number]
 """The file of a holder (the server or a client): its version, its checksum, the number of its layout."""
@@ -45,13 +47,19 @@ Entry = tuple[Number, Number, Number]
 
 @with_config(STRICT)
 class Manifest(TypedDict):
-    """The content of checkpoint.json; a layout that many clients have in common is in it once."""
+    """The content of checkpoint.json; a layout that many clients have in common is in it once.
 
+    record: what the run had stored by then, by which the checkpoint belongs to it and to no other
+    digest: SHA-256 of everything else
+    """
+
+    record: Text
     rounds_done: Annotated[int, Field(ge=1)]
     peak_memory_bytes: int | None
     layouts: list[Layout]
     server: Entry
     clients: dict[int, Entry]
+    digest: Text
 
 
 ADAPTER: TypeAdapter[Manifest] = TypeAdapter(Manifest)
@@ -63,7 +71,14 @@ class Checkpoint:
 
     folder: Path
 
-    def save(self, rounds_done: int, server: State, states: ClientStates, peak_memory_bytes: int | None) -> None:
+    def save(
+        self,
+        rounds_done: int,
+        server: State,
+        states: ClientStates,
+        peak_memory_bytes: int | None,
+        record: str = "",
+    ) -> None:
         """Store the states of server and clients after so many rounds. Raises StorageError."""
         t, held = rounds_done, pack(server)
         of_server = StoredState(t, write_state(self.folder / file_of("server", t), on_cpu(held)), held.layout)
@@ -74,13 +89,17 @@ class Checkpoint:
             return stored.version, stored.checksum, numbers.setdefault(stored.layout, len(numbers))
 
         manifest = Manifest(
+            record=record,
             rounds_done=t,
             peak_memory_bytes=peak_memory_bytes,
             server=entry(of_server),
             clients={k: entry(stored) for k, stored in states.stored().items()},
             layouts=list(numbers),
+            digest="",
         )
-        write_whole(self._path, lambda file: file.write(json.dumps(manifest).encode()))
+        plain = json.loads(json.dumps(manifest))
+        text = json.dumps({**plain, "digest": digest(plain)})
+        write_whole(self._path, lambda file: file.write(text.encode()))
         states.release_outdated()
         servers = self.folder.glob(file_of("server", "*"))
         remove(path for path in servers if path.name != file_of("server", t))
@@ -88,8 +107,10 @@ class Checkpoint:
     def manifest(self) -> Manifest | None:
         """Return the content of checkpoint.json, or None if it is missing or damaged."""
         try:
-            return ADAPTER.validate_json(self._path.read_bytes())
-        except (OSError, ValueError):
+            content = loads(read_whole(self._path, MOST_MANIFEST_BYTES))
+            manifest = ADAPTER.validate_json(json.dumps(content))
+            return manifest if digest(content) == manifest["digest"] else None
+        except (OSError, ValueError, LookupError, TypeError):
             return None
 
     def whole(self, manifest: Manifest) -> bool:
@@ -97,7 +118,7 @@ class Checkpoint:
         try:
             for name, stored in _files(manifest):
                 read_state(self.folder / name, stored)
-        except (OSError, ValueError):
+        except (OSError, ValueError, LookupError):  # a layout that is not there
             return False
         return True
 

@@ -1,24 +1,76 @@
-"""Files that are written completely or not at all, claims between processes, and names that suit a folder."""
+"""Files that are written completely or not at all, and claims between processes."""
 
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from filelock import FileLock, Timeout
 
 from benchmark.errors import RequestError, StorageError
 
-LONGEST_NAME = 120
+if TYPE_CHECKING:
+    import numpy as np
+
 TEMPORARY = ".tmp"
 """The suffix of a file that is not complete yet."""
 BLOCK = 4096
 """Bytes of a block: a disk's own block size, or a multiple of it."""
 T = TypeVar("T")
+
+
+MEBIBYTE = 2**20
+MOST_ARTEFACT_BYTES = 2**30
+_SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+"""Opens no link, in whose place a file elsewhere would be read or written."""
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)
+"""Opens a pipe that nobody writes to at once, instead of waiting for ever."""
+
+
+def read_whole(path: Path, most_bytes: int) -> bytes:
+    """Return the content of a file: a regular one, no link, and of at most so many bytes. Raises OSError otherwise."""
+    with open(_opened(path, os.O_RDONLY), "rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {most_bytes // MEBIBYTE} MiB", str(path))
+    return content
+
+
+def read_arrays(path: Path) -> "dict[str, np.ndarray]":
+    """Return the arrays of a run's .npz file. Raises OSError, and whatever NumPy raises on a foreign file."""
+    import numpy as np  # only here: `--help` imports this file
+
+    with np.load(BytesIO(read_whole(path, MOST_ARTEFACT_BYTES)), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _opened(path: Path, flags: int) -> int:
+    """Open a regular file that is no link; return its descriptor. Raises OSError."""
+    descriptor = os.open(path, flags | _SAFE | _AT_ONCE, 0o644)
+    try:
+        check_regular(descriptor, path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def check_regular(descriptor: int, path: Path) -> None:
+    """Raise OSError unless an open file is a regular one: no pipe, socket, device or folder."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EBADF, "it is no regular file", str(path))
+
+
+def append(path: Path, content: bytes) -> None:
+    """Add to the end of a file, which is no link; the content is on the disk when this returns. Raises StorageError."""
+    with storing(path), open(_opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
+        file.write(content)
+        flush(file)
 
 
 @contextlib.contextmanager
@@ -74,12 +126,22 @@ def write_over(path: Path, blocks: memoryview, over: Path | None = None) -> None
 
     with storing(path):
         try:
-            if over:
+            if reused := over is not None and _is_ours_alone(over):
                 over.replace(path)
-            _directly(path, "r+b" if over else "wb", write)
+            elif over:
+                over.unlink(missing_ok=True)
+            if not reused:
+                path.unlink(missing_ok=True)
+            _directly(path, "r+b" if reused else "wb", write)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+
+
+def _is_ours_alone(path: Path) -> bool:
+    """Return whether a file is a regular one with no other name, such as one in a copy by hard links."""
+    found = path.lstat()
+    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
 
 
 def read_into(path: Path, blocks: memoryview) -> bool:
@@ -106,10 +168,11 @@ def _directly(path: Path, mode: str, work: Callable[[FileIO], T]) -> T:
     """
 
     def opened(direct: int) -> FileIO:
-        return FileIO(path, mode, opener=lambda name, flags: os.open(name, flags | direct, 0o644))
+        return FileIO(path, mode, opener=lambda name, flags: os.open(name, flags | direct | _SAFE | _AT_ONCE, 0o644))
 
     try:
         with opened(getattr(os, "O_DIRECT", 0)) as file:
+            check_regular(file.fileno(), path)
             return work(file)
     except OSError as error:
         if error.errno != errno.EINVAL:
@@ -141,11 +204,26 @@ def claim(path: Path, patient: bool = False) -> Iterator[bool]:
         lock.release()
 
 
+def is_claimed(path: Path) -> bool:
+    """Return whether a process holds the claim of that name now; nothing is written."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: a file that is there is held, or was held until now
+        return path.exists()
+    with contextlib.suppress(OSError), open(os.open(path, os.O_RDONLY | _SAFE | _AT_ONCE), "rb") as file:  # noqa: PTH123
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def remove(paths: Iterable[Path]) -> None:
-    """Remove those of these files that exist. Raises StorageError."""
+    """Remove those of these files that exist, and no folder. Raises StorageError."""
     for path in paths:
         with storing(path):
-            path.unlink(missing_ok=True)
+            if path.is_symlink() or not path.is_dir():
+                path.unlink(missing_ok=True)
 
 
 def check_writable(folder: Path) -> None:
@@ -156,12 +234,3 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise RequestError(f"{folder} can't be written ({error.strerror}); choose a folder that can") from error
-
-
-def file_name(what: str, name: str) -> str:
-    """Return the name itself. Raises RequestError if it can't name a folder on every system."""
-    if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|\n') or len(name) > LONGEST_NAME:
-        raise RequestError(
-            f"{what} {name[:LONGEST_NAME]!r} can't name a folder; use up to {LONGEST_NAME} letters, digits, - and _"
-        )
-    return name

@@ -106,6 +106,8 @@ def read_state(path: Path, stored: StoredState, check: bool = True) -> Tensor:
 
     check: True to compare checksums, which a process need not do with files that it has written itself
     """
+    if path.lstat().st_size != sum(_sizes(stored.layout)):  # before memory is taken for what a layout says
+        raise ValueError(f"{path.name} is damaged")
     content = _memory(stored.layout, _CPU)
     whole = read_into(path, bytes_of(content))
     if not whole or (check and xxh3_64_intdigest(bytes_of(content)) != stored.checksum):

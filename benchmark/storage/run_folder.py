@@ -10,8 +10,8 @@ results/<experiment>/<dataset>/<method label>/<key>/
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,16 @@ import numpy as np
 from pydantic import ValidationError
 
 from benchmark.errors import RequestError
-from benchmark.storage.files import TEMPORARY, claim, flush, remove, storing, write_whole
+from benchmark.storage.files import TEMPORARY, append, claim, read_whole, remove, storing, write_whole
 from benchmark.storage.schema import BEFORE, FINAL, ROUND, RUN, SCHEMA, Round, RunRecord
+from benchmark.storage.strict_json import loads
 
 MANIFEST = "checkpoint.json"
 """The file of a run that says where to resume."""
+MOST_RECORD_BYTES = 2**26
+"""Bytes of a run.json, or another file of facts: with more it is none."""
+MOST_ROUNDS_BYTES = 2**31
+"""Bytes of a rounds.jsonl or an artefact: with more it can't be read into memory."""
 CLAIM = "claim"
 """The file of a run that a process holds while it works on the run."""
 
@@ -41,6 +46,11 @@ class RunFolder:
     def of(cls, results: Path, experiment: str, dataset: str, label: str, key: str) -> "RunFolder":
         """Return the folder of the run with this key."""
         return cls(results / experiment / dataset / label / key)
+
+    @property
+    def rounds_file(self) -> Path:
+        """The file with a line for each round."""
+        return self.path / "rounds.jsonl"
 
     @property
     def exists(self) -> bool:
@@ -68,24 +78,26 @@ class RunFolder:
         remove([self.path / MANIFEST])
         self.write(run)
         remove(self.path.glob("*.npz"))
-        write_whole(self.path / "rounds.jsonl", lambda file: None)
+        write_whole(self.rounds_file, lambda file: None)
         remove(self._debris())
 
-    def go_on(self, run: Facts, rounds: int | None = None) -> list[Round]:
+    def go_on(self, run: Facts, rounds: int | None = None, record: str | None = None) -> list[Round]:
         """Resume a run after so many rounds, or after all that are whole; return these rounds.
 
         Lines beyond them are removed: they were cut off, or their rounds are run again. Raises RequestError if rounds
-        are missing.
+        are missing, or are not those of a record (see `record_of`).
         """
-        path = self.path / "rounds.jsonl"
+        path = self.rounds_file
         try:
-            lines = path.read_bytes().splitlines(keepends=True)
+            lines = read_whole(path, MOST_ROUNDS_BYTES).splitlines(keepends=True)
         except OSError as error:
             raise RequestError(f"{path} is missing") from error
         lines = [line for line in lines if line.endswith(b"\n")][:rounds]
         kept = [_round(path, line) for line in lines]
         if len(kept) < (rounds or 0):
             raise RequestError(f"{path} has {len(kept)} rounds of {rounds}")
+        if record is not None and record_of(run, hashlib.sha256(b"".join(lines)).hexdigest()) != record:
+            raise RequestError(f"{path} has other rounds than when the checkpoint was made")
         write_whole(path, lambda file: file.writelines(lines))
         self.write(run)
         return kept
@@ -96,7 +108,8 @@ class RunFolder:
 
     def finish(self, run: Facts) -> None:
         """Write how the run ended, and size and hash of each file beside run.json."""
-        paths = sorted([*self.path.glob("rounds.jsonl"), *self.path.glob("*.npz")])
+        found = [*self.path.glob("rounds.jsonl"), *self.path.glob("*.npz")]
+        paths = sorted(path for path in found if path.is_file() and not path.is_symlink())
         self.write({**run, "files": {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in paths}})
 
     @property
@@ -111,10 +124,8 @@ class RunFolder:
 
     def _debris(self) -> list[Path]:
         """Return such files, the manifest first: without it the other files of a checkpoint mean nothing."""
-        paths = {
-            path: None for pattern in (MANIFEST, "checkpoint.*", f"*{TEMPORARY}") for path in self.path.glob(pattern)
-        }
-        return [*paths]
+        found = (path for pattern in (MANIFEST, "checkpoint.*", f"*{TEMPORARY}") for path in self.path.glob(pattern))
+        return [*dict.fromkeys(path for path in found if path.is_symlink() or not path.is_dir())]
 
     def write(self, run: Facts) -> None:
         """Write run.json, completely or not at all."""
@@ -125,24 +136,27 @@ class RunFolder:
 
     def append(self, record: Facts) -> None:
         """Add one round; it is on the disk when this returns."""
-        path = self.path / "rounds.jsonl"
-        line = json.dumps(ROUND.validate_python(record), separators=(",", ":"), allow_nan=False) + "\n"
-        with storing(path), path.open("a", encoding="utf-8") as file:
-            file.write(line)
-            flush(file)
+        append(self.rounds_file, line_of(record))
+
+    def mend(self, rounds: Iterable[Facts], sha256: str) -> None:
+        """Write all rounds anew if their file, which has this hash, was changed or removed while the run went on."""
+        path = self.rounds_file
+        with suppress(OSError):
+            if sha256_of(path) == sha256:
+                return
+        write_whole(path, lambda file: file.writelines(map(line_of, rounds)))
 
     def read(self) -> RunRecord:
         """Read run.json; one of an earlier schema is returned in the current one, but with its own number."""
         path = self.path / "run.json"
         try:
-            content = json.loads(path.read_bytes(), parse_constant=_refuse)
-            json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no text
+            content = loads(read_whole(path, MOST_RECORD_BYTES))
             schema = content["schema"]
         except OSError as error:
             raise RequestError(f"{path} can't be read ({error.strerror})") from error
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise RequestError(f"{path} is damaged; remove its folder and run again") from error
-        if schema not in (SCHEMA, *BEFORE):
+        if type(schema) is not int or schema not in (SCHEMA, *BEFORE):  # 3.0 is no schema
             known = " and ".join(map(str, (*BEFORE, SCHEMA)))
             raise RequestError(f"{path} has schema {schema!r:.20}, this version reads {known}")
         try:
@@ -153,30 +167,45 @@ class RunFolder:
             raise RequestError(f"{path} does not fit its digest: it was changed; remove its folder and run again")
         return run
 
+    def check(self) -> None:
+        """Raise RequestError if run.json can't be read, or another file is not as the run has written it."""
+        for name, facts in self.read()["files"].items():
+            try:
+                as_written = sha256_of(self.path / name) == facts["sha256"]
+            except OSError:
+                as_written = False
+            if not as_written:
+                raise RequestError(f"{self.path / name} is not as it was written; remove its folder and run again")
+
     def rounds(self) -> list[Round]:
         """Read all rounds."""
-        path = self.path / "rounds.jsonl"
+        path = self.rounds_file
         try:
-            lines = path.read_bytes().splitlines()
+            lines = read_whole(path, MOST_ROUNDS_BYTES).splitlines()
         except OSError as error:
             raise RequestError(f"{path} can't be read ({error.strerror})") from error
         return [_round(path, line) for line in lines]
 
 
+def line_of(record: Facts) -> bytes:
+    """Return a round as a line of rounds.jsonl."""
+    return json.dumps(ROUND.validate_python(record), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def record_of(run: Facts, rounds_sha256: str) -> str:
+    """Return a hash of what a run has stored: which run it is, when it began, and its rounds so far."""
+    return hashlib.sha256(f"{run['key']} {run['started']} {rounds_sha256}".encode()).hexdigest()
+
+
 def digest(run: Facts) -> str:
-    """Return the SHA-256 of a run.json without its digest."""
+    """Return the SHA-256 of a run.json, or a checkpoint.json, without its digest."""
     content = {name: value for name, value in run.items() if name != "digest"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"JSON has no {constant}")
-
-
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file of a run. Raises OSError, also for what is no regular file."""
+    return hashlib.sha256(read_whole(path, MOST_ROUNDS_BYTES)).hexdigest()
 
 
 def _round(path: Path, line: bytes) -> Round:

@@ -18,6 +18,8 @@ Whole = Annotated[int, Field(ge=0, lt=10**24)]
 Amount = Annotated[float, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Text = Annotated[str, Field(max_length=10_000)]
+Word = Annotated[str, Field(max_length=200_000)]
+"""A word of a command line: thousands of seeds are one."""
 FileName = Annotated[str, Field(pattern=r"^(rounds\.jsonl|[a-z][a-z0-9_-]{0,40}\.npz)$")]
 """rounds.jsonl, or an artefact of an observer."""
 BytesByName = dict[Text, Whole]
@@ -209,7 +211,7 @@ class RunRecord(TypedDict):
     partition: PartitionFacts
     architectures: list[Text]
     environment: Environment
-    command: list[Text]
+    command: list[Word]
     inspected: bool
     started: Text
     resumed: list[Resumed]

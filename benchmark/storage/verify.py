@@ -6,6 +6,7 @@ This module imports no torch.
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +14,16 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from benchmark.config import FederationConfig, RunSpec
-from benchmark.errors import RequestError
-from benchmark.storage.files import TEMPORARY
+from benchmark.errors import RequestError, tell
+from benchmark.storage.conditions import changed, unlike
+from benchmark.storage.files import TEMPORARY, is_claimed
+from benchmark.storage.names import folded
 from benchmark.storage.run_folder import CLAIM, RunFolder, run_folders, sha256_of
 from benchmark.storage.schema import ENDED, FINAL, Round, RunRecord
 from benchmark.storage.summary import rounds_averaged, summarise
 
+READ_AGAIN = 3
+"""Times that a run is read again which seems damaged and may be written just now."""
 ENVIRONMENT = ("python", "packages", "cpu", "threads", "device", "git", "dirty")
 """Facts that every run records of its environment."""
 
@@ -51,17 +56,21 @@ class Met(NamedTuple):
 
 
 def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding], int]:
-    """Return (every problem of the results of some experiments, or of all; the number of runs)."""
+    """Return (every problem of the results of some experiments, or of all; the number of runs).
+
+    Conditions that differ among the runs of a comparison are no problem, and are told.
+    """
     findings: list[Finding] = []
     met: list[Met] = []
     folders = [*run_folders(results, experiments, begun=False)]
     for folder in folders:
+        if not folder.exists and is_claimed(folder.path / CLAIM):  # it begins just now
+            continue
         try:
-            checked = read_checked(folder)
+            checked, found = _settled(folder)
         except RequestError as error:
             findings.append(Finding(folder.path, str(error)))
             continue
-        found = problems(checked)
         findings += [Finding(folder.path, problem) for problem in [*found, *remarks(checked)]]
         if found:
             continue
@@ -69,7 +78,21 @@ def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding
         met.append(Met(folder.path, checked.run, [r["participants"] for r in checked.rounds], tests))
     for runs in _comparisons(met).values():
         findings += _among(runs)
+        if words := unlike((m.run["specification"]["method"]["label"], m.run["environment"]) for m in runs):
+            tell(f"{runs[0].path.parents[1]}: {len(runs)} runs were not all made alike: {'; '.join(words)}")
     return findings, len(folders)
+
+
+def _settled(folder: RunFolder) -> tuple[Checked, list[str]]:
+    """Read a run and its problems, again if a process has written to its folder meanwhile. Raises RequestError."""
+    for _ in range(READ_AGAIN):
+        with suppress(RequestError):
+            checked = read_checked(folder)
+            found = problems(checked)
+            if not found or folder.read()["digest"] == checked.run["digest"]:
+                return checked, found
+    checked = read_checked(folder)
+    return checked, problems(checked)
 
 
 def read_checked(folder: RunFolder) -> Checked:
@@ -104,17 +127,29 @@ def remarks(checked: Checked) -> list[str]:
     found = [
         f"it went on after round {again['rounds_done']} with other {name}: its numbers can't be reproduced"
         for again in run["resumed"]
-        for name in ("packages", "device")
-        if again["environment"].get(name) != run["environment"].get(name)
+        for name in changed(run["environment"], again["environment"])
     ]
+    if run["finished"] is not None and run["finished"] < run["started"]:
+        found.append("it finished before it started: a clock was set back")
     if run["status"] in FINAL:
-        there = {p.name for p in folder.path.iterdir()} - {"run.json", CLAIM} - run["files"].keys()
-        for name in sorted(there):
+        for name in _left_over(folder, run):
             what = (
                 "is left of an interrupted write" if name.endswith(TEMPORARY) else "does not belong to a finished run"
             )
             found.append(f"{name} {what}")
     return found
+
+
+def _left_over(folder: RunFolder, run: RunRecord) -> list[str]:
+    """Return the names of files that do not belong to a finished run, unless a process still tidies up."""
+
+    def found() -> set[str]:
+        return {path.name for path in folder.path.iterdir()} - {"run.json", CLAIM} - run["files"].keys()
+
+    there = found()
+    if there and is_claimed(folder.path / CLAIM):
+        return []
+    return sorted(there & found()) if there else []  # it may have ended just now
 
 
 def _comparisons(runs: Sequence[Met]) -> dict[str, list[Met]]:
@@ -130,7 +165,8 @@ def _naming(path: Path, run: RunRecord, spec: RunSpec) -> Iterator[str]:
     """Yield a problem if the folder, the key or the data set is not that of the specification."""
     if run["key"] != spec.key:
         yield f"its key is {run['key']!r}, that of its specification is {spec.key}"
-    if (path.parents[1].name, path.parent.name, path.name) != (spec.dataset, spec.method.label, run["key"]):
+    lies_in, names = (path.parents[1].name, path.parent.name, path.name), (spec.dataset, spec.method.label, run["key"])
+    if [*map(folded, lies_in)] != [*map(folded, names)]:  # a file system may have changed case or form
         yield f"it lies in another run's folder: it is {f'{spec.dataset}/{spec.method.label}/{spec.key}'!r}"
     if (run["dataset"]["name"], run["dataset"]["hash"]) != (spec.dataset, spec.data_hash):
         yield "its data set is another than its specification's"
@@ -152,17 +188,18 @@ def _facts(run: RunRecord, spec: RunSpec) -> Iterator[str]:
         yield "the command that made it is missing"
     if (run["reason"] is None) == (run["status"] in ("failed", "diverged", "skipped")):
         yield f"its status is {run['status']} and its reason is {'missing' if run['reason'] is None else 'given'}"
-    if run["finished"] is not None and run["finished"] < run["started"]:
-        yield "it finished before it started"
 
 
 def _files(path: Path, run: RunRecord) -> Iterator[str]:
     """Yield problems of the files beside run.json, which must be as the run wrote them, and of facts about them."""
     for name in sorted(run["files"]):
-        if not (path / name).is_file():
+        try:
+            if sha256_of(path / name) != run["files"][name]["sha256"]:
+                yield f"{name} is not as it was written"
+        except FileNotFoundError:
             yield f"{name} is missing"
-        elif sha256_of(path / name) != run["files"][name]["sha256"]:
-            yield f"{name} is not as it was written"
+        except OSError as error:
+            yield f"{name} can't be read ({error.strerror})"
     if "rounds.jsonl" not in run["files"]:
         yield "it names no rounds.jsonl"
     if "inspection.npz" in run["files"] and not run["inspected"]:

@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, with_config
+from pydantic import AfterValidator, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict  # Python 3.11's own lacks facts that pydantic needs
 
 from benchmark.errors import RequestError
-from benchmark.storage.files import claim, file_name, storing, write_whole
-from benchmark.storage.run_folder import RunFolder
+from benchmark.storage.files import claim, read_whole, storing, write_whole
+from benchmark.storage.names import file_name
+from benchmark.storage.run_folder import MOST_RECORD_BYTES, RunFolder
 from benchmark.storage.schema import ENDED, STRICT, Text, Whole
+from benchmark.storage.strict_json import loads
 from benchmark.storage.summary import accuracies, headline_window
 from benchmark.storage.verify import problems, read_checked
 from benchmark.tuning.choice import Trial, best
@@ -118,10 +120,13 @@ def read_tunings(results: Path, experiment: str) -> list[Tuning]:
 def _records(folder: Path) -> list[TuningRecord]:
     path = folder / FILE
     try:
-        return TUNING_FILE.validate_json(path.read_bytes())["tunings"] if path.exists() else []
+        content = loads(read_whole(path, MOST_RECORD_BYTES))
+        return TUNING_FILE.validate_python(content)["tunings"]
+    except FileNotFoundError:
+        return []
     except OSError as error:
         raise RequestError(f"{path} can't be read ({error.strerror})") from error
-    except ValidationError as error:
+    except ValueError as error:  # ValidationError is one
         raise RequestError(f"{path} is damaged, or of a later version; remove it and tune again") from error
 
 

@@ -351,7 +351,7 @@ BAD = {
     "rounds": (["--rounds", "2.5"], "--rounds should be a valid integer, not '2.5'"),
     "augmentation": (["--augmentation", "labs"], "--augmentation should be 'none' or 'lab', not 'labs'"),
     "clients": (["--clients", "ten"], "--clients should be whole numbers, not 'ten'"),
-    "seed": (["--seeds", "-1"], "a seed is at least 0, not -1"),
+    "seed": (["--seeds", "-1"], "a seed is at least 0 and below 2^63, not -1"),
     "twice": (["--seeds", "1,1"], "seeds: 1 stands twice in the request"),
     "empty name": (["--methods", "fml,"], "--methods 'fml,' has an empty name in it"),
     "results": (["--results", "mine/tiny.npz/below"], "can't be written"),

@@ -72,7 +72,7 @@ def _run(
     summary: Mapping[str, object],
     status: str,
 ) -> StoredRun:
-    record = {"status": status, "specification": {"seed": seed}, "partition": {"counts": [[3, 1]]}}
+    record = {"status": status, "specification": {"seed": seed}, "partition": {"counts": [[3, 1]]}, "environment": {}}
     at = {moment: clients.get(moment, np.empty(0)) for moment in MOMENTS}
     return StoredRun(record, label, summary, curve, at, {}, {}, ())  # type: ignore[arg-type]
 

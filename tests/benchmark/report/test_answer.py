@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmark.report.answer import answer_of, overall_answer
-from benchmark.report.sentences import BYTE_UNITS, FLOP_UNITS, amount, listed, sentences
+from benchmark.report.sentences import BYTE_UNITS, FLOP_UNITS, listed, quantity, sentences
 from benchmark.storage.moments import LOCAL, MOMENTS
 
 DOWNLOAD = MOMENTS[1]
@@ -179,11 +179,11 @@ def test_over_several_tasks(comparison_of):
 
 
 def test_amounts_have_units():
-    assert [amount(value, BYTE_UNITS) for value in (0, 12, 4.2e6, 1.596e11)] == [
+    assert [quantity(value, BYTE_UNITS) for value in (0, 12, 4.2e6, 1.596e11)] == [
         "nothing",
         "12 bytes",
         "4.2 MB",
         "160 GB",
     ]
-    assert amount(8.65e15, FLOP_UNITS) == "8.65 PFLOP"
+    assert quantity(8.65e15, FLOP_UNITS) == "8.65 PFLOP"
     assert [listed(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]

@@ -203,3 +203,37 @@ def test_two_experiments_in_one_folder_are_told_apart(base, store):
     with pytest.raises(RequestError, match="twice; name the folder of one experiment"):
         compare_results(base, base, Limits())
     assert {c.verdict for c in compare_results(base / "exp", base / "exp", Limits())} == {"ok"}
+
+
+def rewritten(folder, **changes):
+    run = {k: v for k, v in folder.read().items() if k not in ("schema", "digest")}
+    folder.write({**run, **{name: {**run[name], **change} for name, change in changes.items()}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"environment": {"threads": 8}}, "threads differ in 3 of 3 runs: 2 -> 8"),
+        ({"environment": {"packages": {"torch": "3"}}}, "packages differ in 3 of 3 runs: torch 2.9.0 -> torch 3"),
+        ({"environment": {"cpu": "fast"}}, "device differs in 3 of 3 runs: cpu a CPU -> cpu fast"),
+        ({"partition": {"hash": "f" * 16}}, "partition differs in 3 of 3 runs: 0000000000000000 -> ffffffffffffffff"),
+        ({}, None),
+    ],
+)
+def test_what_differs_besides_numbers_is_said(base, tmp_path, store, changes, line):
+    said = []
+    for seed in range(3):
+        rewritten(store(tmp_path / "now", "fedmoe", GOOD, seed=seed), **changes)
+    compare_results(base, tmp_path / "now", Limits(), subset=True, say=said.append)
+    assert said == ([line] if line else [])
+
+
+def test_it_is_said_before_who_regressed_and_stands_in_the_document(base, tmp_path, store, capsys):
+    for seed in range(3):
+        rewritten(store(tmp_path / "now", "fedmoe", GOOD, seed=seed), environment={"threads": 8})
+    words = ["compare", str(base), str(tmp_path / "now"), "--subset"]
+    assert commands.main(words) == 0
+    out = capsys.readouterr().out
+    assert out.index("threads differ") < out.index("regressed")
+    assert commands.main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unlike"] == ["threads differ in 3 of 3 runs: 2 -> 8"]

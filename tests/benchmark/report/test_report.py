@@ -22,7 +22,7 @@ from benchmark.report.costs import budget_table, cost_table
 from benchmark.report.differences import difference_tables
 from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.formats import as_markdown, commands, write_table
-from benchmark.report.frame import names_of, read_experiment
+from benchmark.report.frame import names_of, read_experiment, told_apart
 from benchmark.report.latex import as_latex
 from benchmark.report.looks import Style
 from benchmark.report.notes import footnotes
@@ -159,12 +159,12 @@ def test_what_is_over_clients_is_described(results, store):
 
 
 def test_a_mark_is_of_seeds_that_agree_and_p_values_are_corrected(seeds, store):
-    """b is 25, 25.5 and 25 above standalone: t = 151, p = 0.00004; a's p of 0.0572 is alone behind it."""
-    for seed, last in enumerate([(8, 9), (9, 10), (9, 9)]):
+    """b is 25, 25 and 30 above standalone: t = 16, p = 0.0039, twice that; a's p of 0.0572 is alone behind it."""
+    for seed, last in enumerate([(8, 9), (9, 10), (9, 10)]):
         store(seeds, "b", [(4, 6), (7, 5), last], seed=seed)
     got = texts(difference_tables(comparison(seeds), "standalone")[0])
-    assert {label: row["p"] for label, row in got.items()} == {"a": "0.057", "b": "< 0.001"}
-    assert (got["a"]["Difference"], got["b"]["Difference"]) == ("+20.00", "+25.00 †")
+    assert {label: row["p"] for label, row in got.items()} == {"a": "0.057", "b": "0.008"}
+    assert (got["a"]["Difference"], got["b"]["Difference"]) == ("+20.00", "+26.67 †")
     assert texts(main_table(comparison(seeds), "standalone"))["b"][ACCURACY].endswith("†")
 
 
@@ -569,3 +569,24 @@ def test_comparisons_are_named_after_what_differs_though_some_do_not_have_it():
     settings = [{"dataset": "d", "models": "cnn5", "seed": 0}]
     settings += [{"dataset": "d", "models": "mine", "seed": 0, "models_hash": text} for text in ("1", "2")]
     assert names_of(settings) == ["d-models=cnn5", "d-models=mine-models_hash=1", "d-models=mine-models_hash=2"]
+
+
+@pytest.mark.parametrize("what", ["source", "hyper-parameter", "neither"])
+def test_versions_of_a_method_are_two_methods_and_not_two_seeds(tmp_path, store, what):
+    """Runs of one label, the second seed under an edited source or another default."""
+    runs = [StoredRun.read(store(tmp_path, "mine", [(5, 6)], seed=seed)) for seed in (0, 1)]
+    method = runs[1].run["specification"]["method"]
+    if what == "source":
+        runs[0].run["specification"]["method"]["source_hash"] = "a" * 16
+        method["source_hash"] = "b" * 16
+    elif what == "hyper-parameter":
+        method["hyperparameters"] = {"variant": "another"}
+    labels = [run.label for run in told_apart(runs)]
+    assert (
+        labels
+        == {
+            "source": ["mine+source=aaaaaaaa", "mine+source=bbbbbbbb"],
+            "hyper-parameter": ["mine+variant=mine", "mine+variant=another"],
+            "neither": ["mine", "mine"],
+        }[what]
+    )

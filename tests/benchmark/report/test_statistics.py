@@ -91,7 +91,8 @@ class TestPairedT:
 
     def test_the_same_difference_everywhere(self):
         # 0.1 - 0.0, 0.3 - 0.2 and 0.8 - 0.7 differ in their last bits
-        assert paired_t([0.1, 0.3, 0.8], [0.0, 0.2, 0.7]) == (3, 0.1, 0.1, 0.1, 0)
+        assert paired_t([0.1, 0.3, 0.8], [0.0, 0.2, 0.7]) == (3, 0.1, 0.1, 0.1, 0.25)
+        assert paired_t([60.0, 70.0], [50.0, 60.0]).p == 0.5  # each of two seeds gains one step of ten samples
 
     def test_nearly_the_same_difference_does_not_warn(self):
         test = paired_t([1.0, 1.0, 1.0 + 1e-10], [0.0, 0.0, 0.0])

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli.commands import main
-from benchmark.errors import StorageError
+from benchmark.errors import StorageError, Terminated
 from benchmark.federation import Federation
 from benchmark.run import runner
 from benchmark.storage import files, run_folder
@@ -54,8 +54,8 @@ def grid(*more):
     return main([*TINY, "--methods", "fedproto,fedmoe", "--models", "cnn1", *more])
 
 
-class Killed(BaseException):
-    """Not an exception that anything handles."""
+class Killed(Terminated):
+    """What nothing handles."""
 
 
 class Life:
@@ -63,7 +63,7 @@ class Life:
 
     def __init__(self, monkeypatch, until):
         self.left = until
-        for where, name in [(files, "flush"), (run_folder, "flush"), (Path, "replace"), (Path, "unlink")]:
+        for where, name in [(files, "flush"), (Path, "replace"), (Path, "unlink")]:
             monkeypatch.setattr(where, name, self.mortal(getattr(where, name)))
 
     def mortal(self, act):
@@ -382,3 +382,84 @@ def test_force_goes_on_with_what_is_unfinished(never_interrupted, here, monkeypa
     assert grid("--force") == 0
     assert "goes on after round 2/3" in capsys.readouterr().err
     assert contents(here / "results") == never_interrupted
+
+
+def interrupted_after(monkeypatch, rounds, *more):
+    """Leave fedproto's run with so many rounds and a checkpoint; return its folder."""
+    with monkeypatch.context() as patch:
+        original = Federation.round
+        patch.setattr(Federation, "round", lambda self, t: original(self, t) if t <= rounds else interrupt())
+        assert grid("--methods", "fedproto", *more) == 130
+    (path,) = Path("results").glob("default/tiny/fedproto/*/run.json")
+    return path.parent
+
+
+def edited(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest.update(rounds_done=1),
+        lambda manifest: manifest.update(clients={}),
+        lambda manifest: manifest["server"].reverse(),
+        lambda manifest: manifest.update(peak_memory_bytes=1),
+        lambda manifest: manifest.pop("digest"),
+        lambda manifest: manifest.update(record="0" * 64, digest=run_folder.digest(manifest | {"record": "0" * 64})),
+    ],
+    ids=["rounds", "clients", "server", "memory", "no digest", "of another run"],
+)
+def test_an_edited_checkpoint_begins_anew(never_interrupted, here, monkeypatch, capsys, contents, change):
+    folder = interrupted_after(monkeypatch, 2)
+    edited(folder / "checkpoint.json", change)
+    assert grid("--methods", "fedproto") == 0
+    assert "goes on after round" not in capsys.readouterr().err
+    assert contents(here / "results") == {k: v for k, v in never_interrupted.items() if "fedproto" in k}
+
+
+def test_rounds_that_were_edited_begin_anew(never_interrupted, here, monkeypatch, capsys, contents):
+    rounds = interrupted_after(monkeypatch, 2) / "rounds.jsonl"
+    rounds.write_text(rounds.read_text().replace('"train_loss":', '"train_loss":1', 1))
+    assert grid("--methods", "fedproto") == 0
+    assert "goes on after round" not in capsys.readouterr().err
+    assert contents(here / "results") == {k: v for k, v in never_interrupted.items() if "fedproto" in k}
+
+
+@pytest.mark.parametrize("what", ["removed", "cut", "replaced"])
+def test_rounds_that_change_while_a_run_goes_on_are_mended(never_interrupted, here, monkeypatch, contents, what):
+    original = Federation.round
+
+    def meddled(self, t):
+        for path in Path("results").glob("*/*/*/*/rounds.jsonl"):
+            if t == 3 and what == "removed":
+                path.unlink()
+            elif t == 3:
+                path.write_bytes(path.read_bytes()[:-40] if what == "cut" else b"{}\n")
+        return original(self, t)
+
+    monkeypatch.setattr(Federation, "round", meddled)
+    assert grid("--methods", "fedproto") == 0
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    assert verify(here / "results") == ([], 1)
+    assert contents(here / "results") == {k: v for k, v in never_interrupted.items() if "fedproto" in k}
+
+
+@pytest.mark.parametrize("what", ["harness", "method", "threads", "engine"])
+def test_going_on_under_other_conditions_is_told(here, monkeypatch, what):
+    """By verify, and by the report's notes (`remarks`)."""
+    interrupted_after(monkeypatch, 1)
+    words = {"engine": ["--engine", "stacked"]}.get(what, [])
+    if what in ("harness", "method"):
+        codes = runner.code_hashes
+        monkeypatch.setattr(runner, "code_hashes", lambda method: codes(method) | {what: "f" * 16})
+    elif what == "threads":
+        known = runner.environment
+        monkeypatch.setattr(runner, "environment", lambda device: known(device) | {"threads": 99})
+    assert grid("--methods", "fedproto", *words) == 0
+    ((_, problem),) = verify(here / "results")[0]
+    named = {"harness": "code", "method": "method's code"}.get(what, what)
+    assert problem == f"it went on after round 1 with other {named}: its numbers can't be reproduced"

@@ -5,7 +5,18 @@ import os
 import pytest
 
 from benchmark.errors import RequestError, StorageError
-from benchmark.storage.files import BLOCK, check_writable, claim, file_name, read_into, write_over, write_whole
+from benchmark.storage.files import (
+    BLOCK,
+    append,
+    check_writable,
+    claim,
+    is_claimed,
+    read_into,
+    read_whole,
+    remove,
+    write_over,
+    write_whole,
+)
 
 
 def test_a_file_is_written_whole(tmp_path):
@@ -33,13 +44,6 @@ def test_where_nothing_can_be_written(tmp_path):
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(RequestError, match="can't be written"):
             check_writable(folder)
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a:b", "a" * 121, "a\nb"])
-def test_names_that_are_no_folder(name):
-    with pytest.raises(RequestError, match="can't name a folder"):
-        file_name("--experiment", name)
-    assert file_name("--experiment", "fedmoe+gate=static") == "fedmoe+gate=static"
 
 
 def test_a_claim_is_one_process_s(tmp_path):
@@ -107,3 +111,70 @@ def test_blocks_that_can_not_be_written_leave_nothing_behind(tmp_path, monkeypat
     with pytest.raises(StorageError, match=r"a can't be written \(disk full\)"):
         write_over(tmp_path / "a", blocks())
     assert list(tmp_path.iterdir()) == []
+
+
+def odd_files(folder):
+    """What may lie in the place of a file, by name; each leads to, or is, something else."""
+    (folder / "elsewhere").write_bytes(b"precious")
+    (folder / "link").symlink_to(folder / "elsewhere")
+    (folder / "link to nothing").symlink_to(folder / "nothing")
+    (folder / "link to a device").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe")
+    (folder / "folder").mkdir()
+    return ["link", "link to nothing", "link to a device", "pipe", "folder"]
+
+
+def test_only_regular_files_are_read(tmp_path):
+    for name in odd_files(tmp_path):
+        with pytest.raises(OSError):
+            read_whole(tmp_path / name, 100)
+    assert read_whole(tmp_path / "elsewhere", 8) == b"precious"
+    with pytest.raises(OSError, match="it has more than"):
+        read_whole(tmp_path / "elsewhere", 7)
+
+
+def test_nothing_is_written_through_a_link_or_into_a_pipe(tmp_path):
+    for name in odd_files(tmp_path):
+        with pytest.raises(StorageError):
+            append(tmp_path / name, b"more")
+    assert (tmp_path / "elsewhere").read_bytes() == b"precious"
+    assert not (tmp_path / "nothing").exists()
+    append(tmp_path / "elsewhere", b"!")
+    assert (tmp_path / "elsewhere").read_bytes() == b"precious!"
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "link to nothing"])
+@pytest.mark.parametrize("place", ["over", "path"])
+def test_a_file_with_another_name_is_replaced_and_not_overwritten(tmp_path, kind, place):
+    """As in a copy by hard links, which many back-ups are."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"precious")
+    content = memoryview(mmap.mmap(-1, BLOCK))
+    odd = tmp_path / place
+    match kind:
+        case "link":
+            odd.symlink_to(elsewhere)
+        case "hard link":
+            os.link(elsewhere, odd)
+        case "link to nothing":
+            odd.symlink_to(tmp_path / "nothing")
+    write_over(tmp_path / "path", content, odd if place == "over" else None)
+    assert elsewhere.read_bytes() == b"precious"
+    assert not (tmp_path / "nothing").exists()
+    assert (tmp_path / "path").read_bytes() == bytes(BLOCK)
+    assert not (tmp_path / "path").is_symlink()
+
+
+def test_a_claim_that_is_held_is_seen_without_touching_it(tmp_path):
+    assert not is_claimed(tmp_path / "claim")
+    with claim(tmp_path / "claim"):
+        assert is_claimed(tmp_path / "claim")
+    (tmp_path / "claim").touch()  # as a dead process leaves it
+    assert not is_claimed(tmp_path / "claim")
+
+
+def test_folders_are_not_removed(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    remove([tmp_path / "folder", tmp_path / "link", tmp_path / "nothing"])
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -19,7 +19,7 @@ from benchmark.fields import (
     UnitInterval,
 )
 from benchmark.plugins import registry
-from benchmark.storage.files import LONGEST_NAME
+from benchmark.storage.names import LONGEST_NAME
 from benchmark.tuning.space import LEARNING_RATE, Dimension, dimensions, trials
 
 METHODS = sorted(registry.catalogue("methods"))
