@@ -1,6 +1,7 @@
 /* What puts the page together: the comparison that is shown, its methods, its charts, and what the address says. */
 
 const sections = $$("section.comparison");
+const choice = $('[data-state="comparison"]');
 
 /** The id of the comparison that is shown, or "all". */
 function shownComparison() {
@@ -10,6 +11,7 @@ function shownComparison() {
 
 function showComparison() {
   const shown = shownComparison();
+  if (choice) choice.value = shown;
   sections.forEach((section) => section.classList.toggle("shown", section.dataset.comparison === shown));
 }
 
@@ -48,6 +50,7 @@ function drawForPrint() {
   drawn.forEach((draw, figure) => figure.clientWidth && draw({ keepControls: true }));
 }
 
+choice?.addEventListener("change", () => set({ comparison: choice.value }));
 readAddress();
 watchers.push(showComparison, ...sections.map(legend));
 const board = document.getElementById("leaderboard");

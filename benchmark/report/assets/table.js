@@ -9,8 +9,6 @@ function leaderboard(section) {
   rows.forEach((row) => nameButton(row));
   heads.forEach((head) => $("button", head).addEventListener("click", () => set({ sort: nextSort(head) })));
   $('[data-state="filter"]', section).addEventListener("input", (event) => set({ filter: event.target.value }));
-  const choice = $('[data-state="comparison"]');
-  choice?.addEventListener("change", () => set({ comparison: choice.value }));
   const boxes = $$("[data-column]", section);
   const usual = boxes.filter((box) => box.checked).map((box) => box.dataset.column);
   boxes.forEach((box) => box.addEventListener("change", () => set({ columns: chosenColumns(boxes, usual) })));
@@ -20,7 +18,6 @@ function leaderboard(section) {
     showColumns(table, keys, boxes, state.columns ? listOf("columns") : filledColumns(rows, keys, usual));
     $(".count", section).textContent = `${whole(visible)} of ${whole(rows.length)} rows`;
     $('[data-state="filter"]', section).value = state.filter;
-    if (choice) choice.value = shownComparison();
     showMarks(section, rows);
   };
 }

@@ -49,7 +49,7 @@ def opened(browser, tmp_path):
         path = tmp_path / "index.html"
         path.write_text(render(document), encoding="utf-8")
         contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **options))
-        contexts[-1].set_default_timeout(10_000)
+        contexts[-1].set_default_timeout(30_000)
         page = contexts[-1].new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -124,6 +124,17 @@ def test_the_leaderboard_is_of_one_comparison_at_first(opened, document):
     assert len(rows(page)) == 12
     assert {row["Comparison"] for row in rows(page)} == {"digits, iid", "digits, pathological:2"}
     assert page.locator(".comparison.shown").count() == 0
+
+
+def test_comparisons_without_a_finished_run_can_be_chosen_too(opened, document):
+    document["leaderboard"]["rows"] = []
+    for part in document["comparisons"]:
+        part["charts"] |= {"series": [], "forest": {"reference": "standalone", "moments": [], "rows": []}}
+    page = opened(document)
+    assert page.locator(".comparison.shown h2").first.inner_text() == "digits, iid"
+    page.locator("[data-state=comparison]").select_option("digits, pathological:2")
+    assert page.locator(".comparison.shown h2").first.inner_text() == "digits, pathological:2"
+    assert page.get_by_text("No run of this comparison is done.").locator("visible=true").count() == 1
 
 
 def test_the_first_click_sorts_the_best_first_and_what_is_missing_stays_last(opened, document):
