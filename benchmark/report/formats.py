@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 
@@ -40,7 +39,7 @@ def full_caption(table: Table) -> str:
     return f"{table.setting}. {table.caption}" if table.setting else table.caption
 
 
-def for_page(table: Table, stem: str, command: str) -> dict[str, Any]:
+def for_page(table: Table, command: str) -> dict[str, Any]:
     """Return a table as the page's document has it."""
     return {
         "title": table.title,
@@ -52,10 +51,6 @@ def for_page(table: Table, stem: str, command: str) -> dict[str, Any]:
         "marks": [[i, j, number] for (i, j), number in note_numbers(table).items()],
         "best": table.ranked(0),
         "second": table.ranked(1),
-        "files": [
-            {"name": name, "href": f"tables/{quote(stem)}.{suffix}"}
-            for name, suffix in (("LaTeX", "tex"), ("Markdown", "md"), ("CSV", "csv"))
-        ],
         "command": command,
     }
 

@@ -21,7 +21,7 @@ SHARED = "of a machine that other work may have shared, so not ranked"
 
 def main_table(comparison: Comparison, reference: str) -> Table:
     """Make the main table, a row per method: accuracy at each moment with its interval, what was sent and computed."""
-    accuracy = [(_accuracy_column(m), _accuracy_cells(comparison, reference, m)) for m in comparison.moments]
+    accuracy = [(accuracy_column(m), _accuracy_cells(comparison, reference, m)) for m in comparison.moments]
     others = [*_spread_columns(comparison), *_cost_columns(comparison)]
     columns = [Column("Method"), *(column for column, _ in accuracy), *(column for column, _ in others)]
     rows = [
@@ -33,7 +33,8 @@ def main_table(comparison: Comparison, reference: str) -> Table:
     return noted_table(comparison, "main", "Accuracy and costs", text, columns, rows, foot, notes)
 
 
-def _accuracy_column(moment: Moment) -> Column:
+def accuracy_column(moment: Moment) -> Column:
+    """Return the column of the main table with the accuracy at a moment."""
     hint = "mean over all clients, each on its own test data"
     return Column(f"Accuracy {moment.words} [%]", "high", hint, short=f"{moment.name} [%]")
 

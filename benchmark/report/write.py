@@ -131,7 +131,8 @@ def _write(
         parts = dict(zip([comparison.name for comparison in comparisons], written, strict=True))
         again = options.command or f"python -m benchmark report --experiment {name}"
         across = _across(again, comparisons, options, style, new)
-        page = render(page_document(name, comparisons, parts, across, new / "figures", style, again))
+        reference = options.reference or DEFAULT_REFERENCE
+        page = render(page_document(name, comparisons, parts, across, new, style, again, reference))
     text = _markdown(name, comparisons, parts, across)
     write_whole(folder / "report.md", lambda file: file.write(text.encode()))
     write_whole(folder / "index.html", lambda file: file.write(page.encode()))

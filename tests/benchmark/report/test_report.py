@@ -312,7 +312,7 @@ def test_a_report_has_tables_figures_and_pages(seeds, tmp_path):
     assert all(f"(<figures/{stem}.png>)" in text for stem in stems)
     assert "python -m benchmark run --seeds 1" in text
     html = page.read_text()
-    assert html.count("data:image/png;base64,") == len(stems)
+    assert html.count("data:image/webp;base64,") == len(stems)
     assert "python -m benchmark run --seeds 1" in html
 
 
@@ -383,7 +383,7 @@ def test_whatever_stands_in_a_result_is_only_text(results, without_figures, stor
     write_report(results, tmp_path / "reports", [], ReportOptions())
     report = tmp_path / "reports" / "exp"
     html = (report / "index.html").read_text()
-    assert html.count("<script") == 2  # the page's own, and its data
+    assert html.count("<script") == 1 + 2  # the page's own, and the data of one comparison
     assert "<img src=x" not in html
     for line in (report / "report.md").read_text().splitlines():
         assert line.startswith("    ") or not re.search(r"(?<!\\)<(img|script)", line)
