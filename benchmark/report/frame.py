@@ -145,11 +145,21 @@ class Comparison:
         found = self.scores(label)
         return float(np.mean(found)) if found else None
 
+    @cached_property
+    def _series(self) -> dict[str, pd.DataFrame]:
+        """Label -> mean curve, of those that were asked for: most figures ask for all."""
+        return {}
+
     def series(self, label: str) -> pd.DataFrame:
         """Return a method's mean curve over its seeds, a row per evaluated round: costs, accuracy, interval low, high.
 
         The accuracy is that of the primary moment. The interval is that of 95 %; with one seed low and high are NaN.
         """
+        if label not in self._series:
+            self._series[label] = self._mean_curve(label)
+        return self._series[label]
+
+    def _mean_curve(self, label: str) -> pd.DataFrame:
         runs = self.of(label)
         curves = pd.concat([run.curve for run in runs]).rename(columns={self.moment.name: "accuracy"})
         table = curves.dropna(subset="accuracy")
