@@ -213,3 +213,9 @@ def contents(results: Path) -> dict[str, list]:
 @pytest.fixture(name="contents", scope="session")
 def _contents() -> Callable[[Path], dict[str, list]]:
     return contents
+
+
+@pytest.fixture(scope="session")
+def stored_once() -> Callable[..., RunFolder]:
+    """The same for runs that several tests read."""
+    return store

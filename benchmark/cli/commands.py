@@ -124,6 +124,9 @@ cli.add_command(tune)
     help="When networks are judged: after local training, the next download or fine-tuning.",
 )
 @click.option("--budget", metavar="A,B,...", help="Accuracy is given within these: 10MB, 2TFLOP.  [powers of ten]")
+@click.option(
+    "--style", type=click.Choice(["column", "page", "slide"]), help="Figures for a paper or a talk.  [the page's]"
+)
 @click.option("--devices", metavar="A,B,...", help="Seconds on these: names (see `list devices`) or .toml files.")
 @click.option("--all-figures", is_flag=True, help="Draw all figures of each of more than 30 comparisons.")
 @click.pass_obj
@@ -136,6 +139,7 @@ def report(
     reference: str | None,
     moment: str,
     budget: str | None,
+    style: str | None,
     devices: str | None,
     all_figures: bool,
 ) -> None:
@@ -147,7 +151,7 @@ def report(
     shown = None if moment == "both" else moment
     again = shlex.join([*PYTHON, *argv])
     options = ReportOptions(
-        targets_of(target), reference, budgets_of(budget), shown, all_figures, plain(again), devices_of(devices)
+        targets_of(target), reference, budgets_of(budget), shown, style, all_figures, plain(again), devices_of(devices)
     )
     check_writable(reports)
     for page in write_report(results, reports, chosen, options):

@@ -151,7 +151,9 @@ def show_checks(checks: Sequence[Any]) -> None:
     for name in ("comparison", "method", "what", "baseline", "current", "change", "limit", ""):
         table.add_column(name, justify="left" if name in ("comparison", "method", "what", "") else "right")
     for check in checks:
-        values = [escape(v) if isinstance(v, str) else amount(v, check.unit) for v in (check.baseline, check.current)]
+        values = [
+            escape(v) if isinstance(v, str) else with_unit(v, check.unit) for v in (check.baseline, check.current)
+        ]
         change = "" if check.change is None else _change(check.change, check.unit)
         limit = "" if check.limit is None else _change(check.limit, check.unit).lstrip("+")
         verdict = "REGRESSED" if check.verdict == "regressed" else check.verdict
@@ -162,7 +164,7 @@ def show_checks(checks: Sequence[Any]) -> None:
 PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
-def amount(value: float, unit: str) -> str:
+def with_unit(value: float, unit: str) -> str:
     """Return a number with its unit as people write it: 1.204 MB, 3.5 TFLOP, 66.40 %, 1.32 ×."""
     if unit in ("%", "×"):
         return f"{value:.2f} {unit}"

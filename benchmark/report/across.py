@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.aggregate import common, task_ranks, tasks
-from benchmark.report.drawing import Drawn, logarithmic, sheet
+from benchmark.report.drawing import Drawn, logarithmic, name_methods, sheet
 from benchmark.report.frame import Comparison
 from benchmark.report.looks import Style
 from benchmark.report.statistics import Ranks, cliques, mean_interval, performance_profile
@@ -48,12 +48,12 @@ def write_across(comparisons: Sequence[Comparison], style: Style, folder: Path) 
     labels, drawn = common(ranked), []
     ranks = task_ranks(ranked, labels)
     if ranks is not None and len(labels) > 2:
-        with sheet(folder / "across-ranks", 1, (5.5, 0.9 + 0.22 * len(labels)), "") as (axes,):
+        with sheet(folder / "across-ranks", 1, (5.5, 0.9), "", 1.3 * len(labels), style.paper) as (axes,):
             _critical_difference(axes, labels, ranks)
         text = "1 is the best. Methods that a bar joins are not told apart (Nemenyi test, 5 %)."
         drawn.append(Drawn("across-ranks", "Average ranks", text))
     if ranks is not None:
-        with sheet(folder / "across-profiles", 1, (5.5, 3.1), "", len(labels)) as (axes,):
+        with sheet(folder / "across-profiles", 1, (5.5, 3.1), "", len(labels), style.paper) as (axes,):
             _profiles(axes, ranked, labels, style)
         text = "Share of runs that are above an accuracy, each task weighing the same."
         drawn.append(Drawn("across-profiles", "Performance profiles", text))
@@ -61,7 +61,7 @@ def write_across(comparisons: Sequence[Comparison], style: Style, folder: Path) 
     stems = apart(f"across-{axis.name}" for axis in axes_of_settings)
     for axis, stem in zip(axes_of_settings, stems, strict=True):
         methods = len({label for comparison in axis.comparisons for label in comparison.complete})
-        with sheet(folder / stem, 1, (5.5, 3.1), _fixed(axis), methods) as (axes,):
+        with sheet(folder / stem, 1, (5.5, 3.1), _fixed(axis), methods, style.paper) as (axes,):
             _robustness(axes, axis, style)
         words = f"Accuracy {axis.comparisons[0].moment.words}: mean over seeds and 95 % interval."
         drawn.append(Drawn(stem, f"{axis.what}, {axis.dataset}", words))
@@ -120,13 +120,13 @@ def _critical_difference(axes: Axes, labels: Sequence[str], ranks: Ranks) -> Non
         y, x = depth + row * 0.6, float(ranks.average[i])
         edge = low - 0.15 if left else high + 0.15
         axes.plot([x, x, edge], [0, y, y], color="0.25", linewidth=0.9)
-        axes.text(edge, y, f"{labels[i]} ({x:.2f})", ha="right" if left else "left", va="center", fontsize=8)
+        axes.text(edge, y, f"{labels[i]} ({x:.2f})", ha="right" if left else "left", va="center")
     for row, group in enumerate(bars):
         ends = [float(ranks.average[i]) for i in group]
         axes.plot([min(ends) - 0.04, max(ends) + 0.04], [0.35 + 0.35 * row] * 2, color="black", linewidth=3)
     width = min(ranks.critical_difference, high - low)
     axes.plot([low, low + width], [-0.9, -0.9], color="black", linewidth=1, marker="|")
-    axes.text(low + width, -0.9, f"  critical difference {ranks.critical_difference:.2f}", va="center", fontsize=8)
+    axes.text(low + width, -0.9, f"  critical difference {ranks.critical_difference:.2f}", va="center")
     axes.set_xlim(low - (high - low) * 0.6, high + (high - low) * 0.6)
     axes.set_ylim(depth + (len(order) + 1) // 2 * 0.6, -1.3)
     axes.xaxis.tick_top()
@@ -149,7 +149,7 @@ def _profiles(axes: Axes, comparisons: Sequence[Comparison], labels: Sequence[st
         axes.step(thresholds, profile, where="post", label=label, **look)
     axes.set_xlabel("Accuracy [%]")
     axes.set_ylabel("Share of runs above it")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
+    name_methods(axes, style.paper)
 
 
 def _robustness(axes: Axes, axis: Axis, style: Style) -> None:
@@ -172,5 +172,5 @@ def _robustness(axes: Axes, axis: Axis, style: Style) -> None:
     elif all(float(value).is_integer() for value in axis.values):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(axis.what)
-    axes.set_ylabel("Mean accuracy of clients [%]")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
+    axes.set_ylabel("Mean accuracy [%]")
+    name_methods(axes, style.paper)

@@ -9,8 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.errors import plural
-from benchmark.report.cells import NOTHING, Cell, Column, Table
-from benchmark.report.differences import Difference, corrected, difference_cell, differences, p_cell
+from benchmark.report.cells import NOTHING, Cell, Column, Table, spread_cell
+from benchmark.report.differences import (
+    OVER_SEEDS,
+    Difference,
+    corrected,
+    difference_cell,
+    differences,
+    marks_of,
+    p_cell,
+)
 from benchmark.report.frame import Comparison
 from benchmark.report.statistics import Ranks, average_ranks, paired_t
 from benchmark.storage.moments import Moment
@@ -98,8 +106,8 @@ def _waiting(comparisons: Sequence[Comparison], label: str) -> str | None:
 def _mean_columns(moment: Moment) -> list[Column]:
     title = f"Difference {moment.words}"
     return [
-        Column(title, "high", "in points of accuracy"),
-        Column(f"95 % interval {moment.words}"),
+        Column(title, "high", "in points of accuracy", short=moment.name),
+        Column(f"95 % interval {moment.words}", short="95 % interval"),
         Column(f"p {moment.words}", None, "paired t-test over seeds, Holm-corrected"),
     ]
 
@@ -111,14 +119,40 @@ def _mean_cells(difference: Difference) -> list[Cell]:
 
 
 def _aggregate_caption(comparisons: Sequence[Comparison], reference: str) -> str:
-    waiting = "; ".join(comparison.heading for comparison in comparisons if not comparison.ranked)
-    unranked = f"Not ranked, in the order of names: methods have not levelled in {waiting}. " if waiting else ""
+    number = plural(len(tasks(comparisons)), "task")
     return (
-        f"{unranked}Differences to {reference} in points of accuracy, paired by seed: for each seed the mean over "
-        f"{plural(len(tasks(comparisons)), 'task')}, then mean and Student's interval over seeds. Comparisons that "
-        "differ only in rounds, local work, training or evaluation are one task, and are averaged first. Interval and "
-        "test (paired, Holm-corrected over the rows) are over seeds: they do not say what other tasks would give."
+        f"{_unranked(comparisons)}Differences to {reference} in points of accuracy, paired by seed: for each seed "
+        f"the mean over {number}, then mean and Student's interval over seeds. Comparisons that differ only in rounds, "
+        "local work, training or evaluation are one task, and are averaged first. Interval and test (paired, "
+        "Holm-corrected over the rows) are over seeds: they do not say what other tasks would give."
     )
+
+
+def accuracy_matrix(comparisons: Sequence[Comparison], reference: str) -> Table | None:
+    """Make the table of methods against comparisons, that is data sets: accuracy at the primary moment.
+
+    None for fewer than two comparisons with a finished run.
+    """
+    inside = [comparison for comparison in comparisons if comparison.complete]
+    if len(inside) < 2:
+        return None
+    labels = sorted({label for comparison in inside for label in comparison.complete})
+    marks = [marks_of(comparison, reference, comparison.moment) for comparison in inside]
+    pairs = [*zip(inside, marks, strict=True)]
+    rows = [[Cell(k, k), *(spread_cell(c.scores(k), marked.get(k, "")) for c, marked in pairs)] for k in labels]
+    columns = [Column("Method"), *(Column(c.heading, "high" if c.ranked else None, c.title) for c in inside)]
+    text = (
+        f"Accuracy in percent {inside[0].moment.words}: mean over all clients, each on its own test data, and over "
+        f"seeds; ± is half the 95 % interval over seeds. {OVER_SEEDS} differs from {reference} over seeds: paired "
+        f"t-test, Holm-corrected over the methods of a column. {_unranked(inside)}"
+    )
+    return Table("methods", "Methods against data sets", "", text.strip(), columns, rows)
+
+
+def _unranked(comparisons: Sequence[Comparison]) -> str:
+    """Name the comparisons that are not ranked, as a sentence."""
+    waiting = "; ".join(comparison.heading for comparison in comparisons if not comparison.ranked)
+    return f"Not ranked, in the order of names: methods have not levelled in {waiting}. " if waiting else ""
 
 
 def ranking_table(comparisons: Sequence[Comparison]) -> Table | None:

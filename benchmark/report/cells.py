@@ -31,6 +31,7 @@ class Column(NamedTuple):
     """One column: its title and a hint that explains it.
 
     better: whether high or low values are good; None if neither is, and then no value is marked
+    short: its title in print; if any column has one, only those with one are printed
     aligned: whether its numbers are printed with as many decimals as each other, so that they stand in a line
     """
 
@@ -38,6 +39,7 @@ class Column(NamedTuple):
     better: Literal["high", "low"] | None = None
     hint: str = ""
     aligned: bool = False
+    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,20 @@ def _with_decimals(cell: Cell, decimals: int | None) -> Cell:
     text = f"{cell.value:.{decimals}f}"
     tiny = cell.value and not float(text)
     return cell._replace(text=f"< {10.0**-decimals:.{decimals}f}" if tiny else text)
+
+
+def note_numbers(table: Table) -> dict[tuple[int, int], int]:
+    """Return (row, column) of the cells with a note -> the note's number; equal notes share one."""
+    noted = {(i, j): cell.note for i, row in enumerate(table.lines) for j, cell in enumerate(row) if cell.note}
+    order = list(dict.fromkeys(noted.values()))
+    return {place: order.index(note) + 1 for place, note in noted.items()}
+
+
+def notes_of(table: Table) -> list[str]:
+    """Return the footnotes in the order of their numbers in the cells, then those that belong to no cell."""
+    numbered = {cell.note: number for (i, j), number in note_numbers(table).items() if (cell := table.lines[i][j])}
+    said = "; ".join(note or "" for note in numbered)
+    return [f"{number}: {note}" for note, number in numbered.items()] + [n for n in table.notes if n not in said]
 
 
 def mean_cell(values: Sequence[float], form: str = "{:.4g}") -> Cell:

@@ -1,6 +1,7 @@
 """The tables of what accuracy costs: bytes, FLOPs and seconds to a target, fronts, accuracy within a budget."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -22,24 +23,34 @@ def cost_table(comparison: Comparison) -> Table | None:
     Methods that are not ranked have no fronts; None if there is no target either.
     """
     target = comparison.target
-    fronts = {cost: _front(comparison, cost) for cost in ("bytes", "flops")} if comparison.ranked else {}
-    if target is None and not fronts:
+    on_fronts = fronts(comparison)
+    if target is None and not on_fronts:
         return None
     columns, words = [Column("Method")], []
     if target is not None:
         units = ["Rounds", *(unit for unit, _ in COST_UNITS.values())]
-        columns += [Column(f"{unit} to {target:g} %", None if unit == "s" else "low", aligned=True) for unit in units]
+        columns += [Column(f"{unit} to {target:g} %", _better(unit), aligned=True, short=unit) for unit in units]
         words.append(f"Cost up to the first evaluated round at {target:g} %, mean over seeds; seconds are not ranked.")
     words.append(f"Accuracy: {comparison.selection}. {FLOPS_RULE}")
-    if fronts:
+    if on_fronts:
         columns += [Column("On the front of bytes"), Column("On the front of FLOPs")]
         words.append(FRONT_RULE)
     rows = []
     for label in comparison.methods:
         cells = [Cell(label, label), *(_cost_to(comparison, label) if target is not None else ())]
-        rows.append(cells + [Cell("yes" if label in front else NOTHING) for front in fronts.values()])
+        rows.append(cells + [Cell("yes" if label in front else NOTHING) for front in on_fronts.values()])
     title = "Fronts" if target is None else "Cost of the target"
     return noted_table(comparison, "costs", title, " ".join(words), columns, rows)
+
+
+def fronts(comparison: Comparison) -> dict[str, set[str]]:
+    """Return bytes and flops -> the methods on the front of accuracy and that cost; nothing if none is ranked."""
+    return {cost: _front(comparison, cost) for cost in ("bytes", "flops")} if comparison.ranked else {}
+
+
+def _better(unit: str) -> Literal["low"] | None:
+    """Seconds are of a machine that other work may have shared, so they are not ranked."""
+    return None if unit == "s" else "low"
 
 
 def _front(comparison: Comparison, cost: str) -> set[str]:

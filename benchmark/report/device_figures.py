@@ -15,7 +15,7 @@ from benchmark.devices.clock import Rates, seconds_of_rounds
 from benchmark.devices.fastest import SpeedMap, speed_map
 from benchmark.devices.profile import Profile
 from benchmark.report.devices import DeviceComparison
-from benchmark.report.drawing import Drawn, logarithmic
+from benchmark.report.drawing import Drawn, logarithmic, name_methods
 from benchmark.report.figures import Plot, draw_figure
 from benchmark.report.frame import Comparison
 from benchmark.report.looks import Style
@@ -58,8 +58,8 @@ def _over_seconds(panels: Sequence[Axes], comparison: Comparison, style: Style, 
         )
     logarithmic(panels[0])
     panels[0].set_xlabel(f"Seconds on {profile.name}")
-    panels[0].set_ylabel("Mean accuracy of clients [%]")
-    panels[0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
+    panels[0].set_ylabel("Mean accuracy [%]")
+    name_methods(panels[0], style.paper)
 
 
 def seconds_curve(comparison: Comparison, label: str, profile: Profile) -> pd.DataFrame:

@@ -26,12 +26,17 @@ TIE_POINTS = 0.005
 """A smaller difference is printed as 0, and has no sign."""
 COLUMNS = (
     Column("Method"),
-    Column("Difference", "high", "mean over seeds, in points of accuracy"),
-    Column("95 % interval", None, "Student's, over seeds"),
-    Column("p", None, "paired t-test over seeds, Holm-corrected"),
+    Column("Difference", "high", "mean over seeds, in points of accuracy", short="difference"),
+    Column("95 % interval", None, "Student's, over seeds", short="95 % interval"),
+    Column("p", None, "paired t-test over seeds, Holm-corrected", short="p"),
     Column("Seeds"),
     Column("Median of clients", "high", "median over clients and seeds of the difference"),
-    Column("Clients better [%]", "high", "share of clients and seeds with a higher accuracy than under the reference"),
+    Column(
+        "Clients better [%]",
+        "high",
+        "share of clients and seeds that have more",
+        short="better [%]",
+    ),
     Column("Equal [%]"),
     Column("Worse [%]", "low"),
     Column("Pairs", None, "clients times seeds"),

@@ -13,11 +13,15 @@ from PIL import Image
 
 from benchmark import __version__
 from benchmark.errors import plural
-from benchmark.report.cells import Cell, Column, Table
+from benchmark.report.answer import Answer, answer_of, overall_answer
+from benchmark.report.cells import Table
+from benchmark.report.charts import chart_data, client_data, forest_data, partition_data
 from benchmark.report.drawing import Drawn
 from benchmark.report.formats import commands, for_page
 from benchmark.report.frame import Comparison
+from benchmark.report.leaderboard import leaderboard
 from benchmark.report.levelling import RULE
+from benchmark.report.links import links_of
 from benchmark.report.looks import Style
 from benchmark.report.notes import footnotes, not_ranked
 
@@ -25,10 +29,10 @@ PAGE_POINTS = 20_000
 """Points of all curves of a page together."""
 PAGE_CELLS = 100_000
 """Cells of all partitions of a page together; those beyond are in the figures' files."""
+PAGE_CLIENTS = 150_000
+"""Accuracies of single clients in a page; those of the comparisons beyond are in the figures' files."""
 EMBEDDED_BYTES = 3_000_000
 """Bytes of pictures inside a page; those beyond are files beside it."""
-PICTURE_COLOURS = 64
-"""Colours of a picture inside a page: lines and bars need no more."""
 
 
 class Pictures:
@@ -39,22 +43,26 @@ class Pictures:
 
     def of(self, drawn: Drawn) -> dict[str, Any]:
         """Return a figure as the page's document has it."""
-        path = self._folder / f"{drawn.stem}.png"
-        with Image.open(path) as image:
-            size = image.size
-            small = io.BytesIO()
-            image.convert("RGB").quantize(PICTURE_COLOURS).save(small, "PNG", optimize=True)
-        source, link = "data:image/png;base64," + base64.b64encode(small.getvalue()).decode(), quote(drawn.stem)
-        inside = len(source) <= self._left
-        self._left -= len(source) if inside else 0
+        with Image.open(self._folder / f"{drawn.stem}.png") as image:
+            width, height = image.size
+            source = _embedded(image) if self._left > 0 else ""
+        inside, link = 0 < len(source) <= self._left, quote(drawn.stem)
+        self._left -= len(source)
         return {
             "title": drawn.title,
             "caption": drawn.caption,
             "src": source if inside else f"figures/{link}.png",
             "pdf": f"figures/{link}.pdf",
-            "width": size[0] // 2,
-            "height": size[1] // 2,
+            "width": width // 2,
+            "height": height // 2,
         }
+
+
+def _embedded(image: Image.Image) -> str:
+    """Return the address of a picture in all its colours, as WebP, which takes half the room of PNG."""
+    small = io.BytesIO()
+    image.convert("RGB").save(small, "WebP", lossless=True, quality=50, method=2)
+    return "data:image/webp;base64," + base64.b64encode(small.getvalue()).decode()
 
 
 class Part(NamedTuple):
@@ -82,55 +90,78 @@ def page_document(
     folder: Path,
     style: Style,
     again: str,
+    reference: str,
 ) -> dict[str, Any]:
     """Make the page's document.
 
-    written: by name of comparison; folder: where the figures are; again: the command line that writes the report
+    written: by name of comparison; folder: where tables/ and figures/ are; again: the command line that writes the
+    report; reference: label of the method that others are compared with
     """
-    pictures = Pictures(folder)
-    series = sum(len(comparison.complete) for comparison in comparisons)
-    points = int(np.clip(PAGE_POINTS // max(1, series), 20, 100))
-    room, parts = PAGE_CELLS, []
-    for comparison in comparisons:
-        partition = _partition(comparison)
-        cells = sum(map(len, partition["counts"]))
-        room -= cells
-        made = commands(comparison)
-        reproduces = "\n".join([*made, again])
-        part = written[comparison.name]
-        parts.append(
-            {
-                "id": comparison.name,
-                "heading": comparison.heading,
-                "title": comparison.title,
-                "answer": list(part.answer),
-                "lead": [pictures.of(drawn) for drawn in part.lead],
-                "caption": _chart_caption(comparison),
-                "footnotes": [*_standing(comparison), *footnotes(comparison)],
-                "target": comparison.target,
-                "floor": float(np.mean(comparison.floors)),
-                "series": [_series(comparison, label, style, points) for label in comparison.complete],
-                "partition": partition if room >= 0 else None,
-                "tables": [for_page(table, stem, reproduces) for stem, table in part.tables],
-                "figures": [pictures.of(drawn) for drawn in part.figures],
-                "commands": made,
-            }
-        )
+    page = _Page(folder, style, again, reference, sum(len(comparison.complete) for comparison in comparisons))
+    mains = {c.name: written[c.name].tables[0][1] for c in comparisons if written[c.name].tables}
     return {
         "experiment": experiment,
         "generator": f"mhpfl-benchmark {__version__}",
         "intro": intro(comparisons),
         "answer": list(headline(written, across).answer),
-        "leaderboard": _leaderboard(comparisons, written),
-        "comparisons": parts,
-        "across": {
-            "answer": list(across.answer),
-            "lead": [pictures.of(drawn) for drawn in across.lead],
-            "tables": [for_page(table, stem, again) for stem, table in across.tables],
-            "figures": [pictures.of(drawn) for drawn in across.figures],
-        },
+        "leaderboard": leaderboard(comparisons, mains, reference),
+        "methods": {label: links_of(label) for label in style.order},
+        "comparisons": [page.comparison(comparison, written[comparison.name]) for comparison in comparisons],
+        "across": page.across(across, overall_answer(comparisons, reference)),
         "environments": environments(comparisons),
     }
+
+
+class _Page:
+    """Makes the parts of a document, as long as there is room in it; methods: how many curves there are in all."""
+
+    def __init__(self, folder: Path, style: Style, again: str, reference: str, methods: int) -> None:
+        self._tables, self._pictures = folder / "tables", Pictures(folder / "figures")
+        self._style, self._again, self._reference = style, again, reference
+        self._points = int(np.clip(PAGE_POINTS // max(1, methods), 20, 100))
+        self._cells, self._clients = PAGE_CELLS, PAGE_CLIENTS
+
+    def comparison(self, comparison: Comparison, part: Part) -> dict[str, Any]:
+        """Return one comparison."""
+        made = commands(comparison)
+        charts = chart_data(comparison, answer_of(comparison, self._reference), self._style, self._points)
+        return {
+            "id": comparison.name,
+            "heading": comparison.heading,
+            "title": comparison.title,
+            "answer": list(part.answer),
+            "caption": _chart_caption(comparison),
+            "footnotes": [*_standing(comparison), *footnotes(comparison)],
+            "charts": charts | self._while_there_is_room(comparison),
+            "tables": [self._table(table, stem, "\n".join([*made, self._again])) for stem, table in part.tables],
+            "figures": [self._pictures.of(drawn) for drawn in (*part.lead, *part.figures)],
+            "commands": made,
+        }
+
+    def across(self, part: Part, answer: Answer | None) -> dict[str, Any]:
+        """Return what is of all comparisons together."""
+        return {
+            "answer": list(part.answer),
+            "charts": {"forest": forest_data(answer, self._style)} if answer else None,
+            "tables": [self._table(table, stem, self._again) for stem, table in part.tables],
+            "figures": [self._pictures.of(drawn) for drawn in (*part.lead, *part.figures)],
+        }
+
+    def _while_there_is_room(self, comparison: Comparison) -> dict[str, Any]:
+        """Return partition and clients, None where the page would become too large."""
+        partition, clients = partition_data(comparison), client_data(comparison)
+        self._cells -= sum(map(len, partition["counts"]))
+        self._clients -= sum(len(c) for found in clients.values() for of_seeds in found.values() for c in of_seeds)
+        return {
+            "partition": partition if self._cells >= 0 else None,
+            "clients": clients if self._clients >= 0 else None,
+        }
+
+    def _table(self, table: Table, stem: str, command: str) -> dict[str, Any]:
+        """Return a table with its files, which are in the page because it may be mailed alone."""
+        names = {f"{stem}.{suffix}": suffix for suffix in ("csv", "tex")}
+        texts = {name: (self._tables / name).read_text(encoding="utf-8") for name in names}
+        return for_page(table, command) | {"files": texts}
 
 
 def intro(comparisons: Sequence[Comparison]) -> list[str]:
@@ -190,74 +221,10 @@ def _flat(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield name, words.get(str(value), str(value))
 
 
-def _series(comparison: Comparison, label: str, style: Style, points: int) -> dict[str, Any]:
-    """Return a method's curve with at most `points` points, and its clients' accuracies, seed by seed."""
-    curve = comparison.series(label)
-    curve = curve.iloc[np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int)]
-    several = bool(curve["low"].notna().any())
-    look = style.of(label)
-    runs = [run for run in comparison.of(label) if len(run.clients[comparison.moment])]
-    return {
-        "label": label,
-        "colour": look.colour,
-        "dash": {"solid": "", "dashed": "6 3", "dashdot": "7 3 1.5 3", "dotted": "1.5 3"}[look.dash],
-        "marker": look.marker,
-        "round": curve["round"].tolist(),
-        **{name: curve[name].tolist() for name in ("accuracy", "bytes", "flops", "seconds")},
-        "low": curve["low"].tolist() if several else None,
-        "high": curve["high"].tolist() if several else None,
-        "clients": [accuracy for run in runs for accuracy in run.clients[comparison.moment].tolist()],
-        "seeds": [run.seed for run in runs],
-    }
-
-
 def _chart_caption(comparison: Comparison) -> str:
     seeds = len(comparison.seeds)
-    curves = f"Curves: mean over {seeds} seeds and 95 % intervals" if seeds > 1 else "Curves: one seed"
-    words = comparison.moment.words
-    return f"{curves}; accuracy is a mean over all clients, {words}. FLOPs: clients and server. Clients: all seeds."
-
-
-def _partition(comparison: Comparison) -> dict[str, Any]:
-    run = comparison.first_run
-    counts = run.run["partition"]["counts"]
-    title = f"Samples per client and class, seed {run.seed}"
-    return {"title": title, "classes": run.class_names, "counts": counts}
-
-
-def _leaderboard(comparisons: Sequence[Comparison], written: Mapping[str, Part]) -> dict[str, Any]:
-    """Join the main tables of all comparisons."""
-    rows: list[dict[str, Any]] = []
-    by_key: dict[str, dict[str, Any]] = {}
-    for comparison in comparisons:
-        if not written[comparison.name].tables:
-            continue
-        _, table = written[comparison.name].tables[0]
-        columns = [_column(column, numeric=i > 0) for i, column in enumerate(table.columns)]
-        by_key |= {column["key"]: column for column in columns}
-        for row in table.rows:
-            cells = {column["key"]: _cell(cell) for column, cell in zip(columns, row, strict=True)}
-            where = {"text": comparison.name, "value": comparison.name, "note": None}
-            rows.append({"comparison": comparison.name, "label": row[0].text, "cells": cells | {"comparison": where}})
-    shown = [*by_key.values()]
-    if len(comparisons) > 1:
-        place = {"key": "comparison", "title": "Comparison", "hint": "", "numeric": False, "better": None}
-        shown = [shown[0], place, *shown[1:]]
-    caption = (
-        "Accuracy: mean over all clients, each on its own test data; under each comparison stand the headline's rounds "
-        "and the meaning of the marks."
+    bands = f"mean over {seeds} seeds, bands and bars are 95 % intervals" if seeds > 1 else "one seed, so no intervals"
+    return (
+        f"Accuracy is a mean over all clients: {bands}. FLOPs: clients and server. With a target or a budget a method "
+        "stands where its curve, as it is drawn here, first reaches the one or last keeps within the other."
     )
-    return {"caption": caption, "columns": shown, "rows": rows}
-
-
-def _column(column: Column, numeric: bool) -> dict[str, Any]:
-    head = {"key": _key(column.title), "title": column.title, "hint": column.hint}
-    return head | {"numeric": numeric, "better": column.better}
-
-
-def _key(title: str) -> str:
-    return title.lower().replace(" ", "_")
-
-
-def _cell(cell: Cell) -> dict[str, Any]:
-    return {"text": cell.text, "value": cell.value, "note": cell.note}

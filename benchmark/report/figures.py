@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.report.drawing import Drawn, logarithmic, sheet, shown_range
+from benchmark.report.drawing import Drawn, logarithmic, name_methods, sheet, shown_range
 from benchmark.report.frame import COST_UNITS, Comparison
 from benchmark.report.looks import Style
 from benchmark.report.one_federation import (
@@ -24,8 +24,8 @@ from benchmark.report.one_federation import (
 from benchmark.report.statistics import pareto
 
 COST_WORDS = {
-    "bytes": "Sent, up and down, by all clients together [MB]",
-    "flops": "Computed by all clients and the server [TFLOP]",
+    "bytes": "Sent, up and down, by all [MB]",
+    "flops": "Computed by all and the server [TFLOP]",
 }
 
 
@@ -74,22 +74,22 @@ def draw_figure(comparison: Comparison, suffix: str, plot: Plot, style: Style, f
     """Draw one figure of a comparison, as <comparison>-<suffix>."""
     stem = f"{comparison.name}-{suffix}"
     methods = len(comparison.complete) if plot.lists else 0
-    with sheet(folder / stem, plot.panels, plot.size, comparison.title, methods) as panels:
+    with sheet(folder / stem, plot.panels, plot.size, comparison.title, methods, style.paper) as panels:
         plot.draw(panels, comparison, style)
     return Drawn(stem, plot.title, plot.caption_of(comparison))
 
 
 def _over_rounds(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
+    panels[0].xaxis.set_major_locator(MaxNLocator(integer=True))
     _curves(panels[0], comparison, style, "round", 1)
     panels[0].set_xlabel("Round")
-    panels[0].xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _over_bytes(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
     """Draw on a logarithmic axis; a method that sends nothing is a level line at its last accuracy."""
-    _curves(panels[0], comparison, style, "bytes", 1e6)
     if any((run.curve["bytes"] > 0).any() for run in comparison.done):
         logarithmic(panels[0])
+    _curves(panels[0], comparison, style, "bytes", 1e6)
     panels[0].set_xlabel(COST_WORDS["bytes"])
 
 
@@ -115,7 +115,7 @@ def _curves(axes: Axes, comparison: Comparison, style: Style, cost: str, scale: 
             axes.fill_between(x, curve["low"], curve["high"], color=look["color"], alpha=shade, linewidth=0)
     _accuracy_axis(axes, comparison)
     _floor_line(axes, comparison)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
+    name_methods(axes, style.paper)
 
 
 def _accuracy_axis(axes: Axes, comparison: Comparison) -> None:
@@ -126,15 +126,19 @@ def _accuracy_axis(axes: Axes, comparison: Comparison) -> None:
         low, high, cut = shown_range(table["accuracy"].tolist(), bands["low"].tolist(), bands["high"].tolist())
         axes.set_ylim(low, high)
         if cut:
-            axes.annotate(CUT_WORDS, (1, 1), (0, 2), "axes fraction", "offset points", ha="right", fontsize=7)
-    axes.set_ylabel("Mean accuracy of clients [%]")
+            axes.annotate(CUT_WORDS, (1, 1), (0, 2), "axes fraction", "offset points", ha="right")
+    axes.set_ylabel("Mean accuracy [%]")
 
 
 def _floor_line(axes: Axes, comparison: Comparison) -> None:
     """Draw what each client has by its most frequent class; a line of text at the edge where that is off the axis."""
     floor = float(np.mean(comparison.floors))
     low, high = axes.get_ylim()
-    look: dict[str, Any] = {"color": "0.4", "fontsize": 7, "ha": "left", "transform": axes.get_yaxis_transform()}
+    look: dict[str, Any] = {
+        "color": "0.4",
+        "ha": "left",
+        "transform": axes.get_yaxis_transform(),
+    }
     if low <= floor <= high:
         axes.axhline(floor, color="0.4", linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
         axes.text(0.01, floor, f"majority class {floor:.1f} %", va="bottom", **look)
@@ -150,13 +154,18 @@ def _cost_bars(panels: Sequence[Axes], comparison: Comparison, style: Style) -> 
         axes.barh(range(len(labels)), totals, color=[style.of(label).colour for label in labels], height=0.7)
         for row, total in enumerate(totals):
             axes.annotate(
-                f"{total:.3g}", (total, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
+                f"{total:.3g}",
+                (total, row),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
             )
-        axes.set_yticks(range(len(labels)), labels if axes is panels[0] else [""] * len(labels))
+        named = axes is panels[0] or style.paper.stacked
+        axes.set_yticks(range(len(labels)), labels if named else [""] * len(labels))
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.margins(x=0.25)
         axes.xaxis.set_major_locator(MaxNLocator(3))
-        axes.set_xlabel({"bytes": "Sent", "flops": "Clients and server", "seconds": "Training"}[cost] + f" [{unit}]")
+        axes.set_xlabel({"bytes": "Sent", "flops": "Computed", "seconds": "Training"}[cost] + f" [{unit}]")
         axes.grid(axis="y", visible=False)
 
 
@@ -168,12 +177,12 @@ def _per_client(panels: Sequence[Axes], comparison: Comparison, style: Style) ->
         found = [run.clients[comparison.moment] for run in comparison.of(label)]
         for clients in found:
             spread = np.linspace(-0.28, 0.28, max(2, len(clients)))[: len(clients)]
-            axes.scatter(clients, row + spread, s=14, alpha=0.75 / len(found) ** 0.5, linewidths=0, **look)
+            axes.scatter(clients, row + spread, alpha=0.75 / len(found) ** 0.5, linewidths=0, **look)
         mean = np.mean([clients.mean() for clients in found if len(clients)] or [np.nan])
         axes.plot([mean, mean], [row - 0.38, row + 0.38], color="black", linewidth=1.5)
     axes.set_yticks(range(len(comparison.complete)), comparison.complete)
     axes.set_ylim(len(comparison.complete) - 0.5, -0.5)
-    axes.set_xlabel("Accuracy of a client on its own test data [%]")
+    axes.set_xlabel("Accuracy of clients [%]")
     axes.grid(axis="y", visible=False)
 
 
@@ -181,6 +190,7 @@ def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> Non
     """Draw methods after all rounds, and if they are ranked the front that joins those that no other dominates."""
     scored = [label for label in comparison.complete if comparison.mean(label) is not None]
     scores = [comparison.mean(label) or 0.0 for label in scored]
+    size = 36 * style.paper.scale**2
     for axes, cost in zip(panels, COST_WORDS, strict=True):
         scale = COST_UNITS[cost][1]
         totals = [float(np.mean([run.total(cost) / scale for run in comparison.of(k)])) for k in scored]
@@ -189,16 +199,18 @@ def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> Non
             axes.step(*zip(*on_front, strict=True), where="post", color="0.6", linewidth=1, zorder=1)
         for label, x, y in zip(scored, totals, scores, strict=True):
             look = style.of(label)
-            axes.scatter([x], [y], color=[look.colour], marker=look.marker, s=36, zorder=2, label=label)
+            axes.scatter([x], [y], color=[look.colour], marker=look.marker, s=size, zorder=2, label=label)
         if cost == "bytes" and max(totals) > 0:
             least = min(total for total in totals if total > 0)
             logarithmic(axes, "symlog", linthresh=least / 3)
             axes.set_xlim(left=-least / 30)
             # Nothing nearer to 0: the axis is linear there.
             axes.set_xticks([0, *_decade_ticks(least / 3, max(totals))])
-        axes.set_xlabel({"bytes": "Sent [MB]", "flops": "Clients and server [TFLOP]"}[cost])
-    panels[0].set_ylabel("Mean accuracy of clients [%]")
-    panels[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        axes.set_xlabel({"bytes": "Sent [MB]", "flops": "Computed [TFLOP]"}[cost])
+    for axes in panels if style.paper.stacked else panels[:1]:
+        axes.set_ylabel("Mean accuracy [%]")
+    for axes in panels if style.paper.stacked else panels[1:]:
+        name_methods(axes, style.paper)
 
 
 def _decade_ticks(low: float, high: float) -> list[float]:
@@ -215,7 +227,12 @@ PLOTS: Mapping[str, Plot] = {
     "rounds": Plot(
         "Accuracy over rounds", "Mean over seeds; the band is the 95 % interval.", _over_rounds, judges=True
     ),
-    "bytes": Plot("Accuracy over bytes", "Mean over seeds; a level line sends nothing.", _over_bytes, judges=True),
+    "bytes": Plot(
+        "Accuracy over bytes",
+        "Mean over seeds, bytes of all clients together; a level line sends nothing.",
+        _over_bytes,
+        judges=True,
+    ),
     "flops": Plot(
         "Accuracy over FLOPs", "Mean over seeds, clients and server, forward and backward.", _over_flops, judges=True
     ),

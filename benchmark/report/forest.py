@@ -12,8 +12,6 @@ from benchmark.report.differences import OVER_SEEDS, Difference
 from benchmark.report.drawing import Drawn, sheet, shown_range
 from benchmark.report.looks import Look, Style
 
-MOMENT_INCHES = 0.17
-"""Height of one moment's interval in a method's row."""
 FACES = ("full", "none", "left")
 """How markers are filled at the first, second and third moment."""
 
@@ -23,8 +21,8 @@ def write_forest(answer: Answer, stem: str, title: str, style: Style, folder: Pa
     labels = _rows(answer)
     if not labels:
         return []
-    height = 1.1 + MOMENT_INCHES * len(answer.moments) * len(labels) + 0.08 * len(labels)
-    with sheet(folder / stem, 1, (6.0, height), title) as (axes,):
+    rows = (len(answer.moments) + 0.5) * len(labels) + len(answer.moments)
+    with sheet(folder / stem, 1, (6.0, 1.5), title, rows, style.paper) as (axes,):
         draw_forest(axes, answer, labels, style)
     return [Drawn(stem, f"Differences to {answer.reference}", _caption(answer))]
 
@@ -59,10 +57,11 @@ def draw_forest(axes: Axes, answer: Answer, labels: Sequence[str], style: Style)
                 _interval(axes, answer.effects[moment][label], row + offsets[place], style.of(label), FACES[place])
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xlabel(f"Difference to {answer.reference} [points of accuracy]")
+    to = "" if style.paper.stacked else f" to {answer.reference}"
+    axes.set_xlabel(f"Difference{to} [points]")
     axes.grid(axis="y", visible=False)
     if len(answer.moments) > 1:
-        _name_moments(axes, answer)
+        _name_moments(axes, answer, 1 if style.paper.stacked else len(answer.moments))
 
 
 def _interval(axes: Axes, difference: Difference, y: float, look: Look, face: str) -> None:
@@ -70,18 +69,18 @@ def _interval(axes: Axes, difference: Difference, y: float, look: Look, face: st
     low, high = axes.get_xlim()
     if difference.test:
         ends = np.clip([difference.test.low, difference.test.high], low, high)
-        axes.plot(ends, [y, y], color=look.colour, linewidth=1.2, solid_capstyle="butt")
+        axes.plot(ends, [y, y], color=look.colour, solid_capstyle="butt")
         for end, beyond, arrow in ((low, difference.test.low < low, "<"), (high, difference.test.high > high, ">")):
             if beyond:
-                axes.plot([end], [y], color=look.colour, marker=arrow, markersize=5, clip_on=False)
-    axes.plot([difference.mean], [y], color=look.colour, marker=look.marker, markersize=5, fillstyle=face)
+                axes.plot([end], [y], color=look.colour, marker=arrow, clip_on=False)
+    axes.plot([difference.mean], [y], color=look.colour, marker=look.marker, fillstyle=face)
     text = f"{difference.mean:+.2f}{f' {OVER_SEEDS}' if difference.marked else ''}"
-    axes.annotate(text, (1, y), (4, 0), axes.get_yaxis_transform(), "offset points", va="center", fontsize=7)
+    axes.annotate(text, (1, y), (4, 0), axes.get_yaxis_transform(), "offset points", va="center")
 
 
-def _name_moments(axes: Axes, answer: Answer) -> None:
+def _name_moments(axes: Axes, answer: Answer, columns: int) -> None:
     keys = [
-        Line2D([], [], color="0.3", marker="o", markersize=5, linestyle="", fillstyle=face, label=moment.words)  # type: ignore[arg-type]
+        Line2D([], [], color="0.3", marker="o", linestyle="", fillstyle=face, label=moment.words)  # type: ignore[arg-type]
         for moment, face in zip(answer.moments, FACES, strict=False)
     ]
-    axes.legend(handles=keys, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(keys), frameon=False)
+    axes.legend(handles=keys, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False)

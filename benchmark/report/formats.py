@@ -1,34 +1,22 @@
-"""Tables as Markdown to read, LaTeX (booktabs) to print, CSV to compute with, and plain values for the page."""
+"""Tables as Markdown to read, CSV to compute with, and plain values for the page; latex.py prints them."""
 
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 
-from benchmark.report.cells import NOTHING, Table
+from benchmark.report.cells import NOTHING, Table, note_numbers, notes_of
 from benchmark.report.frame import Comparison
+from benchmark.report.latex import as_latex
 
-LATEX = {
-    "\\": r"\textbackslash{}",
-    **{c: "\\" + c for c in "%_&#${}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "–": "--",
-    "≥": r"$\ge$",
-    "†": r"$\dagger$",
-    "<": r"$<$",
-    ">": r"$>$",
-}
 MARKDOWN = {c: "\\" + c for c in "\\`*_{}[]<>|#"}
 
 
 def as_markdown(table: Table) -> str:
     """Return a table as Markdown: the best bold, the second underlined, cells with a note numbered."""
-    best, second, numbers = {*table.ranked(0)}, {*table.ranked(1)}, _numbers(table)
+    best, second, numbers = {*table.ranked(0)}, {*table.ranked(1)}, note_numbers(table)
     text = [[as_text(cell.text) for cell in row] for row in table.lines]
     for i, j in best:
         text[i][j] = f"**{text[i][j]}**"
@@ -51,54 +39,7 @@ def full_caption(table: Table) -> str:
     return f"{table.setting}. {table.caption}" if table.setting else table.caption
 
 
-def notes_of(table: Table) -> list[str]:
-    """Return the footnotes in the order of their numbers in the cells, then those that belong to no cell."""
-    numbered = {cell.note: number for (i, j), number in _numbers(table).items() if (cell := table.lines[i][j])}
-    said = "; ".join(note or "" for note in numbered)
-    return [f"{number}: {note}" for note, number in numbered.items()] + [n for n in table.notes if n not in said]
-
-
-def as_latex(table: Table, comparison: str, commands: Sequence[str]) -> str:
-    """Return a table environment for booktabs: the best bold, the second underlined, notes below."""
-    best, second, numbers = {*table.ranked(0)}, {*table.ranked(1)}, _numbers(table)
-
-    def cell(i: int, j: int) -> str:
-        text = _translated(table.lines[i][j].text, LATEX)
-        if (i, j) in best:
-            text = rf"\textbf{{{text}}}"
-        if (i, j) in second:
-            text = rf"\underline{{{text}}}"
-        return text + (rf"\textsuperscript{{{numbers[i, j]}}}" if (i, j) in numbers else "")
-
-    heads = " & ".join(_translated(column.title, LATEX) for column in table.columns)
-    body = [" & ".join(cell(i, j) for j in range(len(table.columns))) + r" \\" for i in range(len(table.lines))]
-    if table.foot:
-        body.insert(len(table.rows), r"\midrule")
-    notes = [_translated(note, LATEX) for note in notes_of(table)]
-    return "\n".join(
-        [
-            "% needs the packages booktabs and graphicx",
-            *(f"% {command}" for command in commands),
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_translated(full_caption(table), LATEX)}}}",
-            rf"\label{{tab:{_label(comparison)}-{table.name}}}",
-            r"\resizebox{\linewidth}{!}{%",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
-            r"\toprule",
-            rf"{heads} \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}}",
-            *(rf"\par\footnotesize {note}" for note in notes),
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def for_page(table: Table, stem: str, command: str) -> dict[str, Any]:
+def for_page(table: Table, command: str) -> dict[str, Any]:
     """Return a table as the page's document has it."""
     return {
         "title": table.title,
@@ -107,13 +48,9 @@ def for_page(table: Table, stem: str, command: str) -> dict[str, Any]:
         "head": [column.title for column in table.columns],
         "rows": [[cell.text for cell in row] for row in table.lines],
         "foot": len(table.foot),
-        "marks": [[i, j, number] for (i, j), number in _numbers(table).items()],
+        "marks": [[i, j, number] for (i, j), number in note_numbers(table).items()],
         "best": table.ranked(0),
         "second": table.ranked(1),
-        "files": [
-            {"name": name, "href": f"tables/{quote(stem)}.{suffix}"}
-            for name, suffix in (("LaTeX", "tex"), ("Markdown", "md"), ("CSV", "csv"))
-        ],
         "command": command,
     }
 
@@ -167,17 +104,6 @@ def commands(comparison: Comparison) -> list[str]:
     return sorted({" ".join(shlex.join(run.run["command"]).split()) for run in comparison.runs})
 
 
-def _numbers(table: Table) -> dict[tuple[int, int], int]:
-    """Return (row, column) of the cells with a note -> the note's number; equal notes share one."""
-    noted = {(i, j): cell.note for i, row in enumerate(table.lines) for j, cell in enumerate(row) if cell.note}
-    order = list(dict.fromkeys(noted.values()))
-    return {place: order.index(note) + 1 for place, note in noted.items()}
-
-
 def _translated(text: str, characters: dict[str, str]) -> str:
     """Put text in one line, and escape the characters that have a meaning in the format."""
     return "".join(characters.get(character, character) for character in " ".join(text.split()))
-
-
-def _label(name: str) -> str:
-    return "".join(character for character in name if character.isalnum() or character in "-.")

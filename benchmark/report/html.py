@@ -1,8 +1,8 @@
 """A report as one page that needs nothing else: no server, no network, no library.
 
 The page's content comes from the document, its look and behaviour from assets/. A content security policy allows the
-browser no script and no style but these two (by their hashes), and no file but the report's own figures. So a name from
-a configuration or a data set can be anything and is still only text.
+browser no script and no style but these two (by their hashes), and no picture but the report's own figures. So a name
+from a configuration or a data set can be anything and is still only text.
 """
 
 import base64
@@ -18,36 +18,36 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 ASSETS = files("benchmark.report") / "assets"
+SCRIPTS = ("elements", "state", "scales", "drawing", "curves", "dots", "partition", "table", "downloads", "page")
+"""Files of the page's script, in the order in which they are put together."""
 REPORT_FILE = re.compile(r"(tables|figures)/[\w.~+=,@:()%-]+(/[\w.~+=,@:()%-]+)*", re.ASCII)
 """A link to a file of the report."""
-PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+={0,2}")
+PICTURE = re.compile(r"data:image/webp;base64,[A-Za-z0-9+/]+={0,2}")
 """The address of a picture that is embedded in the page."""
-OPEN_COMPARISONS = 3
-"""Number of comparisons that are unfolded at first: the charts of a hundred would be slow to scroll past."""
-CHART_KEYS = ("target", "floor", "partition")
-"""Keys of a comparison that page.js needs, besides its series."""
+READING = re.compile(r"\.\./\.\./docs/methods/[\w-]+\.md|https://(arxiv\.org/abs|doi\.org)/[\w./-]+", re.ASCII)
+"""The address of what there is to read about a method: only links, nothing is loaded from there."""
 AXIS_UNITS = {"bytes": 1e6, "flops": 1e12}
 """Cost of a series -> base units in one unit of its axis: MB, TFLOP."""
 
 
 def render(document: Mapping[str, Any]) -> str:
-    """Render the page. Raises ValueError if a link leaves the report's folder."""
+    """Render the page. Raises ValueError if a link leads where it must not."""
     _refuse_foreign_links(document)
-    style, script = ((ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style = (ASSETS / "page.css").read_text(encoding="utf-8")
+    script = "\n".join((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"cells": _cells, "sort_value": _sort_value}
-    anchors = _anchors([comparison["id"] for comparison in document["comparisons"]])
+    environment.filters |= {"json": _json, "in_units": _in_units, "files_of": _files_of}
+    names = [comparison["id"] for comparison in document["comparisons"]]
     return environment.from_string((ASSETS / "page.html").read_text(encoding="utf-8")).render(
         document,
         policy=_policy(style, script),
         style=Markup(style),
         script=Markup(script),
-        anchors=anchors,
-        anchor_of=dict(zip((comparison["id"] for comparison in document["comparisons"]), anchors, strict=True)),
+        anchors=_anchors(names),
+        anchor_of=dict(zip(names, _anchors(names), strict=True)),
         marks=_marks(document["leaderboard"]),
-        commands=_commands(document["comparisons"]),
-        open_comparisons=OPEN_COMPARISONS,
-        drawn=htmlsafe_json_dumps(_drawn(document["comparisons"]), separators=(",", ":"), allow_nan=False),
+        made_by=_commands(document["comparisons"]),
     )
 
 
@@ -65,12 +65,12 @@ def _hash(source: str) -> str:
 
 def _refuse_foreign_links(document: Mapping[str, Any]) -> None:
     for part in (*document["comparisons"], document["across"]):
-        for table in part.get("tables", ()):
-            for file in table["files"]:
-                _refuse_unless(_is_file(file["href"]), file["href"])
         for figure in part.get("figures", ()):
             _refuse_unless(_is_file(figure["src"]) or PICTURE.fullmatch(figure["src"]) is not None, figure["src"])
             _refuse_unless(_is_file(figure["pdf"]), figure["pdf"])
+    for links in document["methods"].values():
+        for link in links.values():
+            _refuse_unless(READING.fullmatch(link) is not None, link)
 
 
 def _is_file(link: str) -> bool:
@@ -79,14 +79,16 @@ def _is_file(link: str) -> bool:
 
 def _refuse_unless(safe: bool, link: str) -> None:
     if not safe:
-        raise ValueError(f"the report does not link to {link[:80]!r}: it is neither a file of its own nor a PNG")
+        raise ValueError(
+            f"the report does not link to {link[:80]!r}: it is no file of its own, no picture and no paper"
+        )
 
 
 def _anchors(names: Sequence[str]) -> list[str]:
-    """Return a fragment of the page's address for each comparison, readable and unique."""
+    """Return an id for each comparison, readable and unique: the page's address names it while it is shown."""
     anchors: list[str] = []
     for name in names:
-        anchor = "comparison-" + (re.sub(r"[^\w.=+-]+", "-", name, flags=re.ASCII).strip("-") or "unnamed")
+        anchor = re.sub(r"[^\w.=+-]+", "-", name, flags=re.ASCII).strip("-") or "unnamed"
         anchors.append(anchor if anchor not in anchors else f"{anchor}-{len(anchors) + 1}")
     return anchors
 
@@ -128,18 +130,27 @@ def _sort_value(cell: Mapping[str, Any], numeric: bool) -> float | str | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _drawn(comparisons: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {name: _rounded(comparison[name]) for name in CHART_KEYS}
-        | {"series": [_series(s) for s in comparison["series"]]}
-        for comparison in comparisons
-    ]
+def _json(value: Any) -> Markup:
+    """Return plain values as JSON that may stand in a script element."""
+    return htmlsafe_json_dumps(_rounded(value), separators=(",", ":"), allow_nan=False)
 
 
-def _series(series: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a series in the units of its axes."""
-    scaled = {name: [None if n is None else n / unit for n in series[name]] for name, unit in AXIS_UNITS.items()}
-    return {name: _rounded(value) for name, value in {**series, **scaled}.items()}
+def _files_of(part: Mapping[str, Any]) -> dict[str, str]:
+    """Return name -> text of the files of all tables of a part."""
+    return {name: text for table in part["tables"] for name, text in table["files"].items()}
+
+
+def _in_units(charts: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what charts draw with costs in the units of their axes; nothing where nothing is drawn."""
+    if charts is None or "series" not in charts:
+        return {**(charts or {})}
+    return {**charts, "series": [_series_in_units(series) for series in charts["series"]]}
+
+
+def _series_in_units(series: Mapping[str, Any]) -> dict[str, Any]:
+    curves = {cost: [None if n is None else n / unit for n in series[cost]] for cost, unit in AXIS_UNITS.items()}
+    totals = {cost: total / AXIS_UNITS.get(cost, 1) for cost, total in series["totals"].items()}
+    return {**series, **curves, "totals": totals}
 
 
 def _rounded(value: Any) -> Any:

@@ -12,6 +12,8 @@ from importlib.resources import files
 from itertools import product
 from typing import Any, NamedTuple
 
+from benchmark.report.paper import SCREEN, Paper
+
 MARKERS = "osD^vPX<>ph*"
 """Markers, as matplotlib writes them."""
 DASHES = {"solid": "-", "dashed": "--", "dashdot": "-.", "dotted": ":"}
@@ -40,9 +42,10 @@ def catalogue_looks() -> dict[str, Look]:
 
 @dataclass(frozen=True)
 class Style:
-    """The looks of the methods of a report, no two alike: order has all their labels."""
+    """The looks of the methods of a report, no two alike, and what its figures are drawn for: order has all labels."""
 
     order: Sequence[str]
+    paper: Paper = SCREEN
 
     def of(self, label: str) -> Look:
         """Return the look of a method."""

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.ticker import MaxNLocator
 
+from benchmark.report.drawing import figure_of
 from benchmark.report.embedding import embeddable, embedded
 from benchmark.report.frame import Comparison
 from benchmark.report.looks import MARKERS, Style
@@ -34,13 +35,17 @@ def draw_partition(panels: Sequence[Axes], comparison: Comparison, style: Style)
         axes.set_xticks(np.arange(len(run.class_names)) + 0.5, run.class_names)
         if max(map(len, run.class_names)) > 3:
             axes.tick_params("x", rotation=90)
-    if counts.size <= 200:
+    if _has_room(axes, counts):
         for (k, c), count in np.ndenumerate(counts):
             if count:
-                dark = count > 0.6 * counts.max()
-                axes.text(
-                    c + 0.5, k + 0.5, str(count), ha="center", va="center", fontsize=6, color="w" if dark else "k"
-                )
+                colour = "w" if count > 0.6 * counts.max() else "k"
+                axes.text(c + 0.5, k + 0.5, str(count), ha="center", va="center", color=colour)
+
+
+def _has_room(axes: Axes, counts: np.ndarray) -> bool:
+    """Return whether numbers fit into the cells of a grid, which is about two thirds of its figure's width."""
+    cell = 0.65 * 72 * figure_of(axes).get_figwidth() / counts.shape[1]
+    return counts.size <= 200 and 0.6 * len(str(counts.max())) * mpl.rcParams["font.size"] < cell
 
 
 def _grid(axes: Axes, values: np.ndarray, label: str, **look: Any) -> None:
@@ -68,7 +73,7 @@ def draw_weights(panels: Sequence[Axes], comparison: Comparison, style: Style) -
         lines.plot(means.columns, row, color="0.55", linewidth=0.8, label="a client" if k == 0 else None)
     lines.plot(means.columns, means.mean(), color="black", linewidth=2, label="mean")
     lines.set_xlabel("Round")
-    lines.set_ylabel(f"Weight of the {name}")
+    lines.set_ylabel(f"Weight, {name}")
     lines.xaxis.set_major_locator(MaxNLocator(integer=True))
     lines.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     last = run.weights[max(run.weights)][name]

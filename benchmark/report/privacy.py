@@ -15,7 +15,7 @@ from benchmark.privacy.tables import facts_of
 from benchmark.privacy.verdicts import Verdict, invalid, verdicts
 from benchmark.report.cells import NOTHING, Cell, Column, Table, mean_cell
 from benchmark.report.document import Part
-from benchmark.report.drawing import Drawn, logarithmic, sheet
+from benchmark.report.drawing import Drawn, logarithmic, name_methods, sheet
 from benchmark.report.formats import write_table
 from benchmark.report.frame import Comparison
 from benchmark.report.looks import Style
@@ -285,12 +285,12 @@ def _figures(comparison: Comparison, audited: Sequence[Audited], style: Style, f
     if not drawable:
         return []
     stem = f"{comparison.name}-privacy"
-    with sheet(folder / stem, 2, (6.5, 3.0), comparison.title, len(drawable)) as panels:
+    with sheet(folder / stem, 2, (6.5, 3.0), comparison.title, len(drawable), style.paper) as panels:
         draw_fronts(panels, comparison, drawable, style)
     made = [Drawn(stem, "Membership against accuracy and bytes", f"Series of messages. {NO_PROOF}")]
     if max(len(of.membership.rounds) for of in drawable) > 1:
         over = f"{comparison.name}-privacy-rounds"
-        with sheet(folder / over, 1, (6.0, 3.2), comparison.title, len(drawable)) as panels:
+        with sheet(folder / over, 1, (6.0, 3.2), comparison.title, len(drawable), style.paper) as panels:
             draw_rounds(panels[0], drawable, style)
         caption = "Each point is one message; the dotted line is chance. Rounds were fixed before the run."
         made.append(Drawn(over, "Membership over rounds", caption))
@@ -308,13 +308,17 @@ def draw_fronts(panels: Sequence[Axes], comparison: Comparison, audited: Sequenc
         axes.step(*zip(*front, strict=True), where="pre" if better > 0 else "post", color="0.6", linewidth=1, zorder=1)
         for of, a, b in zip(audited, x, areas, strict=True):
             look = style.of(of.label)
-            axes.scatter([a], [b], color=[look.colour], marker=look.marker, s=36, zorder=2, label=of.label)
+            axes.scatter(
+                [a], [b], color=[look.colour], marker=look.marker, s=36 * style.paper.scale**2, zorder=2, label=of.label
+            )
         axes.axhline(0.5, color="0.4", linewidth=0.7, linestyle=":")
-    panels[0].set_ylabel("Area of membership")
-    panels[0].set_xlabel("Mean accuracy of clients [%]")
+    panels[0].set_xlabel("Mean accuracy [%]")
     panels[1].set_xlabel("Sent [MB]")
     logarithmic(panels[1])
-    panels[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    for axes in panels if style.paper.stacked else panels[:1]:
+        axes.set_ylabel("Area of membership")
+    for axes in panels if style.paper.stacked else panels[1:]:
+        name_methods(axes, style.paper)
 
 
 def draw_rounds(axes: Axes, audited: Sequence[Audited], style: Style) -> None:
@@ -329,4 +333,4 @@ def draw_rounds(axes: Axes, audited: Sequence[Audited], style: Style) -> None:
     axes.set_xlabel("Round")
     axes.set_ylabel("Area of membership")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
+    name_methods(axes, style.paper)

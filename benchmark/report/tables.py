@@ -21,7 +21,7 @@ SHARED = "of a machine that other work may have shared, so not ranked"
 
 def main_table(comparison: Comparison, reference: str) -> Table:
     """Make the main table, a row per method: accuracy at each moment with its interval, what was sent and computed."""
-    accuracy = [(_accuracy_column(m), _accuracy_cells(comparison, reference, m)) for m in comparison.moments]
+    accuracy = [(accuracy_column(m), _accuracy_cells(comparison, reference, m)) for m in comparison.moments]
     others = [*_spread_columns(comparison), *_cost_columns(comparison)]
     columns = [Column("Method"), *(column for column, _ in accuracy), *(column for column, _ in others)]
     rows = [
@@ -33,8 +33,10 @@ def main_table(comparison: Comparison, reference: str) -> Table:
     return noted_table(comparison, "main", "Accuracy and costs", text, columns, rows, foot, notes)
 
 
-def _accuracy_column(moment: Moment) -> Column:
-    return Column(f"Accuracy {moment.words} [%]", "high", "mean over all clients, each on its own test data")
+def accuracy_column(moment: Moment) -> Column:
+    """Return the column of the main table with the accuracy at a moment."""
+    hint = "mean over all clients, each on its own test data"
+    return Column(f"Accuracy {moment.words} [%]", "high", hint, short=f"{moment.name} [%]")
 
 
 def _accuracy_cells(comparison: Comparison, reference: str, moment: Moment) -> dict[str, Cell]:
@@ -43,6 +45,13 @@ def _accuracy_cells(comparison: Comparison, reference: str, moment: Moment) -> d
     return {label: spread_cell(values[label], marks.get(label, "")) for label in comparison.methods}
 
 
+SHORT = {
+    "Mean over clients": "mean",
+    "Worst tenth of clients": "worst tenth",
+    "Over pooled samples": "pooled",
+    "Oracle (best round on test)": "oracle",
+}
+"""Kind of accuracy -> its title in print."""
 CellOf = Callable[[str], Cell]
 """Makes the cell of a method."""
 
@@ -97,8 +106,8 @@ def _cost_columns(comparison: Comparison) -> list[tuple[Column, CellOf]]:
         stored("finetune_flops", 1e12),
     )
     return [
-        (Column("Sent [MB]", "low", f"up and down; {ALL}", aligned=True), total("bytes", 1e6)),
-        (Column("Computed [TFLOP]", "low", ALL, aligned=True), total("client_flops", 1e12)),
+        (Column("Sent [MB]", "low", f"up and down; {ALL}", aligned=True, short="MB"), total("bytes", 1e6)),
+        (Column("Computed [TFLOP]", "low", ALL, aligned=True, short="TFLOP"), total("client_flops", 1e12)),
         (Column("Server [TFLOP]", "low", "all rounds", aligned=True), total("server_flops", 1e12)),
         *([fine_tuning] if tuned else []),
         (Column("Training [s]", None, f"{ALL}; {SHARED}", aligned=True), total("seconds", 1)),
@@ -130,7 +139,7 @@ def accuracy_table(comparison: Comparison) -> Table:
         found = [[run.summary[by_predictor].get(name) for run in comparison.of(label)] for name in predictors]
         row = [Cell(label, label), *(spread_cell(comparison.values(label, name)) for name in kinds.values())]
         rows.append(row + [spread_cell([value for value in values if value is not None]) for values in found])
-    columns = [Column("Method"), *(Column(title, "high") for title in kinds)]
+    columns = [Column("Method"), *(Column(title, "high", short=SHORT.get(title, "")) for title in kinds)]
     columns += [Column(f"By {name}", "high") for name in predictors]
     text = f"Accuracies in percent, {comparison.selection}; {spread_rule(comparison)}. {FLOOR_RULE}"
     floors = [np.mean, _worst_tenth, None, *[np.mean] * len(others)]

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from benchmark.errors import plural
 from benchmark.report.cells import NOTHING, Cell, Column, Table, spread_cell
 from benchmark.report.document import Part
-from benchmark.report.drawing import Drawn, sheet
+from benchmark.report.drawing import Drawn, name_methods, sheet
 from benchmark.report.formats import write_table
 from benchmark.report.frame import Comparison
 from benchmark.report.looks import Style
@@ -174,7 +174,7 @@ def _write_figure(comparison: Comparison, tuned: Sequence[Tuned], style: Style, 
     if not drawable:
         return []
     stem = f"{comparison.name}-tuning"
-    with sheet(folder / stem, 2, (6.5, 2.8), comparison.title, len(drawable)) as panels:
+    with sheet(folder / stem, 2, (6.5, 2.8), comparison.title, len(drawable), style.paper) as panels:
         draw_expected(panels, drawable, style)
     caption = (
         "Expected test accuracy, on the tuning seeds, of the trial that is best on validation samples among so many of "
@@ -202,6 +202,8 @@ def draw_expected(panels: Sequence[Axes], tuned: Sequence[Tuned], style: Style) 
         axes.set_ylim(low - margin, high + margin)
         axes.set_xlabel(words)
     panels[0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    panels[0].set_ylabel("Expected test accuracy [%]")
+    for axes in panels if style.paper.stacked else panels[:1]:
+        axes.set_ylabel("Expected test accuracy [%]")
     panels[1].set_xlim(left=0)
-    panels[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
+    for axes in panels if style.paper.stacked else panels[1:]:
+        name_methods(axes, style.paper)

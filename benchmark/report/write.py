@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmark.devices.profile import Profile
 from benchmark.errors import RequestError, tell, unknown
 from benchmark.report.across import write_across
-from benchmark.report.aggregate import aggregate_table, ranking_table
+from benchmark.report.aggregate import accuracy_matrix, aggregate_table, ranking_table
 from benchmark.report.answer import answer_of, overall_answer
 from benchmark.report.cells import Table
 from benchmark.report.costs import budget_table, cost_table
@@ -27,6 +27,7 @@ from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_
 from benchmark.report.html import render
 from benchmark.report.looks import Style
 from benchmark.report.notes import footnotes
+from benchmark.report.paper import PAPERS, SCREEN
 from benchmark.report.privacy import write_privacy
 from benchmark.report.sentences import sentences
 from benchmark.report.tables import accuracy_table, main_table
@@ -54,6 +55,7 @@ class ReportOptions:
     reference: label of the method that the others are compared with; None: standalone, if there is one
     budgets: bytes and FLOPs within which accuracies are given; if there are none, powers of ten
     moment: name of the moment whose accuracies are shown; None: all that are stored, the first as the primary one
+    style: name of the paper that figures are drawn for; None: the report's own page
     all_figures: all figures of every comparison, however many there are
     devices: profiles on which seconds are given
     command: the command line that writes the report, shown beside its tables
@@ -63,6 +65,7 @@ class ReportOptions:
     reference: str | None = None
     budgets: Mapping[str, Sequence[float]] = field(default_factory=lambda: {"bytes": (), "flops": ()})
     moment: str | None = None
+    style: str | None = None
     all_figures: bool = False
     command: str = ""
     devices: Sequence[Profile] = ()
@@ -119,7 +122,7 @@ def _tell_of_fonts(comparisons: Sequence[Comparison]) -> None:
 def _write(
     folder: Path, name: str, comparisons: Sequence[Comparison], options: ReportOptions, tunings: Sequence[Tuning]
 ) -> Path:
-    style = Style(colour_order(comparisons))
+    style = Style(colour_order(comparisons), PAPERS[options.style] if options.style else SCREEN)
     with _exchanged(folder) as new:
         every_kind = options.all_figures or len(comparisons) <= ALL_FIGURES_UP_TO_COMPARISONS
         kinds = list(PLOTS) if every_kind else []
@@ -128,7 +131,8 @@ def _write(
         parts = dict(zip([comparison.name for comparison in comparisons], written, strict=True))
         again = options.command or f"python -m benchmark report --experiment {name}"
         across = _across(again, comparisons, options, style, new)
-        page = render(page_document(name, comparisons, parts, across, new / "figures", style, again))
+        reference = options.reference or DEFAULT_REFERENCE
+        page = render(page_document(name, comparisons, parts, across, new, style, again, reference))
     text = _markdown(name, comparisons, parts, across)
     write_whole(folder / "report.md", lambda file: file.write(text.encode()))
     write_whole(folder / "index.html", lambda file: file.write(page.encode()))
@@ -191,7 +195,11 @@ def _tables(comparison: Comparison, reference: str, options: ReportOptions) -> l
 def _across(again: str, comparisons: Sequence[Comparison], options: ReportOptions, style: Style, folder: Path) -> Part:
     """Write the tables and figures of all comparisons together."""
     reference = options.reference or DEFAULT_REFERENCE
-    made = (aggregate_table(comparisons, reference), ranking_table(comparisons))
+    made = (
+        aggregate_table(comparisons, reference),
+        accuracy_matrix(comparisons, reference),
+        ranking_table(comparisons),
+    )
     tables = [(write_table(table, "across", [again], folder / "tables"), table) for table in made if table]
     figures = write_across(comparisons, style, folder / "figures")
     answer = overall_answer(comparisons, reference)

@@ -1,6 +1,9 @@
-"""Comparisons in memory, of the classes that reports are made of: for simulations, and for what no run has yet."""
+"""Comparisons in memory, for simulations and for what no run has yet; and the document of a page over stored runs."""
 
+import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,3 +92,43 @@ def texts_of(table: object) -> dict[str, dict[str, str]]:
 @pytest.fixture(name="texts_of", scope="session")
 def _texts_of() -> Callable[..., dict[str, dict[str, str]]]:
     return texts_of
+
+
+METHODS = ("fedmoe", "fedmoe+gate=static", "fedproto", "fml", "lg-fedavg", "standalone")
+"""Of the sample of a page, each a step better than the one before; fml has failed in the first comparison."""
+ROUNDS, SEEDS = 45, 3
+
+
+def _store_sample(results: Path, store: Callable[..., Any]) -> None:
+    """Two comparisons of six methods with ten clients: in the first all curves are level, in the second they climb."""
+    for partition, climb in (("iid", 0), ("pathological:2", 5)):
+        for rank, label in enumerate(METHODS):
+            for seed in range(SEEDS):
+                level = [min(10, 3 + rank + (client + seed) % 3) for client in range(10)]
+                rounds = [[max(0, n - climb * (ROUNDS - t) // ROUNDS) for n in level] for t in range(1, ROUNDS + 1)]
+                failed = (partition, label, seed) == ("iid", "fml", 1)
+                ends = {"status": "failed", "reason": "out of memory"} if failed else {}
+                sent = (0, 0) if label == "standalone" else (10**6 * (1 + rank), 10**6 * (1 + rank))
+                store(results, label, rounds, seed=seed, partition=partition, sent=sent, experiment="sample", **ends)
+
+
+@pytest.fixture(scope="session")
+def sample_report(tmp_path_factory: pytest.TempPathFactory, store: Callable[..., Any]) -> tuple[dict, Path]:
+    """The document of that report, and the folder where it was written, with one figure of each comparison."""
+    from benchmark.report import write
+
+    folder, seen = tmp_path_factory.mktemp("sample"), []
+    _store_sample(folder / "results", store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "PLOTS", [])
+        render = write.render
+        patch.setattr(write, "render", lambda document: seen.append(document) or render(document))
+        patch.setattr(write, "PARALLEL_FROM_COMPARISONS", 9)
+        write.write_report(folder / "results", folder / "reports", ["sample"], write.ReportOptions(command="report it"))
+    return seen[0], folder / "reports" / "sample"
+
+
+@pytest.fixture
+def document(sample_report: tuple[dict, Path]) -> dict:
+    """A copy of that document, to be changed."""
+    return copy.deepcopy(sample_report[0])

@@ -5,7 +5,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from benchmark.report.document import Part, page_document
+from benchmark.report.answer import answer_of
+from benchmark.report.charts import chart_data, client_data, partition_data
 from benchmark.report.figures import CUT_WORDS, PLOTS, write_figures
 from benchmark.report.frame import headings_of, read_experiment
 from benchmark.report.looks import Style
@@ -73,9 +74,7 @@ def test_what_is_of_one_federation_says_of_which(inspected):
     (axes,) = panels(1)
     draw_partition([axes], found, Style(found.methods))
     assert axes.figure.axes[1].get_ylabel() == "Samples (seed 0)"
-    written = {found.name: Part([], [])}
-    document = page_document("exp", [found], written, Part([], []), inspected, Style(found.methods), "")
-    assert document["comparisons"][0]["partition"]["title"] == "Samples per client and class, seed 0"
+    assert partition_data(found)["title"] == "Samples per client and class, seed 0"
 
 
 def test_half_a_weight_does_not_look_like_no_class(inspected):
@@ -93,10 +92,10 @@ def test_the_clients_of_the_page_are_those_that_its_means_are_of(tmp_path, store
     for seed, right in enumerate((5, 7)):
         store(tmp_path, "a", [(right, right + 1)], seed=seed)
     found = comparison(tmp_path)
-    document = page_document("exp", [found], {found.name: Part([], [])}, Part([], []), tmp_path, Style(["a"]), "")
-    (series,) = document["comparisons"][0]["series"]
-    assert (series["clients"], series["seeds"]) == ([50, 60, 70, 80], [0, 1])
-    assert series["accuracy"] == [np.mean(series["clients"])]
+    (series,) = chart_data(found, answer_of(found, "a"), Style(["a"]), points=20)["series"]
+    of_seeds = client_data(found)["local"]["a"]
+    assert (of_seeds, series["seeds"]) == ([[50, 60], [70, 80]], [0, 1])
+    assert series["curves"]["local"]["accuracy"] == [np.mean(of_seeds)]
 
 
 @pytest.mark.parametrize("classes, stripes", [(4, 4), (10, 10), (20, 20), (100, 100)])

@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 
 from benchmark.report.costs import budget_table, cost_table
 from benchmark.report.figures import write_figures
-from benchmark.report.formats import as_csv, as_latex, as_markdown
+from benchmark.report.formats import as_csv, as_markdown
 from benchmark.report.frame import read_experiment
+from benchmark.report.latex import as_latex
 from benchmark.report.looks import Style
 from benchmark.report.tables import FLOOR, accuracy_table, main_table
 from benchmark.storage.run_folder import run_folders

@@ -45,10 +45,10 @@ def test_both_moments_stand_side_by_side(results, texts_of):
     found = comparison(results)
     assert found.moments == [LOCAL, DOWNLOAD]
     got = texts_of(main_table(found, "standalone"))
-    assert (got["a"][COLUMNS[LOCAL]], got["a"][COLUMNS[DOWNLOAD]]) == ("80.00 ± 0.00 †", "40.00 ± 0.00 †")
-    assert (got["b"][COLUMNS[LOCAL]], got["b"][COLUMNS[DOWNLOAD]]) == ("50.00 ± 0.00 †", "60.00 ± 0.00")
+    assert (got["a"][COLUMNS[LOCAL]], got["a"][COLUMNS[DOWNLOAD]]) == ("80.00 ± 0.00", "40.00 ± 0.00")
+    assert (got["b"][COLUMNS[LOCAL]], got["b"][COLUMNS[DOWNLOAD]]) == ("50.00 ± 0.00", "60.00 ± 0.00")
     local, download = map(texts_of, difference_tables(found, "standalone"))
-    assert (local["a"]["Difference"], download["a"]["Difference"]) == ("+20.00 †", "-20.00 †")
+    assert (local["a"]["Difference"], download["a"]["Difference"]) == ("+20.00", "-20.00")
     assert texts_of(accuracy_table(found))["a"]["Mean after the next download"] == "40.00 ± 0.00"
 
 
