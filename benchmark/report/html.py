@@ -18,7 +18,19 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 ASSETS = files("benchmark.report") / "assets"
-SCRIPTS = ("elements", "state", "scales", "drawing", "curves", "dots", "partition", "table", "downloads", "page")
+SCRIPTS = (
+    "elements",
+    "state",
+    "scales",
+    "drawing",
+    "curves",
+    "dots",
+    "devices",
+    "partition",
+    "table",
+    "downloads",
+    "page",
+)
 """Files of the page's script, in the order in which they are put together."""
 REPORT_FILE = re.compile(r"(tables|figures)/[\w.~+=,@:()%-]+(/[\w.~+=,@:()%-]+)*", re.ASCII)
 """A link to a file of the report."""
