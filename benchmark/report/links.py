@@ -4,7 +4,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-PAGES = "../../docs/methods/{}.md"
+METHOD_PAGES = "../../docs/methods/{}.md"
 """From a report in reports/<experiment>/ of a checkout to a method's page."""
 PAPER_ADDRESSES = (
     (re.compile(r"arXiv\s+(\d{4}\.\d{4,5})"), "https://arxiv.org/abs/{}"),
@@ -22,4 +22,4 @@ def links_of(label: str) -> dict[str, str]:
         return {}
     text = source.read_text(encoding="utf-8")
     papers = [address.format(found[1]) for cited, address in PAPER_ADDRESSES if (found := cited.search(text))]
-    return {"page": PAGES.format(name)} | ({"paper": papers[0]} if papers else {})
+    return {"page": METHOD_PAGES.format(name)} | ({"paper": papers[0]} if papers else {})

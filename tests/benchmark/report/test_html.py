@@ -234,7 +234,7 @@ def test_fronts_are_named(document):
 def test_clients_are_there_for_every_seed(document):
     charts = document["comparisons"][0]["charts"]
     assert charts["series"][0]["seeds"] == [0, 1, 2]
-    assert charts["clients"]["local"]["fedmoe"][1][:3] == [40, 50, 30]  # seed 1: 3 + (client + 1) % 3 of 10 are correct
+    assert charts["clients"]["local"]["fedmoe"][1][:3] == [40, 50, 30]  # seed 1: 3 + (client + 1) % 3 of 10
 
 
 @pytest.mark.parametrize("colour", sorted({look.colour for look in catalogue_looks().values()}))
