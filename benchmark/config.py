@@ -19,7 +19,7 @@ from benchmark.errors import RequestError
 from benchmark.fields import MOST, NonNegative, Positive, PositiveInt
 
 SEEDS = 2**63
-"""A seed is below it."""
+"""A seed that is asked for is below it."""
 
 
 class TrainingConfig(BaseModel):
@@ -198,7 +198,7 @@ class RunSpec(BaseModel):
     models_hash: str | None = None
     """Hash of the file that defines the line-up, if it is user-defined."""
     federation: FederationConfig
-    seed: Annotated[int, Field(ge=0, lt=SEEDS)]
+    seed: Annotated[int, Field(ge=0)]
 
     @property
     def config(self) -> FederationConfig:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import RequestError
+from benchmark.storage.files import read_arrays
 
 Columns = dict[str, np.ndarray]
 """Columns of one length by name."""
@@ -94,12 +95,9 @@ COLUMN_KINDS: Mapping[str, Mapping[str, str]] = {
 
 
 def read_scores(path: Path) -> Columns:
-    """Read privacy.npz; nothing if there is none. Raises RequestError if it holds anything else."""
-    if not path.exists():
-        return {}
+    """Read privacy.npz. Raises RequestError if it holds anything else."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path)
         json.loads(str(arrays["facts"]))
         for table, kinds in COLUMN_KINDS.items():
             found = rows_of(arrays, table)
