@@ -213,6 +213,9 @@ class Observer:
     record.
     """
 
+    def round_begins(self, federation: Any, round: RoundNumber) -> None:
+        """Receive the Federation before the first message of a round, in the states that the round before has left."""
+
     def message(self, passage: Passage) -> None:
         """Receive a message that is carried."""
 
@@ -224,15 +227,32 @@ class Observer:
         return {}
 
 
+class Wire:
+    """What is between a client and the server: uploads travel as they are, unless a subclass defends them."""
+
+    def protected(self, client: int, message: Message, broadcast: Message) -> Message:
+        """Return what travels in place of an upload. broadcast: what the client has received in this round"""
+        return message
+
+    def sizes(self, message: Message) -> dict[str, int | Tensor]:
+        """Return the bytes of what travels, by name; of rows a number that is still on the device."""
+        return {name: _size(value) for name, value in message.items()}
+
+
 class Channel:
     """Carries one round's messages and meters them; observers see each of them.
 
-    num_samples: client id -> n_k
+    num_samples: client id -> n_k; wire: what uploads pass
     """
 
     def __init__(
-        self, num_samples: Mapping[int, int], round: RoundNumber = FIRST, observers: Sequence[Observer] = ()
+        self,
+        num_samples: Mapping[int, int],
+        round: RoundNumber = FIRST,
+        observers: Sequence[Observer] = (),
+        wire: Wire | None = None,
     ) -> None:
+        self._wire, self._broadcast = wire or Wire(), dict[int, Message]()
         self._sizes: dict[Direction, dict[int, dict[str, int | Tensor]]] = {"up": {}, "down": {}}
         self._num_samples, self._round, self._observers = num_samples, round, observers
         self._received: dict[int, Message] = {}
@@ -256,7 +276,13 @@ class Channel:
     def _carry(self, direction: Direction, client: int, message: Message, source: State | None) -> Message:
         with located(f"client {client}, round {self._round.round}, {direction}load"):
             copy = copied(message)
-            self._sizes[direction][client] = {name: _size(value) for name, value in copy.items()}
+            if direction == "down":
+                self._broadcast[client] = copy
+                sizes = Wire().sizes(copy)
+            else:
+                copy = self._wire.protected(client, copy, self._broadcast.get(client, {}))
+                sizes = self._wire.sizes(copy)
+            self._sizes[direction][client] = sizes
         for observer in self._observers:
             place = f"client {client}, round {self._round.round}, {type(observer).__name__} at {direction}load"
             with torch_seeded("observer"), located(place):

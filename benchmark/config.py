@@ -99,6 +99,50 @@ class FederationConfig(TrainingConfig):
         ),
     ] = "fp32"
 
+    message_layout: Annotated[
+        Literal["own", "fixed"],
+        Field(description="Rows of an upload: those of a client's own classes, or always all, absent ones filled."),
+    ] = "own"
+    message_clip: Annotated[
+        Positive | None,
+        Field(description="Largest norm of what an upload adds to the broadcast, over all its numbers."),
+    ] = None
+    dp_epsilon: Annotated[
+        Positive | None, Field(description="Noise that hides a client up to this epsilon over all rounds.")
+    ] = None
+    dp_delta: Annotated[float, Field(gt=0, lt=1, description="The delta beside it, above 0 and below 1.")] = 1e-5
+    dp_noise: Annotated[
+        Literal["local", "central"],
+        Field(description="Who is not trusted: local, the server; central, those who see sums and what follows."),
+    ] = "local"
+    message_bits: Annotated[int | None, Field(description="Bits of each number of an upload, 8 or 4.")] = None
+    secure_aggregation: Annotated[bool, Field(description="Let the server see sums of uploads alone.")] = False
+
+    @model_validator(mode="after")
+    def _defences_fit_together(self) -> Self:
+        if self.message_bits not in (None, 8, 4):
+            raise ValueError(f"message_bits is 8 or 4, not {self.message_bits}")
+        if self.dp_epsilon is None and (self.dp_noise, self.dp_delta) != ("local", 1e-5):
+            raise ValueError("dp_noise and dp_delta are of use with dp_epsilon only; add that, or leave them out")
+        if self.dp_epsilon is not None and self.message_clip is None:
+            raise ValueError("dp_epsilon needs message_clip: noise is in proportion to the largest norm of an upload")
+        if self.dp_epsilon is not None and self.message_layout != "fixed":
+            raise ValueError("dp_epsilon needs message_layout fixed: noise does not hide which rows are there")
+        if self.message_bits and self.secure_aggregation and self.message_clip is None:
+            raise ValueError("message_bits with secure_aggregation needs message_clip: a sum needs one scale for all")
+        return self
+
+    @property
+    def defended(self) -> bool:
+        """Whether anything is done to uploads on their way."""
+        fields = type(self).model_fields
+        return any(getattr(self, name) != fields[name].default for name in DEFENCES)
+
+    @property
+    def sums_alone(self) -> bool:
+        """Whether a single upload is shown to nobody: the server, or who attacks it, sees sums."""
+        return self.secure_aggregation or (self.dp_epsilon is not None and self.dp_noise == "central")
+
     @model_validator(mode="after")
     def _steps_or_epochs(self) -> Self:
         if self.local_steps is not None and self.local_epochs != 1:
@@ -118,7 +162,11 @@ class FederationConfig(TrainingConfig):
         return max(1, round(self.participation * self.clients))
 
 
-LATER = ("precision", "optimizer", "clip_norm", "lr_decay", "local_steps", "initial", "finetune")
+DEFENCES = (
+    *("message_layout", "message_clip", "dp_epsilon", "dp_delta", "dp_noise", "message_bits", "secure_aggregation"),
+)
+"""Settings that change uploads on their way."""
+LATER = ("precision", "optimizer", "clip_norm", "lr_decay", "local_steps", "initial", "finetune", *DEFENCES)
 """Settings that results of the first versions lack."""
 
 

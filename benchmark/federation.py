@@ -10,6 +10,7 @@ import torch
 from benchmark.channel import FIRST, Channel, Inbox, Observer, RoundNumber, State, copied, wire_shape
 from benchmark.client import Client, ClientInfo
 from benchmark.config import FederationConfig
+from benchmark.defence.wire import wire_of
 from benchmark.engine.eager import EagerEngine, Participant, Trained, place
 from benchmark.errors import Diverged, located
 from benchmark.evaluation import Evaluation
@@ -61,8 +62,13 @@ class Federation:
     def round(self, t: int) -> Round:
         """Do round t of the algorithm, counted from 1; return its record."""
         now, meter = RoundNumber(t, self.config.rounds), Meter(self.device)
+        for observer in self.observers:
+            with torch_seeded("observer"), located(f"round {t}, {type(observer).__name__} at its beginning"):
+                observer.round_begins(self, now)
         participants = self.schedule.participants(t)
-        channel = Channel({k: self.task.infos[k].num_samples for k in participants}, now, self.observers)
+        num_samples = {k: self.task.infos[k].num_samples for k in participants}
+        wire = wire_of(self.config, self.task.seed, now, num_samples)
+        channel = Channel(num_samples, now, self.observers, wire)
         trained: dict[int, Trained] = {}
         self.states.expect(participants)
         with torch_seeded("server", seed=self.task.seed, round=seed_round(t)):

@@ -148,6 +148,19 @@ class Method:
         """Return what a participant sends after training: here the shared parts."""
         return {name: client.parts[name].state_dict() for name in self.shares()}
 
+    # For an audit of privacy, never in a run: what messages give away is judged by the same attacks for all methods.
+
+    def record_message(self, client: Client, statistics: dict[str, Tensor]) -> Message:
+        """Return what a client would send that has just trained on one record, and whose statistics are this record's.
+
+        Here what it uploads. A method overrides it whose upload leaves out what a stronger attacker would look at.
+        """
+        return self.upload(client, statistics)
+
+    def decoded(self, message: Message, server: State) -> Message:
+        """Return an upload in numbers whose sum over records means something: here as it is, without a code."""
+        return message
+
     # Server.
 
     def server_init(self, task: Task) -> State:

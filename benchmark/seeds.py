@@ -8,7 +8,9 @@ The axes in use:
     init          seed, client, part                 weights before training
     training      seed, client, round                dropout, augmentation
     server        seed, round                        draws of a method outside of training
+    defence       seed, client, round                noise and filler of a message
     observer                                         draws of an observer
+    audit         seed, client                       the clients and the records that an audit looks at
     warm-up                                          work that is counted and thrown away
     check                                            draws of a check of the conformance suite itself
 

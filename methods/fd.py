@@ -66,7 +66,7 @@ class FD(Method):
         """Send the mean of the others: the receiver's own part is left out."""
         owners = server["present"].sum(0) - server["present"][client.id].int()  # [C]
         total = server["sent"].sum(0) - server["sent"][client.id]
-        return {"outputs": Rows(total / owners.clamp_min(1)[:, None], owners > 0)}
+        return {"outputs": Rows((total / owners.clamp_min(1)[:, None]).clamp_min(0), owners > 0)}  # noise may be below
 
     def server_init(self, task: Task) -> State:
         """Start without outputs of any client."""

@@ -91,8 +91,8 @@ class FedGen(Method):
 
     def aggregate(self, server: State, inbox: Inbox) -> State:
         """Average the headers, and train the generator so that the participants' headers agree with it."""
-        counts, headers = torch.stack(inbox.of("counts")).sum(0), inbox.of("header")
-        labels = counts / counts.sum()
+        counts, headers = torch.stack(inbox.of("counts")).sum(0).clamp_min(0), inbox.of("header")  # noise may be below
+        labels = torch.where(counts.sum() > 0, counts / counts.sum(), 1 / len(counts))
         generator = self.generator(len(labels), headers[0]["weight"].shape[1]).to(labels.device)
         generator.load_state_dict(server["generator"])
 

@@ -83,6 +83,10 @@ class FedKD(Method):
         update = {name: w - client.reference[name] for name, w in client.student.state_dict().items()}
         return {"update": compressed(update, self.energy(client.info.progress))}
 
+    def decoded(self, message: Message, server: State) -> Message:
+        """Put the factors together again."""
+        return {"update": decompressed(message["update"], like=server["student"])}
+
     def server_init(self, task: Task) -> State:
         """Start with the small network in initial weights, which no client holds yet."""
         small = task.small_model()

@@ -54,6 +54,11 @@ class FedSSA(Method):
         """Send the header's rows of the classes that the client has."""
         return {"rows": Rows(table(client.header.state_dict()), client.class_counts > 0)}
 
+    def record_message(self, client: Client, statistics: dict[str, Tensor]) -> Message:
+        """Show all rows: a record moves those of other classes, too."""
+        rows = table(client.header.state_dict())
+        return {"rows": Rows(rows, torch.ones_like(rows[:, 0], dtype=torch.bool))}
+
     def download(self, server: State, client: ClientInfo) -> Message:
         """Send the rows of the classes that the client has sent before."""
         values, present = server["rows"]

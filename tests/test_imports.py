@@ -12,15 +12,15 @@ ROOT = Path(__file__).parent.parent
 OURS = {"benchmark", "methods", "datasets", "tools"}
 ORDER = """
     errors fields seeds config
-    channel
+    channel defence
     storage measure
     data partition models
     client task method functional api
     schedule compatibility problem
     plugins
     engine
-    evaluation federation
-    tuning
+    evaluation federation privacy
+    tuning devices
     forecast
     run
     conformance

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli.commands import PYTHON, main
+from benchmark.report.frame import read_experiment
+from tools.docs import front
+from tools.reference import MISSION
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
@@ -82,3 +85,13 @@ def anchors(text):
     """The anchors of a document's headings, as renderers make them."""
     titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_longest_comparison_of_all_five_is_shown(tmp_path, store):
+    """One with more rounds that lacks a method, or that is not done, waits until it is whole."""
+    for rounds, missing in ((2, ()), (4, ()), (9, ("fml",))):
+        for name in MISSION:
+            if name not in missing:
+                store(tmp_path, name, [[5, 5]] * rounds)
+    shown = front.longest(read_experiment(tmp_path, "exp", {}))
+    assert [comparison.setting["rounds"] for comparison in shown] == [4]

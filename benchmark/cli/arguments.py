@@ -13,6 +13,7 @@ from benchmark.plugins.registry import sized
 from benchmark.storage.names import file_name
 
 if TYPE_CHECKING:
+    from benchmark.devices.profile import Profile
     from benchmark.run.plan import Request
 
 MAIN_METHODS = ",".join(preset("demo")["methods"])
@@ -141,3 +142,13 @@ def budgets_of(text: str | None) -> dict[str, list[float]]:
             raise RequestError(f"--budget is a number above 0 with a unit, such as 10MB or 2TFLOP, not {item!r}")
         budgets["bytes" if found[3] == "B" else "flops"].append(value * 1000 ** " kMGTP".index(found[2] or " "))
     return budgets
+
+
+def devices_of(text: str | None) -> list["Profile"]:
+    """Return the profiles that were named, in their order. Raises RequestError."""
+    from benchmark.devices.profile import profile
+
+    found = [profile(word.strip()) for word in text.split(",")] if text else []
+    if len({each.name for each in found}) < len(found):
+        raise RequestError(f"--devices {text} has two profiles of one name; leave one out, or rename its file")
+    return found

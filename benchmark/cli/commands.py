@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from benchmark.report.compare import ResultCheck
     from tools.perf.timings import TimingCheck
 
+KINDS = {
+    "methods": "algorithms, for --methods",
+    "datasets": "data sets, for --datasets",
+    "models": "line-ups of networks, for --models",
+    "partitions": "ways to divide a data set among clients, and shifts (+...) of their pictures, for --partition",
+    "presets": "sets of defaults, for --preset",
+    "devices": "profiles of devices and links, for report --devices",
+}
+"""What `list` can list."""
 PYTHON = ("python", "-m", "benchmark")
 PROGRAM = shlex.join(PYTHON)
 LONGEST_LINE = 2000
@@ -115,6 +124,7 @@ cli.add_command(tune)
     help="When networks are judged: after local training, the next download or fine-tuning.",
 )
 @click.option("--budget", metavar="A,B,...", help="Accuracy is given within these: 10MB, 2TFLOP.  [powers of ten]")
+@click.option("--devices", metavar="A,B,...", help="Seconds on these: names (see `list devices`) or .toml files.")
 @click.option("--all-figures", is_flag=True, help="Draw all figures of each of more than 30 comparisons.")
 @click.pass_obj
 def report(
@@ -126,16 +136,18 @@ def report(
     reference: str | None,
     moment: str,
     budget: str | None,
+    devices: str | None,
     all_figures: bool,
 ) -> None:
     """Write tables, figures and a page from results that are there."""
-    from benchmark.cli.arguments import budgets_of, experiments_of, targets_of
+    from benchmark.cli.arguments import budgets_of, devices_of, experiments_of, targets_of
     from benchmark.report.write import ReportOptions, write_report
 
     chosen = experiments_of(results, experiment)
     shown = None if moment == "both" else moment
+    again = shlex.join([*PYTHON, *argv])
     options = ReportOptions(
-        targets_of(target), reference, budgets_of(budget), shown, all_figures, plain(shlex.join([*PYTHON, *argv]))
+        targets_of(target), reference, budgets_of(budget), shown, all_figures, plain(again), devices_of(devices)
     )
     check_writable(reports)
     for page in write_report(results, reports, chosen, options):
@@ -186,6 +198,7 @@ def _limit(name: str, default: float, text: str) -> Callable:
 @_limit("flops", 0.0, "Percent of FLOPs that may come on top.")
 @_limit("time", 50.0, "Percent of normalised time that may come on top.")
 @click.option("--subset", is_flag=True, help="The current results may lack what the baseline has.")
+@click.option("--all", "show_all", is_flag=True, help="Also print what has not changed.")
 @json_option
 def compare(
     baseline: Path,
@@ -195,6 +208,7 @@ def compare(
     flops: float,
     time: float,
     subset: bool,
+    show_all: bool,
     as_json: bool,
 ) -> int:
     """Report whether CURRENT is worse than BASELINE; exit code 1 if it is.
@@ -224,8 +238,13 @@ def compare(
     else:
         for line in unlike:
             click.echo(printable_line(line))
-        show(checks)
-        click.echo(f"{len(regressed) or 'nothing'} regressed" + (f" of {len(checks)} checks" if regressed else ""))
+        shown = [check for check in checks if show_all or check.changed]
+        if shown:
+            show(shown)
+        hidden = (
+            "" if len(shown) == len(checks) else f"; {len(checks) - len(shown)} have not changed (--all shows them)"
+        )
+        click.echo(f"{len(regressed) or 'nothing'} regressed of {plural(len(checks), 'check')}{hidden}")
     return 1 if regressed else 0
 
 
@@ -308,13 +327,14 @@ def export(to: Path, **options: Any) -> None:
 
 
 @cli.command(name="list")
-@click.argument("what", type=click.Choice(["methods", "datasets", "models", "partitions", "presets"]))
+@click.argument("what", type=click.Choice(list(KINDS)), required=False)
 @json_option
-def list_(what: str, as_json: bool) -> None:
-    """List the available methods, data sets, line-ups, partitions or presets."""
+def list_(what: str | None, as_json: bool) -> None:
+    """List the available methods, data sets, line-ups, partitions or presets; without a word, these kinds."""
     from benchmark.cli.listing import listing
 
-    entries = listing(what)
+    kinds: list[dict[str, Any]] = [{"name": kind, "description": text} for kind, text in KINDS.items()]
+    entries = kinds if what is None else listing(what)
     if as_json:
         click.echo(json.dumps(entries, indent=1))
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from benchmark.cli.options import FiniteRange, Grid, execution_options
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, plural
 from benchmark.run.streams import users_code
 from benchmark.storage.files import check_writable
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from benchmark.run.plan import Request
     from benchmark.run.runner import Outcome
     from benchmark.run.tuned import Chosen
+
+
+PREPARING = "preparing: loading torch, reading data, drawing partitions"
 
 
 class Options(NamedTuple):
@@ -47,11 +50,13 @@ def run(
 ) -> int:
     """Run every method on every data set, and write the report. Without arguments: the demo."""
     from benchmark.cli.arguments import shard_of
-    from benchmark.run.plan import plan
+    from benchmark.run.progress_display import preparing
 
     options = Options(reports, no_report, dry_run, as_json)
-    request, execute_all = _request(argv, experiment, options, given, shard=shard_of(shard))
-    with users_code():
+    with preparing(PREPARING, quiet=as_json), users_code():
+        from benchmark.run.plan import plan
+
+        request, execute_all = _request(argv, experiment, options, given, shard=shard_of(shard))
         grids = [(plan(each), each) for each in ([request] if tuned is None else _as_tuned(request, tuned))]
     if dry_run:
         return _predict(grids, as_json)
@@ -107,14 +112,16 @@ def tune(
     own fields from the ranges of their types. What is best on validation samples is chosen.
     """
     from benchmark.cli.arguments import seeds_of
-    from benchmark.run.plan import plan
-    from benchmark.run.tuned import TrialGrid, chosen
+    from benchmark.run.progress_display import preparing
     from benchmark.tuning.record import store_tunings
 
     options = Options(reports, no_report, dry_run, as_json)
     given["seeds"] = "0,1,2" if given["seeds"] is None else given["seeds"]
-    request, execute_all = _request(argv, experiment, options, given)
-    with users_code():
+    with preparing(PREPARING, quiet=as_json), users_code():
+        from benchmark.run.plan import plan
+        from benchmark.run.tuned import TrialGrid, chosen
+
+        request, execute_all = _request(argv, experiment, options, given)
         grid = TrialGrid.of(request, trials, seeds_of("tuning-seeds", tuning_seeds), tuning_validation)
         defaults, runs = plan(request), plan(grid.request)
     if dry_run:
@@ -175,10 +182,18 @@ def _as_tuned(request: "Request", experiment: str) -> list["Request"]:
 def _execute(
     grids: Sequence[tuple[Sequence["Run"], "Request"]], execute_all: Callable, as_json: bool
 ) -> list["Outcome"]:
-    """Execute grids one after the other."""
+    """Execute grids one after the other; say before the first run what follows."""
     from benchmark.run.progress_display import display
+    from benchmark.run.runner import is_complete, title
 
+    titles = [title(run, i, len(runs)) for runs, _ in grids for i, run in enumerate(runs, start=1)]
+    rounds = sum(run.rounds for runs, _ in grids for run in runs)
+    there = sum(is_complete(run, request) for runs, request in grids for run in runs)
+    counts = plural(len(titles), "run") + (f", {there} of them already there" if there else "")
+    where = ", ".join(dict.fromkeys(str(request.results / request.experiment) for _, request in grids))
     with display(quiet=as_json) as shown, users_code():
+        shown.say(f"{counts}, {plural(rounds, 'round')} in all; results: {where}")
+        shown.begin(titles, rounds)
         return [outcome for runs, request in grids for outcome in execute_all(runs, request, shown)]
 
 
@@ -193,14 +208,16 @@ def _show(
     outcomes: Sequence["Outcome"], request: "Request", as_json: bool, choices: Sequence["Chosen"] | None = None
 ) -> None:
     """Print the outcomes of a grid, and the reasons of those that are not done on standard error."""
-    from benchmark.cli.tables import choices_document, outcomes_document, rows, show_outcomes
+    from benchmark.cli.tables import choices_document, outcomes_document
 
     if as_json:
         document = outcomes_document(request.experiment, outcomes)
         tuned = {} if choices is None else {"chosen": choices_document(choices)}
         click.echo(json.dumps(document | tuned, indent=1))
     elif outcomes:
-        show_outcomes(rows(outcomes))
+        from benchmark.cli.outcome_table import show_outcome_tables
+
+        show_outcome_tables(outcomes)
     else:
         click.echo(f"the grid has no run for shard {'/'.join(map(str, request.shard))}")
     for o in outcomes:
@@ -210,9 +227,9 @@ def _show(
 
 def _show_choices(choices: Sequence["Chosen"]) -> None:
     """Print what was chosen, by validation accuracy; test accuracies of trials are for the report alone."""
-    from benchmark.cli.tables import choice_rows, show_outcomes
+    from benchmark.cli.tables import choice_rows, show_rows
 
-    show_outcomes(choice_rows(choices))
+    show_rows(choice_rows(choices))
 
 
 def _report(request: "Request", reports: Path, as_json: bool) -> bool:
@@ -235,7 +252,7 @@ def _predict(grids: Sequence[tuple[Sequence["Run"], "Request"]], as_json: bool, 
     stand_ins: the runs of the last grid count once more, for what will be chosen instead of the defaults; and trials
     are many, so each is predicted on one seed
     """
-    from benchmark.cli.tables import dry_document, dry_rows, dry_total, show_outcomes
+    from benchmark.cli.tables import dry_document, dry_rows, dry_total, show_rows
     from benchmark.run.dry_run import planned, stand_in, totals
 
     request = grids[-1][1]
@@ -247,6 +264,6 @@ def _predict(grids: Sequence[tuple[Sequence["Run"], "Request"]], as_json: bool, 
         click.echo(json.dumps(dry_document(request.experiment, plans, total), indent=1))
         return 0
     if plans:
-        show_outcomes(dry_rows(plans))
+        show_rows(dry_rows(plans))
     click.echo(dry_total(total, request.jobs or 1))
     return 0

@@ -52,13 +52,16 @@ def _axes_and_settings() -> list[click.Parameter]:
         for name, field in FEDERATION.items()
     }
     return [
-        click.Option(
-            ["--" + name.replace("_", "-")],
-            metavar="A,B,..." if name in AXES else "X",
-            help=f"{text}  [{default}]" if default else text,
-        )
-        for name, (default, text) in described.items()
+        _option(name, default, text, "A,B,..." if name in AXES else "X") for name, (default, text) in described.items()
     ]
+
+
+def _option(name: str, default: str, text: str | None, metavar: str) -> click.Option:
+    """Return an option that has a value; or none, if it is off unless it is given."""
+    words = ["--" + name.replace("_", "-")]
+    if default == "False":
+        return click.Option(words, flag_value="true", help=text)
+    return click.Option(words, metavar=metavar, help=f"{text}  [{default}]" if default else text)
 
 
 class Grid(click.Command):
@@ -96,6 +99,11 @@ _EXECUTION = [
     folder_option("reports", "Where reports are written."),
     click.option("--force", is_flag=True, help="Run again what is already there."),
     click.option("--inspect", is_flag=True, help="Store what methods show of their predictions, such as gate weights."),
+    click.option(
+        "--audit",
+        type=click.Choice(["privacy", "privacy:small"]),
+        help="Attack the messages of a few clients, and store what they give away.",
+    ),
     click.option("--forecast", is_flag=True, help="Predict what each run costs before its first round, and record it."),
     click.option(
         "--checkpoint-every",

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmark.errors import plural
+from benchmark.run.pace import duration
 
 if TYPE_CHECKING:
     from benchmark.config import RunSpec
@@ -36,28 +37,7 @@ def outcomes_document(experiment: str, outcomes: Sequence["Outcome"]) -> dict[st
     return {"experiment": experiment, "runs": runs}
 
 
-def rows(outcomes: Sequence["Outcome"]) -> list[dict[str, str]]:
-    """Return a row for every run, for the table at the end."""
-
-    def cell(o: "Outcome", name: str, scale: float, form: str) -> str:
-        found = (o.summary or {}).get(name)
-        return LACKING if found is None or o.status != "done" else format(found / scale, form)
-
-    return [
-        {
-            **_settings(o.spec),
-            "accuracy %": cell(o, "accuracy_mean", 1, ".2f"),
-            "up MB": cell(o, "bytes_up", 1e6, ".2f"),
-            "down MB": cell(o, "bytes_down", 1e6, ".2f"),
-            "TFLOP": cell(o, "client_flops", 1e12, ".3f"),
-            "s": cell(o, "client_seconds", 1, ".1f"),
-            "status": o.status,
-        }
-        for o in outcomes
-    ]
-
-
-def _settings(spec: "RunSpec") -> dict[str, str]:
+def settings_of(spec: "RunSpec") -> dict[str, str]:
     """Return the settings in which a run may differ from others of its grid."""
     return {
         "data set": spec.dataset,
@@ -135,7 +115,7 @@ def dry_rows(plans: Sequence["Planned"]) -> list[dict[str, str]]:
 
     return [
         {
-            **_settings(p.run.spec),
+            **settings_of(p.run.spec),
             "TFLOP": cell(p, "client_flops", 1e12, ".3f"),
             "up MB": cell(p, "bytes_up", 1e6, ".2f"),
             "down MB": cell(p, "bytes_down", 1e6, ".2f"),
@@ -155,18 +135,11 @@ def dry_total(total: Mapping[str, Any], jobs: int) -> str:
 
     costs = f"{amount('client_flops', 1e12, '.3f')} TFLOP, {amount('bytes_up', 1e6, '.2f')} MB up, "
     costs += f"{amount('bytes_down', 1e6, '.2f')} MB down"
-    lasts = LACKING if total["seconds"] is None else _duration(total["seconds"])
+    lasts = LACKING if total["seconds"] is None else duration(total["seconds"])
     line = f"{total['runs']} to run: {costs}; about {lasts}, {jobs} at a time (an estimate)"
     if not total["not_predicted"]:
         return line
     return f"{line}; left out: some costs of {plural(total['not_predicted'], 'run')}, which can't be predicted"
-
-
-def _duration(seconds: float) -> str:
-    """Return seconds in words: in hours, minutes or seconds."""
-    if seconds >= 3600:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
 
 SETTINGS = ("data set", "partition", "models", "N", "participation", "seed")
@@ -178,13 +151,28 @@ def show_checks(checks: Sequence[Any]) -> None:
     for name in ("comparison", "method", "what", "baseline", "current", "change", "limit", ""):
         table.add_column(name, justify="left" if name in ("comparison", "method", "what", "") else "right")
     for check in checks:
-        unit, scale = ("", 1) if check.what == "accuracy" else (" %", 100)
-        change = "" if check.change is None else f"{scale * check.change:+.4g}{unit}"
-        limit = "" if check.limit is None else f"{scale * check.limit:.4g}{unit}"
-        values = [f"{v:.6g}" if isinstance(v, float) else escape(v) for v in (check.baseline, check.current)]
+        values = [escape(v) if isinstance(v, str) else amount(v, check.unit) for v in (check.baseline, check.current)]
+        change = "" if check.change is None else _change(check.change, check.unit)
+        limit = "" if check.limit is None else _change(check.limit, check.unit).lstrip("+")
         verdict = "REGRESSED" if check.verdict == "regressed" else check.verdict
         table.add_row(escape(check.comparison), escape(check.method), check.what, *values, change, limit, verdict)
-    _console().print(table)
+    console().print(table)
+
+
+PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def amount(value: float, unit: str) -> str:
+    """Return a number with its unit as people write it: 1.204 MB, 3.5 TFLOP, 66.40 %, 1.32 ×."""
+    if unit in ("%", "×"):
+        return f"{value:.2f} {unit}"
+    scale, prefix = next((found for found in PREFIXES if abs(value) >= found[0]), (1.0, ""))
+    return f"{value / scale:.4g} {prefix}{unit}"
+
+
+def _change(value: float, unit: str) -> str:
+    """Return a change of accuracies in points, one of anything else in percent of the baseline."""
+    return f"{value:+.2f} points" if unit == "%" else f"{100 * value:+.3g} %"
 
 
 def show_timings(checks: Sequence[Any]) -> None:
@@ -199,7 +187,7 @@ def show_timings(checks: Sequence[Any]) -> None:
         limit = "" if check.limit is None else f"{check.limit:.1%}"
         verdict = check.verdict.upper() if check.verdict in ("regressed", "missing") else check.verdict
         table.add_row(escape(check.group), escape(check.name), *times, change, limit, verdict)
-    _console().print(table)
+    console().print(table)
 
 
 def show_results(title: str, results: Sequence[Any]) -> None:
@@ -208,7 +196,7 @@ def show_results(title: str, results: Sequence[Any]) -> None:
     table = Table("check", "", "", box=SIMPLE_HEAD, title=escape(title), title_justify="left", title_style="bold")
     for check, verdict, problem in results:
         table.add_row(check.name, verdicts[verdict], escape(problem or check.says))
-    _console().print(table)
+    console().print(table)
 
 
 def show_counts(classes: Sequence[str], train: Any, test: Any, most: int) -> None:
@@ -221,21 +209,21 @@ def show_counts(classes: Sequence[str], train: Any, test: Any, most: int) -> Non
         cells = [f"{a}+{b}" if a + b else "" for a, b in zip(own, held, strict=True)][:shown]
         held_classes = sum(a + b > 0 for a, b in zip(own, held, strict=True))
         table.add_row(str(client), str(sum(own)), str(sum(held)), str(held_classes), *cells)
-    _console().print(table)
+    console().print(table)
 
 
-def _console() -> Console:
+def console() -> Console:
     """Return a console on standard output, 140 characters wide if that is no terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=140)
 
 
-def show_outcomes(rows: Sequence[Mapping[str, str]]) -> None:
-    """Print the table at the end: one row per run, without settings that all runs share."""
+def show_rows(rows: Sequence[Mapping[str, str]]) -> None:
+    """Print a table of runs or choices, without settings that all rows share."""
     shown = [name for name in rows[0] if name not in SETTINGS or len({row[name] for row in rows}) > 1]
     table = Table(box=SIMPLE_HEAD)
     for name in shown:
         table.add_column(name, justify="left" if name in ("data set", "method", "status", "chosen") else "right")
     for row in rows:
         table.add_row(*(escape(row[name]) for name in shown))
-    _console().print(table)
+    console().print(table)

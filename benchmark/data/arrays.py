@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from xxhash import xxh3_128_digest
 
 from benchmark.errors import RequestError, tell
 
@@ -60,6 +61,16 @@ class Arrays:
         if self.left_out:
             digest.update(f"classes {self.classes} of {self.classes + self.left_out}".encode(errors="backslashreplace"))
         return digest.hexdigest()[:16]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex digest of all images with their labels, in whatever order each part has them: what a data set is."""
+        digest = hashlib.sha256()
+        for part, x, y in (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)):
+            digest.update(f"{part} {x.shape}".encode())
+            samples = (xxh3_128_digest(image) + int(label).to_bytes(8) for image, label in zip(x, y, strict=True))
+            digest.update(b"".join(sorted(samples)))
+        return digest.hexdigest()[:32]
 
     @cached_property
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:

@@ -25,16 +25,28 @@ class Source:
     """Fetches the arrays; its argument is a folder for downloads, which is deleted afterwards."""
     target: float | None = None
     """The accuracy in percent whose cost the tables give."""
+    fingerprint: str | None = None
+    """The expected `Arrays.fingerprint`, if it is known; other data of that name are refused."""
 
 
 def load_dataset(name: str, source: Source, folder: Path) -> Arrays:
     """Read a named data set from <folder>/<name>.npz, or fetch it from its source and keep it there.
 
-    Raises RequestError if it can be neither read nor fetched.
+    Raises RequestError if it can be neither read nor fetched, or if it is not what it is known to be.
     """
     kept = folder / f"{name}.npz"
-    if kept.exists():
-        return read_npz(kept)
+    arrays = read_npz(kept) if kept.exists() else _fetched(name, source, kept)
+    if source.fingerprint not in (None, arrays.fingerprint):
+        raise RequestError(
+            f"{kept} does not hold {name}: its samples have the fingerprint {arrays.fingerprint}, not "
+            f"{source.fingerprint}; remove the file to fetch them again, or use them as data of your own by the file's "
+            f"path, --datasets {kept}"
+        )
+    return arrays
+
+
+def _fetched(name: str, source: Source, kept: Path) -> Arrays:
+    """Fetch a data set and keep it. Raises RequestError."""
     try:
         arrays = _rechecked(name, _loaded(source))
     except RequestError:

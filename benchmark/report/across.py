@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.aggregate import common, task_ranks, tasks
-from benchmark.report.drawing import Drawn, Style, logarithmic, sheet
+from benchmark.report.drawing import Drawn, logarithmic, sheet
 from benchmark.report.frame import Comparison
+from benchmark.report.looks import Style
 from benchmark.report.statistics import Ranks, cliques, mean_interval, performance_profile
 from benchmark.storage.names import apart, clean_name
 
@@ -143,9 +144,9 @@ def _profiles(axes: Axes, comparisons: Sequence[Comparison], labels: Sequence[st
     everything = [value for by_task in scores.values() for task in by_task for value in task]
     thresholds = np.linspace(min(everything) - 1, max(everything) + 1, 201)
     for label, by_task in scores.items():
-        look = style.of(label)
         profile = performance_profile(by_task, thresholds)
-        axes.step(thresholds, profile, where="post", label=label, color=look["color"], linestyle=look["linestyle"])
+        look = {name: value for name, value in style.of(label).line.items() if name != "marker"}
+        axes.step(thresholds, profile, where="post", label=label, **look)
     axes.set_xlabel("Accuracy [%]")
     axes.set_ylabel("Share of runs above it")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
@@ -164,7 +165,7 @@ def _robustness(axes: Axes, axis: Axis, style: Style) -> None:
         found = [mean_interval(values) for _, values in points]
         half = [(interval.high - interval.low) / 2 if interval else 0.0 for interval in found]
         axes.errorbar(
-            x, means, yerr=half if any(half) else None, label=label, capsize=2, elinewidth=0.8, **style.of(label)
+            x, means, yerr=half if any(half) else None, label=label, capsize=2, elinewidth=0.8, **style.of(label).line
         )
     if min(axis.values) > 0 and max(axis.values) / min(axis.values) >= 10:
         logarithmic(axes)

@@ -4,15 +4,15 @@ What is put together is paired: accuracies on two data sets are no two measureme
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from benchmark.errors import plural
 from benchmark.report.cells import NOTHING, Cell, Column, Table
-from benchmark.report.differences import differences
+from benchmark.report.differences import Difference, corrected, difference_cell, differences, p_cell
 from benchmark.report.frame import Comparison
-from benchmark.report.statistics import Ranks, average_ranks, mean_interval
+from benchmark.report.statistics import Ranks, average_ranks, paired_t
 from benchmark.storage.moments import Moment
 
 RANKED_FROM_TASKS = 5
@@ -58,18 +58,18 @@ def aggregate_table(comparisons: Sequence[Comparison], reference: str) -> Table 
     if len(inside) < 2:
         return None
     moments = [m for m in inside[0].moments if all(m in comparison.moments for comparison in inside)]
-    found = {m: _aggregates(inside, reference, m) for m in moments}
+    found = {m: differences_over_tasks(inside, reference, m) for m in moments}
     labels = sorted(set.intersection(*map(set, found.values()))) if found else []
     if not labels:
         return None
     ranked = all(comparison.ranked for comparison in inside)
     if ranked:
-        labels.sort(key=lambda label: -np.mean([*found[moments[0]][label].values()]))
+        labels.sort(key=lambda label: -found[moments[0]][label].mean)
     rows = []
     for label in labels:
         by_moment = [of_label[label] for of_label in found.values()]
-        means = [cell for by_seed in by_moment for cell in _mean_cells(by_seed)]
-        counts = [Cell(str(count), count) for count in (len(tasks(inside)), len(by_moment[0]))]
+        means = [cell for difference in by_moment for cell in _mean_cells(difference)]
+        counts = [Cell(str(count), count) for count in (len(tasks(inside)), len(by_moment[0].by_seed))]
         rows.append([Cell(label, label, _waiting(inside, label)), *means, *counts])
     columns = [column for moment in moments for column in _mean_columns(moment)]
     columns = [Column("Method"), *columns, Column("Tasks"), Column("Seeds")]
@@ -77,38 +77,47 @@ def aggregate_table(comparisons: Sequence[Comparison], reference: str) -> Table 
     return Table("differences", title, "", text, columns, rows, order=ranked)
 
 
-def _aggregates(comparisons: Sequence[Comparison], reference: str, moment: Moment) -> dict[str, dict[int, float]]:
-    """Return label -> seed -> difference over tasks, of the methods with a seed that all comparisons have."""
+def differences_over_tasks(comparisons: Sequence[Comparison], reference: str, moment: Moment) -> dict[str, Difference]:
+    """Return label -> mean difference to the reference over tasks, of methods that share a seed in all comparisons."""
     labels = set.intersection(*(set(differences(comparison, reference, moment)) for comparison in comparisons))
-    found = {label: aggregate(comparisons, label, reference, moment) for label in labels}
-    return {label: by_seed for label, by_seed in found.items() if by_seed}
+    by_label = {label: aggregate(comparisons, label, reference, moment) for label in sorted(labels)}
+    return corrected(
+        {
+            label: Difference([*by_seed.items()], paired_t([*by_seed.values()], [0.0] * len(by_seed)), None, None)
+            for label, by_seed in by_label.items()
+            if by_seed
+        }
+    )
 
 
 def _waiting(comparisons: Sequence[Comparison], label: str) -> str | None:
-    names = [comparison.name for comparison in comparisons if label in comparison.unlevelled]
-    return f"not levelled in {', '.join(names)}" if names else None
+    names = [comparison.heading for comparison in comparisons if label in comparison.unlevelled]
+    return f"not levelled in {'; '.join(names)}" if names else None
 
 
 def _mean_columns(moment: Moment) -> list[Column]:
     title = f"Difference {moment.words}"
-    return [Column(title, "high", "in points of accuracy"), Column(f"95 % interval {moment.words}")]
+    return [
+        Column(title, "high", "in points of accuracy"),
+        Column(f"95 % interval {moment.words}"),
+        Column(f"p {moment.words}", None, "paired t-test over seeds, Holm-corrected"),
+    ]
 
 
-def _mean_cells(by_seed: Mapping[int, float]) -> list[Cell]:
-    values = [*by_seed.values()]
-    mean, interval = float(np.mean(values)), mean_interval(values)
-    shown = Cell(f"[{interval.low:+.2f}, {interval.high:+.2f}]", interval.mean) if interval else Cell(NOTHING)
-    return [Cell(f"{mean:+.2f}", mean), shown]
+def _mean_cells(difference: Difference) -> list[Cell]:
+    test = difference.test
+    shown = Cell(f"[{test.low:+.2f}, {test.high:+.2f}]") if test else Cell(NOTHING)
+    return [difference_cell(difference), shown, p_cell(difference.p)]
 
 
 def _aggregate_caption(comparisons: Sequence[Comparison], reference: str) -> str:
-    waiting = ", ".join(comparison.name for comparison in comparisons if not comparison.ranked)
+    waiting = "; ".join(comparison.heading for comparison in comparisons if not comparison.ranked)
     unranked = f"Not ranked, in the order of names: methods have not levelled in {waiting}. " if waiting else ""
     return (
         f"{unranked}Differences to {reference} in points of accuracy, paired by seed: for each seed the mean over "
         f"{plural(len(tasks(comparisons)), 'task')}, then mean and Student's interval over seeds. Comparisons that "
-        "differ only in rounds, local work, training or evaluation are one task, and are averaged first. The interval "
-        "is over seeds: it does not say what other tasks would give."
+        "differ only in rounds, local work, training or evaluation are one task, and are averaged first. Interval and "
+        "test (paired, Holm-corrected over the rows) are over seeds: they do not say what other tasks would give."
     )
 
 

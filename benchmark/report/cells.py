@@ -1,5 +1,6 @@
 """Cells, columns and tables, as plain values."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -16,22 +17,27 @@ class Cell(NamedTuple):
 
     text: as it is printed; value: to rank and sort by, None if there is none
     note: its footnote, such as why it is empty
+    interval: low and high end of the value's 95 % interval; sd: standard deviation of what the value is a mean of
     """
 
     text: str
     value: float | str | None = None
     note: str | None = None
+    interval: tuple[float, float] | None = None
+    sd: float | None = None
 
 
 class Column(NamedTuple):
     """One column: its title and a hint that explains it.
 
     better: whether high or low values are good; None if neither is, and then no value is marked
+    aligned: whether its numbers are printed with as many decimals as each other, so that they stand in a line
     """
 
     title: str
     better: Literal["high", "low"] | None = None
     hint: str = ""
+    aligned: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,35 @@ class Table:
         return found
 
 
+MOST_DECIMALS = 3
+"""Decimals of a column's numbers; what is smaller is printed as less than that."""
+
+
+def align(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
+    """Print the numbers of each aligned column with the same decimals: three digits of the least, if they fit."""
+    decimals = {}
+    for j, column in enumerate(columns):
+        values = [value for row in rows if isinstance(value := row[j].value, float)]
+        if column.aligned and values:
+            decimals[j] = _decimals_of(values)
+    return [[_with_decimals(cell, decimals.get(j)) for j, cell in enumerate(row)] for row in rows]
+
+
+def _decimals_of(values: Sequence[float]) -> int:
+    sizes = [abs(value) for value in values if value]
+    if not sizes or all(value.is_integer() for value in values):
+        return 0
+    return min(max(2 - math.floor(math.log10(min(sizes))), 0), MOST_DECIMALS)
+
+
+def _with_decimals(cell: Cell, decimals: int | None) -> Cell:
+    if decimals is None or not isinstance(cell.value, float):
+        return cell
+    text = f"{cell.value:.{decimals}f}"
+    tiny = cell.value and not float(text)
+    return cell._replace(text=f"< {10.0**-decimals:.{decimals}f}" if tiny else text)
+
+
 def mean_cell(values: Sequence[float], form: str = "{:.4g}") -> Cell:
     """Make a cell with the mean of the values; an empty one if there are none."""
     return Cell(form.format(np.mean(values)), float(np.mean(values))) if values else Cell(NOTHING)
@@ -76,5 +111,7 @@ def spread_cell(values: Sequence[float], marks: str = "") -> Cell:
     """Make a cell with the mean, and ± half its 95 % interval if there are several values."""
     interval = mean_interval(values)
     cell = mean_cell(values, "{:.2f}")
-    half = f" ± {(interval.high - interval.low) / 2:.2f}" if interval else ""
-    return cell._replace(text=f"{cell.text}{half} {marks}".rstrip())
+    if interval is None:
+        return cell._replace(text=f"{cell.text} {marks}".rstrip())
+    text = f"{cell.text} ± {(interval.high - interval.low) / 2:.2f} {marks}".rstrip()
+    return cell._replace(text=text, interval=(interval.low, interval.high), sd=float(np.std(values, ddof=1)))

@@ -53,7 +53,19 @@ class ResultCheck(NamedTuple):
     limit: float | None
     verdict: str
 
+    @property
+    def unit(self) -> str:
+        """The unit of baseline and current."""
+        return UNITS.get(self.what, "")
 
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to tell. Seconds never repeat themselves: theirs count beyond the limit alone."""
+        return self.verdict != "ok" or (self.what != "time" and self.baseline != self.current)
+
+
+UNITS = {"accuracy": "%", "bytes": "B", "FLOPs": "FLOP", "server FLOPs": "FLOP", "time": "×"}
+"""What is checked -> its unit. Time is in multiples of what the machine's matrix product takes for the same FLOPs."""
 Pair = tuple[StoredRun, StoredRun]
 
 

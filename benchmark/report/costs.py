@@ -28,8 +28,8 @@ def cost_table(comparison: Comparison) -> Table | None:
     columns, words = [Column("Method")], []
     if target is not None:
         units = ["Rounds", *(unit for unit, _ in COST_UNITS.values())]
-        columns += [Column(f"{unit} to {target:g} %", "low") for unit in units]
-        words.append(f"Cost up to the first evaluated round at {target:g} %, mean over seeds.")
+        columns += [Column(f"{unit} to {target:g} %", None if unit == "s" else "low", aligned=True) for unit in units]
+        words.append(f"Cost up to the first evaluated round at {target:g} %, mean over seeds; seconds are not ranked.")
     words.append(f"Accuracy: {comparison.selection}. {FLOPS_RULE}")
     if fronts:
         columns += [Column("On the front of bytes"), Column("On the front of FLOPs")]

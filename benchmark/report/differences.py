@@ -4,18 +4,21 @@ Marks and p-values are over seeds alone: each seed is a federation of its own, w
 initial weights and its luck. Over clients, differences are described and not tested.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from benchmark.plugins.presets import preset
 from benchmark.report.cells import NOTHING, Cell, Column, Table
 from benchmark.report.frame import Comparison
 from benchmark.report.notes import noted_table
 from benchmark.report.statistics import Described, Paired, describe, has_width, holm, paired_t
 from benchmark.storage.moments import Moment
 
+DEFAULT_REFERENCE: str = preset("demo")["reference"]
+"""The reference, unless another is asked for: federation has to beat it."""
 MARK_LEVEL = 0.05
 """Differences with a corrected p-value below it are marked."""
 OVER_SEEDS = "†"
@@ -59,7 +62,7 @@ class Difference(NamedTuple):
         return self.p is not None and self.p < MARK_LEVEL
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def differences(comparison: Comparison, reference: str, moment: Moment) -> dict[str, Difference]:
     """Return label -> difference of every method that can be paired with the reference."""
     found = {}
@@ -71,9 +74,29 @@ def differences(comparison: Comparison, reference: str, moment: Moment) -> dict[
             clients = [np.concatenate([run.clients[moment] for run in side]) for side in sides]
             by_seed = [(run.seed, a - b) for run, a, b in zip(sides[0], ours, theirs, strict=True)]
             found[label] = Difference(by_seed, paired_t(ours, theirs), None, describe(*clients))
-    tested = [label for label, difference in found.items() if difference.test]
-    corrected = holm([found[label].test.p for label in tested])  # type: ignore[union-attr]
-    return found | {label: found[label]._replace(p=p) for label, p in zip(tested, corrected, strict=True)}
+    return corrected(found)
+
+
+def corrected(found: Mapping[str, Difference]) -> dict[str, Difference]:
+    """Return the differences with their p-values, Holm-corrected over those that are tested."""
+    tests = {label: difference.test for label, difference in found.items() if difference.test}
+    by_label = dict(zip(tests, holm([test.p for test in tests.values()]), strict=True))
+    return {label: difference._replace(p=by_label.get(label)) for label, difference in found.items()}
+
+
+def not_told_apart(comparison: Comparison, moment: Moment) -> list[str]:
+    """Return the methods that chance may put behind the best at a moment, the best first; with one seed that is all.
+
+    Each other method is tested against the best, as methods are against the reference.
+    """
+    means = {
+        label: float(np.mean(found))
+        for label in comparison.complete
+        if (found := comparison.values(label, moment.key("accuracy_mean")))
+    }
+    order = sorted(means, key=lambda label: -means[label])
+    behind = differences(comparison, order[0], moment) if order else {}
+    return [label for label in order if label not in behind or not behind[label].marked]
 
 
 def marks_of(comparison: Comparison, reference: str, moment: Moment) -> dict[str, str]:
@@ -126,13 +149,12 @@ def _table(comparison: Comparison, reference: str, moment: Moment) -> Table:
 
 
 def _row(difference: Difference) -> list[Cell]:
-    mean, test, clients = difference.mean, difference.test, difference.clients
-    mark = f" {OVER_SEEDS}" if difference.marked else ""
+    test, clients = difference.test, difference.clients
     shares = [100 * share for share in clients[2:]] if clients else []
     return [
-        Cell(f"{mean:+.2f}{mark}", mean),
-        Cell(f"[{test.low:+.2f}, {test.high:+.2f}]", test.mean) if test and has_width(test) else Cell(NOTHING),
-        _p(difference.p),
+        difference_cell(difference),
+        Cell(f"[{test.low:+.2f}, {test.high:+.2f}]") if test and has_width(test) else Cell(NOTHING),
+        p_cell(difference.p),
         Cell(str(len(difference.by_seed)), len(difference.by_seed)),
         Cell(f"{clients.median:+.2f}", clients.median) if clients else Cell(NOTHING),
         *([Cell(f"{share:.0f}", share) for share in shares] or [Cell(NOTHING)] * 3),
@@ -140,7 +162,18 @@ def _row(difference: Difference) -> list[Cell]:
     ]
 
 
-def _p(value: float | None) -> Cell:
+def difference_cell(difference: Difference) -> Cell:
+    """Make a cell with a mean difference, its mark, and if there are several seeds its interval and deviation."""
+    mean, test = difference.mean, difference.test
+    text = f"{mean:+.2f}{f' {OVER_SEEDS}' if difference.marked else ''}"
+    if test is None:
+        return Cell(text, mean)
+    sd = float(np.std([value for _, value in difference.by_seed], ddof=1))
+    return Cell(text, mean, interval=(test.low, test.high), sd=sd)
+
+
+def p_cell(value: float | None) -> Cell:
+    """Make a cell with a p-value; an empty one if there is no test."""
     if value is None:
         return Cell(NOTHING)
     return Cell("< 0.001" if value < 0.001 else f"{value:.3f}", value)

@@ -14,10 +14,11 @@ from PIL import Image
 from benchmark import __version__
 from benchmark.errors import plural
 from benchmark.report.cells import Cell, Column, Table
-from benchmark.report.drawing import Drawn, Style
+from benchmark.report.drawing import Drawn
 from benchmark.report.formats import commands, for_page
 from benchmark.report.frame import Comparison
 from benchmark.report.levelling import RULE
+from benchmark.report.looks import Style
 from benchmark.report.notes import footnotes, not_ranked
 
 PAGE_POINTS = 20_000
@@ -57,10 +58,20 @@ class Pictures:
 
 
 class Part(NamedTuple):
-    """Tables, with the stems of their files, and figures that were written for one comparison, or for all together."""
+    """What was written for one comparison, or for all together.
+
+    tables: with the stems of their files; answer: sentences, and lead: the figure of what they say, if there is one
+    """
 
     tables: Sequence[tuple[str, Table]]
     figures: Sequence[Drawn]
+    answer: Sequence[str] = ()
+    lead: Sequence[Drawn] = ()
+
+
+def headline(written: Mapping[str, Part], across: Part) -> Part:
+    """Return the part whose answer is that of the report: of all comparisons together, or of the only one."""
+    return next(iter(written.values())) if len(written) == 1 else across
 
 
 def page_document(
@@ -86,19 +97,22 @@ def page_document(
         room -= cells
         made = commands(comparison)
         reproduces = "\n".join([*made, again])
-        tables, figures = written[comparison.name]
+        part = written[comparison.name]
         parts.append(
             {
                 "id": comparison.name,
+                "heading": comparison.heading,
                 "title": comparison.title,
+                "answer": list(part.answer),
+                "lead": [pictures.of(drawn) for drawn in part.lead],
                 "caption": _chart_caption(comparison),
                 "footnotes": [*_standing(comparison), *footnotes(comparison)],
                 "target": comparison.target,
                 "floor": float(np.mean(comparison.floors)),
                 "series": [_series(comparison, label, style, points) for label in comparison.complete],
                 "partition": partition if room >= 0 else None,
-                "tables": [for_page(table, stem, reproduces) for stem, table in tables],
-                "figures": [pictures.of(drawn) for drawn in figures],
+                "tables": [for_page(table, stem, reproduces) for stem, table in part.tables],
+                "figures": [pictures.of(drawn) for drawn in part.figures],
                 "commands": made,
             }
         )
@@ -106,9 +120,12 @@ def page_document(
         "experiment": experiment,
         "generator": f"mhpfl-benchmark {__version__}",
         "intro": intro(comparisons),
+        "answer": list(headline(written, across).answer),
         "leaderboard": _leaderboard(comparisons, written),
         "comparisons": parts,
         "across": {
+            "answer": list(across.answer),
+            "lead": [pictures.of(drawn) for drawn in across.lead],
             "tables": [for_page(table, stem, again) for stem, table in across.tables],
             "figures": [pictures.of(drawn) for drawn in across.figures],
         },
@@ -136,10 +153,10 @@ def intro(comparisons: Sequence[Comparison]) -> list[str]:
 
 def _waiting(comparisons: Sequence[Comparison]) -> list[str]:
     """Return a sentence that says which comparisons are not ranked, if any."""
-    names = [comparison.name for comparison in comparisons if not comparison.ranked]
+    names = [comparison.heading for comparison in comparisons if not comparison.ranked]
     if not names:
         return []
-    these = "this comparison" if len(comparisons) == 1 else f"{', '.join(names)}"
+    these = "this comparison" if len(comparisons) == 1 else "; ".join(names)
     return [f"Not ranked: methods have not levelled in {these}, so their order may be that of how fast they learn."]
 
 
@@ -174,22 +191,23 @@ def _flat(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _series(comparison: Comparison, label: str, style: Style, points: int) -> dict[str, Any]:
-    """Return a method's curve with at most `points` points, and its clients' accuracies under the first seed."""
+    """Return a method's curve with at most `points` points, and its clients' accuracies, seed by seed."""
     curve = comparison.series(label)
     curve = curve.iloc[np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int)]
     several = bool(curve["low"].notna().any())
     look = style.of(label)
-    found = [run.clients[comparison.moment] for run in comparison.of(label)]
-    clients = [of_seed for of_seed in found if len(of_seed)]
+    runs = [run for run in comparison.of(label) if len(run.clients[comparison.moment])]
     return {
         "label": label,
-        "colour": "#" + "".join(f"{round(255 * part):02x}" for part in look["color"]),
-        "dash": {"-": "", "--": "6 3", "-.": "7 3 1.5 3", ":": "1.5 3"}[look["linestyle"]],
+        "colour": look.colour,
+        "dash": {"solid": "", "dashed": "6 3", "dashdot": "7 3 1.5 3", "dotted": "1.5 3"}[look.dash],
+        "marker": look.marker,
         "round": curve["round"].tolist(),
         **{name: curve[name].tolist() for name in ("accuracy", "bytes", "flops", "seconds")},
         "low": curve["low"].tolist() if several else None,
         "high": curve["high"].tolist() if several else None,
-        "clients": clients[0].tolist() if clients else [],
+        "clients": [accuracy for run in runs for accuracy in run.clients[comparison.moment].tolist()],
+        "seeds": [run.seed for run in runs],
     }
 
 
@@ -197,11 +215,11 @@ def _chart_caption(comparison: Comparison) -> str:
     seeds = len(comparison.seeds)
     curves = f"Curves: mean over {seeds} seeds and 95 % intervals" if seeds > 1 else "Curves: one seed"
     words = comparison.moment.words
-    return f"{curves}; accuracy is a mean over all clients, {words}. FLOPs: clients and server. Clients: first seed."
+    return f"{curves}; accuracy is a mean over all clients, {words}. FLOPs: clients and server. Clients: all seeds."
 
 
 def _partition(comparison: Comparison) -> dict[str, Any]:
-    run = comparison.runs[0]
+    run = comparison.first_run
     counts = run.run["partition"]["counts"]
     title = f"Samples per client and class, seed {run.seed}"
     return {"title": title, "classes": run.class_names, "counts": counts}
@@ -212,6 +230,8 @@ def _leaderboard(comparisons: Sequence[Comparison], written: Mapping[str, Part])
     rows: list[dict[str, Any]] = []
     by_key: dict[str, dict[str, Any]] = {}
     for comparison in comparisons:
+        if not written[comparison.name].tables:
+            continue
         _, table = written[comparison.name].tables[0]
         columns = [_column(column, numeric=i > 0) for i, column in enumerate(table.columns)]
         by_key |= {column["key"]: column for column in columns}

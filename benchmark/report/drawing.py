@@ -1,13 +1,8 @@
-"""The look of figures: paper, colours, markers, and the two files of each.
-
-A method has one colour, marker and dash throughout a report, from a palette that colour-blind readers can tell apart;
-methods that share a hue differ in shade, marker and dash.
-"""
+"""Paper: the size, type and layout of figures, and the two files of each."""
 
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,17 +14,13 @@ from matplotlib.ticker import NullFormatter
 
 from benchmark.report.fonts import choose_fonts
 
-MARKERS = "osD^vPX<>ph*"
-DASHES = ("-", "--", "-.", ":")
-SHADES = (1.0, 0.6, 0.8)
-"""Factors of brightness, one for each lap through the palette's ten hues."""
 ROW_INCHES = 0.17
 """Height of a method's line in a legend, or of its row in a panel."""
 NAME_CHARACTERS_DRAWN = 36
 """Longest name of a method in a figure; tables have it whole."""
 FRAME_INCHES = 0.9
 """Height of title, ticks and axis label above and below such rows."""
-PAPER: Any = {  # what rc_context takes; its stub wants the literal names
+PAPER: Any = sns.axes_style("ticks") | {  # what rc_context takes; its stub wants the literal names
     "font.size": 9,
     "axes.labelsize": 9,
     "axes.titlesize": 9,
@@ -55,22 +46,6 @@ class Drawn(NamedTuple):
     stem: str
     title: str
     caption: str
-
-
-@dataclass(frozen=True)
-class Style:
-    """The colour, marker and dash of each method."""
-
-    order: Sequence[str]
-    """All labels of the report."""
-
-    def of(self, label: str) -> dict:
-        """Return the colour, marker and dash of a method."""
-        i = self.order.index(label)
-        lap, hue = divmod(i, 10)
-        shade = SHADES[lap % len(SHADES)]
-        colour = tuple(shade * channel for channel in sns.color_palette("colorblind", 10)[hue])
-        return {"color": colour, "marker": MARKERS[i % len(MARKERS)], "linestyle": DASHES[i % len(DASHES)]}
 
 
 @contextmanager
@@ -123,3 +98,19 @@ def logarithmic(axes: Axes, scale: str = "log", **more: float) -> None:
     axes.set_xscale(scale, **more)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def shown_range(
+    means: Sequence[float], lows: Sequence[float] = (), highs: Sequence[float] = ()
+) -> tuple[float, float, bool]:
+    """Return the ends of an axis that shows means with their intervals, and whether it cuts an interval.
+
+    Intervals widen the axis by as much as the means themselves reach over, and a point at least; that of two seeds can
+    be many times the whole scale.
+    """
+    low, high = min(means), max(means)
+    room = max(1.0, high - low)
+    ends = min([low, *lows]), max([high, *highs])
+    shown = max(ends[0], low - room), min(ends[1], high + room)
+    margin = 0.05 * (shown[1] - shown[0]) or 1.0
+    return shown[0] - margin, shown[1] + margin, bool(shown[0] > ends[0] or shown[1] < ends[1])

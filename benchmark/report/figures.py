@@ -1,8 +1,7 @@
 """A comparison as figures, for a page (PNG) and for a paper (PDF)."""
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +10,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.report.drawing import MARKERS, Drawn, Style, logarithmic, sheet
-from benchmark.report.embedding import embeddable, embedded
+from benchmark.report.drawing import Drawn, logarithmic, sheet, shown_range
 from benchmark.report.frame import COST_UNITS, Comparison
+from benchmark.report.looks import Style
+from benchmark.report.one_federation import (
+    draw_embedding,
+    draw_partition,
+    draw_weights,
+    embedded_runs,
+    inspected_runs,
+    words_of_run,
+)
 from benchmark.report.statistics import pareto
-from benchmark.report.stored_run import StoredRun
 
 COST_WORDS = {
     "bytes": "Sent, up and down, by all clients together [MB]",
@@ -34,7 +40,7 @@ class Plot(NamedTuple):
     """
 
     title: str
-    caption: str
+    caption: str | Callable[[Comparison], str]
     draw: Callable[[Sequence[Axes], Comparison, Style], None]
     panels: int = 1
     size: tuple[float, float] = (6.0, 3.2)
@@ -50,21 +56,27 @@ class Plot(NamedTuple):
 
     def caption_of(self, comparison: Comparison) -> str:
         """Return the caption under a comparison's figure."""
-        words = [self.caption, f"Accuracy {comparison.moment.words}." if self.judges else ""]
+        own = self.caption if isinstance(self.caption, str) else self.caption(comparison)
+        words = [own, f"Accuracy {comparison.moment.words}." if self.judges else ""]
         return " ".join(filter(None, [*words, self.ranks if comparison.ranked else ""]))
 
 
 def write_figures(comparison: Comparison, kinds: Sequence[str], style: Style, folder: Path) -> list[Drawn]:
     """Draw the figures of these kinds, without those for which the comparison has no data."""
-    drawn = []
-    for suffix, plot in PLOTS.items():
-        if suffix in kinds and plot.has_data(comparison):
-            stem = f"{comparison.name}-{suffix}"
-            methods = len(comparison.complete) if plot.lists else 0
-            with sheet(folder / stem, plot.panels, plot.size, comparison.title, methods) as panels:
-                plot.draw(panels, comparison, style)
-            drawn.append(Drawn(stem, plot.title, plot.caption_of(comparison)))
-    return drawn
+    return [
+        draw_figure(comparison, suffix, plot, style, folder)
+        for suffix, plot in PLOTS.items()
+        if suffix in kinds and plot.has_data(comparison)
+    ]
+
+
+def draw_figure(comparison: Comparison, suffix: str, plot: Plot, style: Style, folder: Path) -> Drawn:
+    """Draw one figure of a comparison, as <comparison>-<suffix>."""
+    stem = f"{comparison.name}-{suffix}"
+    methods = len(comparison.complete) if plot.lists else 0
+    with sheet(folder / stem, plot.panels, plot.size, comparison.title, methods) as panels:
+        plot.draw(panels, comparison, style)
+    return Drawn(stem, plot.title, plot.caption_of(comparison))
 
 
 def _over_rounds(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
@@ -89,7 +101,7 @@ def _over_flops(panels: Sequence[Axes], comparison: Comparison, style: Style) ->
 def _curves(axes: Axes, comparison: Comparison, style: Style, cost: str, scale: float) -> None:
     """Draw mean accuracy over seeds against a cost, in a band of the 95 % interval if there are several seeds."""
     for label in comparison.complete:
-        curve, look = comparison.series(label), style.of(label)
+        curve, look = comparison.series(label), style.of(label).line
         if curve.empty:
             continue
         x = curve[cost] / scale
@@ -99,18 +111,22 @@ def _curves(axes: Axes, comparison: Comparison, style: Style, cost: str, scale: 
             continue
         axes.plot(x, curve["accuracy"], label=label, markevery=max(1, len(x) // 10), **look)
         if curve["low"].notna().any():
-            axes.fill_between(x, curve["low"], curve["high"], color=look["color"], alpha=0.15, linewidth=0)
+            shade = 0.15 if len(comparison.complete) <= FEW_BANDS else 0.06
+            axes.fill_between(x, curve["low"], curve["high"], color=look["color"], alpha=shade, linewidth=0)
     _accuracy_axis(axes, comparison)
     _floor_line(axes, comparison)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)
 
 
 def _accuracy_axis(axes: Axes, comparison: Comparison) -> None:
-    """Limit the axis to the means: the interval of two seeds can be many times the whole scale."""
-    means = pd.concat([comparison.series(label)["accuracy"] for label in comparison.complete])
-    if not means.empty:
-        margin = max(1.0, 0.15 * (means.max() - means.min()))
-        axes.set_ylim(means.min() - margin, means.max() + margin)
+    """Limit the axis to means and intervals, as far as these do not dwarf the means; and say what is cut."""
+    table = pd.concat([comparison.series(label) for label in comparison.complete])
+    if not table.empty:
+        bands = table.dropna()
+        low, high, cut = shown_range(table["accuracy"].tolist(), bands["low"].tolist(), bands["high"].tolist())
+        axes.set_ylim(low, high)
+        if cut:
+            axes.annotate(CUT_WORDS, (1, 1), (0, 2), "axes fraction", "offset points", ha="right", fontsize=7)
     axes.set_ylabel("Mean accuracy of clients [%]")
 
 
@@ -131,7 +147,7 @@ def _cost_bars(panels: Sequence[Axes], comparison: Comparison, style: Style) -> 
     labels = comparison.complete
     for axes, (cost, (unit, scale)) in zip(panels, COST_UNITS.items(), strict=True):
         totals = [np.mean([run.total(cost) / scale for run in comparison.of(label)]) for label in labels]
-        axes.barh(range(len(labels)), totals, color=[style.of(label)["color"] for label in labels], height=0.7)
+        axes.barh(range(len(labels)), totals, color=[style.of(label).colour for label in labels], height=0.7)
         for row, total in enumerate(totals):
             axes.annotate(
                 f"{total:.3g}", (total, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
@@ -148,7 +164,7 @@ def _per_client(panels: Sequence[Axes], comparison: Comparison, style: Style) ->
     """Draw a dot per client and seed, spread over the method's row by the client's id, and a bar at the mean."""
     (axes,) = panels
     for row, label in enumerate(comparison.complete):
-        look = {key: value for key, value in style.of(label).items() if key != "linestyle"}
+        look = {key: value for key, value in style.of(label).line.items() if key != "linestyle"}
         found = [run.clients[comparison.moment] for run in comparison.of(label)]
         for clients in found:
             spread = np.linspace(-0.28, 0.28, max(2, len(clients)))[: len(clients)]
@@ -173,7 +189,7 @@ def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> Non
             axes.step(*zip(*on_front, strict=True), where="post", color="0.6", linewidth=1, zorder=1)
         for label, x, y in zip(scored, totals, scores, strict=True):
             look = style.of(label)
-            axes.scatter([x], [y], color=[look["color"]], marker=look["marker"], s=36, zorder=2, label=label)
+            axes.scatter([x], [y], color=[look.colour], marker=look.marker, s=36, zorder=2, label=label)
         if cost == "bytes" and max(totals) > 0:
             least = min(total for total in totals if total > 0)
             logarithmic(axes, "symlog", linthresh=least / 3)
@@ -191,86 +207,10 @@ def _decade_ticks(low: float, high: float) -> list[float]:
     return [10.0**exponent for exponent in exponents[:: 1 + len(exponents) // 8]] or [float(f"{high:.2g}")]
 
 
-PLAIN_NAME = re.compile(r"[\w .,:+-]*[^\W\d][\w .,:+-]*", re.ASCII)
-"""Names of classes that every font has, and that are no numbers: those that an axis shows."""
-MOST_NAMED_CLASSES = 20
-
-
-def _partition(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
-    (axes,) = panels
-    run = comparison.runs[0]
-    counts = np.array(run.run["partition"]["counts"])
-    _grid(axes, counts, f"Samples (seed {run.seed})", cmap="viridis" if counts.size > 400 else "Blues")
-    if all(map(PLAIN_NAME.fullmatch, run.class_names)) and len(run.class_names) <= MOST_NAMED_CLASSES:
-        axes.set_xticks(np.arange(len(run.class_names)) + 0.5, run.class_names)
-        if max(map(len, run.class_names)) > 3:
-            axes.tick_params("x", rotation=90)
-    if counts.size <= 200:
-        for (k, c), count in np.ndenumerate(counts):
-            if count:
-                dark = count > 0.6 * counts.max()
-                axes.text(
-                    c + 0.5, k + 0.5, str(count), ha="center", va="center", fontsize=6, color="w" if dark else "k"
-                )
-
-
-def _grid(axes: Axes, values: np.ndarray, label: str, **look: Any) -> None:
-    """Draw a value for each client (rows, the first on top) and class."""
-    image = axes.pcolormesh(values, rasterized=True, **look)
-    for axis, size in ((axes.xaxis, values.shape[1]), (axes.yaxis, values.shape[0])):
-        ticks = np.arange(0, size, max(1, size // 10))
-        axis.set_ticks(ticks + 0.5, ticks.astype(str))
-    axes.set_ylim(len(values), 0)
-    axes.set_xlabel("Class")
-    axes.set_ylabel("Client")
-    axes.grid(visible=False)
-    axes.figure.colorbar(image, ax=axes, label=label)
-
-
-def _weights_by_class(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
-    """Draw each client's mean weight over the rounds (left), and by client and class in the last round (right)."""
-    run = next(_inspected(comparison))
-    name = next(iter(next(iter(run.weights.values()))))
-    means = pd.DataFrame(
-        {t: [np.mean(list(of.values())) for of in weights[name]] for t, weights in run.weights.items()}
-    )
-    lines, grid = panels
-    for k, row in means.iterrows():
-        lines.plot(means.columns, row, color="0.55", linewidth=0.8, label="a client" if k == 0 else None)
-    lines.plot(means.columns, means.mean(), color="black", linewidth=2, label="mean")
-    lines.set_xlabel("Round")
-    lines.set_ylabel(f"Weight of the {name}")
-    lines.xaxis.set_major_locator(MaxNLocator(integer=True))
-    lines.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
-    last = run.weights[max(run.weights)][name]
-    table = np.full((len(last), run.run["dataset"]["classes"]), np.nan)
-    for k, of_classes in enumerate(last):
-        for c, weight in of_classes.items():
-            if c.isdecimal() and int(c) < table.shape[1]:
-                table[k, int(c)] = weight
-    _grid(grid, table, f"Weight, round {max(run.weights)}", cmap="RdBu_r", vmin=0, vmax=1)
-
-
-def _embedding(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
-    """Draw all experts' representations in one t-SNE, coloured by expert (left) and by class (right)."""
-    found = next(run.representations for run in _inspected(comparison) if embeddable(run.representations))
-    places, taken = embedded(found)
-    for kind, name in enumerate(found["names"].tolist()[: len(MARKERS)]):
-        x, y = places[found["kind"][taken] == kind].T
-        panels[0].scatter(x, y, s=5, linewidths=0, marker=MARKERS[kind], label=name)
-    panels[0].legend(frameon=True, markerscale=2, loc="best")
-    classes = panels[1].scatter(places[:, 0], places[:, 1], c=found["label"][taken], s=5, linewidths=0, cmap="tab20")
-    panels[1].figure.colorbar(classes, ax=panels[1], label="Class")
-    for axes in panels:
-        axes.set_xticks([])
-        axes.set_yticks([])
-
-
-def _inspected(comparison: Comparison) -> Iterator[StoredRun]:
-    """Return the finished runs that were inspected (`run --inspect`), the first seed first."""
-    return (run for run in comparison.done if run.weights)
-
-
+FEW_BANDS = 3
+"""More bands than that are drawn fainter, or lines drown where they overlap."""
+CUT_WORDS = "bands of 95 % go on beyond the axis"
+"""What a figure says of intervals that its axis cuts."""
 PLOTS: Mapping[str, Plot] = {
     "rounds": Plot(
         "Accuracy over rounds", "Mean over seeds; the band is the 95 % interval.", _over_rounds, judges=True
@@ -299,24 +239,35 @@ PLOTS: Mapping[str, Plot] = {
         ranks="The line joins those that no other beats in both.",
     ),
     "partition": Plot(
-        "Partition", "Samples of each class at each client.", _partition, 1, (5.0, 3.4), lambda _: True, lists=False
+        "Partition",
+        lambda comparison: f"Samples of each class at each client, under seed {comparison.first_run.seed}.",
+        draw_partition,
+        1,
+        (5.0, 3.4),
+        lambda _: True,
+        lists=False,
     ),
     "weights": Plot(
         "What the gates say",
-        "Mean weight over each client's test samples, first seed.",
-        _weights_by_class,
+        lambda comparison: words_of_run(
+            "Mean weight over each client's test samples; grey: a client has no sample of the class",
+            inspected_runs(comparison)[0],
+        ),
+        draw_weights,
         2,
         (6.5, 3.0),
-        lambda comparison: any(True for _ in _inspected(comparison)),
+        lambda comparison: bool(inspected_runs(comparison)),
         lists=False,
     ),
     "embedding": Plot(
         "Representations",
-        "t-SNE of the representations of some test samples, by expert and by class, first seed.",
-        _embedding,
+        lambda comparison: words_of_run(
+            "t-SNE of the representations of some test samples, by expert and by class", embedded_runs(comparison)[0]
+        ),
+        draw_embedding,
         2,
         (6.5, 3.0),
-        lambda comparison: any(embeddable(run.representations) for run in _inspected(comparison)),
+        lambda comparison: bool(embedded_runs(comparison)),
         lists=False,
     ),
 }

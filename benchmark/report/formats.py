@@ -131,10 +131,20 @@ def write_table(table: Table, name: str, commands: Sequence[str], folder: Path) 
 
 
 def as_csv(table: Table) -> pd.DataFrame:
-    """Return the values of a table as they are, or the text of a cell that has no value."""
-    values = [[cell.text if cell.value is None else cell.value for cell in row] for row in table.lines]
-    blank = [["" if value == NOTHING else value for value in row] for row in values]
-    return pd.DataFrame(blank, columns=[column.title for column in table.columns]).map(_no_formula)
+    """Return the values of a table as they are, or the text of a cell that has no value.
+
+    A column with intervals or deviations is followed by columns of their own for these.
+    """
+    columns: dict[str, list[Any]] = {}
+    for j, column in enumerate(table.columns):
+        cells = [row[j] for row in table.lines]
+        columns[column.title] = [cell.text if cell.value is None else cell.value for cell in cells]
+        if any(cell.interval for cell in cells):
+            for end, place in (("low", 0), ("high", 1)):
+                columns[f"{column.title}, {end}"] = [c.interval[place] if c.interval else "" for c in cells]
+        if any(cell.sd is not None for cell in cells):
+            columns[f"{column.title}, SD"] = ["" if cell.sd is None else cell.sd for cell in cells]
+    return pd.DataFrame(columns).replace(NOTHING, "").map(_no_formula)
 
 
 def _no_formula(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.config import TrainingConfig
+from benchmark.config import DEFENCES, TrainingConfig
 from benchmark.errors import plural
 from benchmark.report.levelling import not_levelled
 from benchmark.report.statistics import intervals
@@ -29,6 +29,18 @@ COST_UNITS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1
 
 PARALLEL_FROM_RUNS = 40
 """Read runs with several processes from this many on."""
+SETTING_WORDS: Mapping[str, Callable[[Any], str]] = {
+    "dataset": str,
+    "partition": str,
+    "models": str,
+    "clients": lambda n: f"N = {n}",
+    "participation": lambda share: f"participation {100 * share:g} %",
+    "rounds": lambda n: plural(n, "round"),
+    "local_epochs": lambda n: "one local epoch" if n == 1 else f"{n} local epochs",
+    "local_steps": lambda n: plural(n, "local step") if n else "whole epochs",
+    "batch_size": lambda n: f"batch {n}",
+}
+"""Name of a setting -> its value in words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +58,8 @@ class Comparison:
     runs: Sequence[StoredRun]
     moments: Sequence[Moment] = (LOCAL,)
     """The moments that are shown. The first is the primary one: by its accuracies methods are ordered and compared."""
+    heading: str = ""
+    """What sets it apart from the others of a report, in words."""
 
     @property
     def moment(self) -> Moment:
@@ -104,6 +118,11 @@ class Comparison:
         return sorted({run.seed for run in self.runs})
 
     @property
+    def first_run(self) -> StoredRun:
+        """A run of the first seed, for what is shown of one federation alone and is the same for all methods."""
+        return next(run for run in self.runs if run.seed == self.seeds[0])
+
+    @property
     def floors(self) -> list[np.ndarray]:
         """What each client has in percent by its most frequent class: [N] for each seed, as partitions differ."""
         return [*{run.seed: run.floor for run in self.runs}.values()]
@@ -149,17 +168,13 @@ class Comparison:
     def title(self) -> str:
         """The setting in words."""
         s, training = self.setting, self.training
-        work = "one local epoch" if s["local_epochs"] == 1 else f"{s['local_epochs']} local epochs"
-        if s.get("local_steps"):
-            work = plural(s["local_steps"], "local step")
-        words = [
-            *(self.dataset, s["partition"], s["models"], f"N = {s['clients']}"),
-            *(f"participation {100 * s['participation']:g} %", f"{s['rounds']} rounds", work),
-            *(f"batch {s['batch_size']}", f"lr {training['lr']:g}"),
-        ]
+        work = "local_steps" if s.get("local_steps") else "local_epochs"
+        shown = ("partition", "models", "clients", "participation", "rounds", work, "batch_size")
+        words = [self.dataset, *(setting_words(name, s[name]) for name in shown), f"lr {training['lr']:g}"]
         usual = {name: field.default for name, field in TrainingConfig.model_fields.items() if name != "lr"}
         words += [f"{k.replace('_', ' ')} {training[k]}" for k, v in usual.items() if training[k] != v]
         words += [f"{k} {s[k]}" for k, v in (("augmentation", "none"), ("initial", "own")) if s.get(k, v) != v]
+        words += [f"{k.replace('_', ' ')} {s[k]}" for k in DEFENCES if k in s]
         return ", ".join(words)
 
     @property
@@ -190,15 +205,15 @@ def read_experiment(
     groups: dict[str, list[StoredRun]] = {}
     for run in on_all_cores(StoredRun.read, list(run_folders(results, [experiment])), few):
         groups.setdefault(json.dumps(run.setting, sort_keys=True), []).append(run)
-    names = names_of([runs[0].setting for runs in groups.values()])
+    settings = [runs[0].setting for runs in groups.values()]
     comparisons = []
-    for name, runs in zip(names, groups.values(), strict=True):
+    for name, heading, runs in zip(names_of(settings), headings_of(settings), groups.values(), strict=True):
         dataset = runs[0].run["dataset"]
         target = targets.get(dataset["name"], targets.get("", dataset["target_accuracy"]))
         labelled, training = _labelled(runs)
         comparison = Comparison(name, dataset["name"], runs[0].setting, training, target, labelled)
         shown = [moment] if moment else comparison.stored_moments or [LOCAL]
-        comparisons.append(replace(comparison, moments=shown))
+        comparisons.append(replace(comparison, moments=shown, heading=heading))
     return sorted(comparisons, key=lambda comparison: _natural(comparison.name))
 
 
@@ -254,7 +269,24 @@ def names_of(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a unique name per setting: the data set, and whatever differs among the settings of that data set."""
     names: list[str] = []
     for setting in settings:
-        same_data = [other for other in settings if other["dataset"] == setting["dataset"]]
-        differs = [k for k in setting if len({json.dumps(other.get(k)) for other in same_data}) > 1]
-        names.append(clean_name("-".join([setting["dataset"], *(f"{key}={setting[key]}" for key in differs)])))
+        words = "-".join([setting["dataset"], *(f"{key}={setting[key]}" for key in _differing(setting, settings))])
+        names.append(clean_name(words))
     return apart(names)
+
+
+def headings_of(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return for each setting, in words, the data set and whatever differs among the settings of that data set."""
+    return [
+        ", ".join([s["dataset"], *(setting_words(key, s[key]) for key in _differing(s, settings))]) for s in settings
+    ]
+
+
+def setting_words(name: str, value: Any) -> str:
+    """Return the value of a setting in words."""
+    return SETTING_WORDS.get(name, lambda value: f"{name.replace('_', ' ')} {value}")(value)
+
+
+def _differing(setting: Mapping[str, Any], settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of what differs among the settings of this one's data set."""
+    same_data = [other for other in settings if other["dataset"] == setting["dataset"]]
+    return [name for name in setting if len({json.dumps(other.get(name)) for other in same_data}) > 1]

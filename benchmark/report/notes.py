@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from benchmark.errors import plural
-from benchmark.report.cells import Cell, Column, Table
+from benchmark.report.cells import Cell, Column, Table, align
 from benchmark.report.frame import Comparison
 from benchmark.storage.conditions import unlike
 
@@ -52,7 +52,7 @@ def noted_table(
     its runs, at its first number.
     """
     noted = []
-    for method, first, *others in rows:
+    for method, first, *others in align(columns, rows):
         said = [
             first.note,
             (notes or {}).get(method.text),

@@ -95,6 +95,15 @@ def paired_t(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired | None:
     return Paired(len(differences), *interval, float(2 * special.stdtr(len(differences) - 1, -abs(t))))
 
 
+def detectable(test: Paired, tests: int, level: float = 0.05) -> float:
+    """Return from which size on a paired t-test tells a difference from 0 in the strictest of so many tests by Holm.
+
+    In the unit of the values, by the standard error that the test has found.
+    """
+    half = (test.high - test.low) / 2
+    return half * _t_quantile(test.n, 1 - level / tests) / _t_quantile(test.n, 0.95)
+
+
 def has_width(test: Paired) -> bool:
     """Return whether an interval says something: not where all pairs differ by the same amount, which is not 0."""
     return test.low < test.high or test.mean == 0

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from io import BytesIO
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config import TrainingConfig
+from benchmark.devices.stored_work import StoredWork
 from benchmark.errors import RequestError
-from benchmark.storage.files import read_whole
+from benchmark.privacy.tables import read_scores
+from benchmark.storage.artefacts import read_artefact
 from benchmark.storage.moments import LOCAL, MOMENTS, Moment
 from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.schema import ENDED, Round, RunRecord
 from benchmark.storage.summary import accuracies, headline_clients, summary_of
 from benchmark.storage.verify import problems, read_checked, remarks
 
-INSPECTION = "inspection.npz"
-MOST_ARTEFACT_BYTES = 2**30
+INSPECTION, PRIVACY = "inspection.npz", "privacy.npz"
 LONGEST_CLASS_NAME = 24
 SOURCE_DIGITS = 8
 """Digits by which two sources of one method are told apart."""
@@ -38,6 +38,8 @@ class StoredRun:
     representations: the arrays of inspection.npz; empty if there is no such file
     summary: what its rounds say in all, computed from them; empty if the run has not ended
     remarks: what a reader should know of the run besides its numbers
+    privacy: the arrays of privacy.npz; empty if messages were not attacked
+    work: what the participants of its rounds computed and sent
     """
 
     run: RunRecord
@@ -48,6 +50,8 @@ class StoredRun:
     weights: Mapping[int, Mapping[str, Sequence[Mapping[str, float]]]]
     representations: Mapping[str, np.ndarray]
     remarks: Sequence[str]
+    privacy: Mapping[str, np.ndarray] = field(default_factory=dict)
+    work: StoredWork = field(default_factory=lambda: StoredWork.of([]))
 
     @classmethod
     def read(cls, folder: RunFolder) -> "StoredRun":
@@ -58,7 +62,9 @@ class StoredRun:
             raise RequestError(f"{folder.path}: {found[0]}; {answer}")
         inspected = checked.run["status"] == "done" and INSPECTION in checked.run["files"]
         arrays = _arrays(folder.path / INSPECTION) if inspected else {}
-        return cls.of(checked.run, checked.rounds, arrays, [r for r in remarks(checked) if "went on" in r])
+        run = cls.of(checked.run, checked.rounds, arrays, [r for r in remarks(checked) if "went on" in r])
+        scored = run.done and PRIVACY in checked.run["files"]
+        return replace(run, privacy=read_scores(folder.path / PRIVACY)) if scored else run
 
     @classmethod
     def of(
@@ -78,6 +84,7 @@ class StoredRun:
             weights={r["round"]: r["inspection"] for r in rounds if r.get("inspection")},
             representations=representations or {},
             remarks=said,
+            work=StoredWork.of(rounds),
         )
 
     @property
@@ -177,8 +184,8 @@ def _means(rounds: Sequence[Round], moment: Moment) -> np.ndarray:
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """Read the arrays of inspection.npz. Raises RequestError if it holds anything else."""
     try:
-        with np.load(BytesIO(read_whole(path, MOST_ARTEFACT_BYTES)), allow_pickle=False) as file:
-            found = {name: file[name] for name in ("points", "kind", "client", "label", "names")}
+        arrays = read_artefact(path)
+        found = {name: arrays[name] for name in ("points", "kind", "client", "label", "names")}
         rows, kinds = len(found["points"]), set(found["kind"].tolist())
         if found["points"].ndim != 2 or any(found[name].shape != (rows,) for name in ("kind", "client", "label")):
             raise ValueError("its arrays do not fit together")

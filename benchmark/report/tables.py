@@ -16,6 +16,7 @@ from benchmark.storage.summary import BY_VALIDATION
 FLOOR = "majority class of each client"
 """Name of the row of what each client has by always answering its most frequent class."""
 ALL = "all clients together, all rounds"
+SHARED = "of a machine that other work may have shared, so not ranked"
 
 
 def main_table(comparison: Comparison, reference: str) -> Table:
@@ -92,17 +93,17 @@ def _cost_columns(comparison: Comparison) -> list[tuple[Column, CellOf]]:
 
     tuned = any(run.summary["finetune_flops"] is not None for run in comparison.done)
     fine_tuning = (
-        Column("Fine-tuning [TFLOP]", "low", f"before evaluation alone; {ALL}"),
+        Column("Fine-tuning [TFLOP]", "low", f"before evaluation alone; {ALL}", aligned=True),
         stored("finetune_flops", 1e12),
     )
     return [
-        (Column("Sent [MB]", "low", f"up and down; {ALL}"), total("bytes", 1e6)),
-        (Column("Computed [TFLOP]", "low", ALL), total("client_flops", 1e12)),
-        (Column("Server [TFLOP]", "low", "all rounds"), total("server_flops", 1e12)),
+        (Column("Sent [MB]", "low", f"up and down; {ALL}", aligned=True), total("bytes", 1e6)),
+        (Column("Computed [TFLOP]", "low", ALL, aligned=True), total("client_flops", 1e12)),
+        (Column("Server [TFLOP]", "low", "all rounds", aligned=True), total("server_flops", 1e12)),
         *([fine_tuning] if tuned else []),
-        (Column("Training [s]", "low", ALL), total("seconds", 1)),
-        (Column("Server [s]", "low", "all rounds"), total("server_seconds", 1)),
-        (Column("Peak memory [MiB]", "low"), stored("peak_memory_bytes", 2**20, "{:.0f}")),
+        (Column("Training [s]", None, f"{ALL}; {SHARED}", aligned=True), total("seconds", 1)),
+        (Column("Server [s]", None, f"all rounds; {SHARED}", aligned=True), total("server_seconds", 1)),
+        (Column("Peak memory [MiB]", None, SHARED), stored("peak_memory_bytes", 2**20, "{:.0f}")),
     ]
 
 
@@ -160,5 +161,6 @@ def caption(comparison: Comparison, reference: str) -> str:
     words += [f"{FLOOR_RULE} {RULE} "]
     return "".join(words) + (
         "Sent, computed and seconds: all clients together, up and down, all rounds, the server apart; FLOPs of matrix "
-        "products and convolutions, forward and backward."
+        "products and convolutions, forward and backward. Seconds and memory are of a machine that other work may have "
+        "shared, and are not ranked."
     )

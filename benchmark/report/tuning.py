@@ -12,9 +12,10 @@ from scipy.stats import rankdata
 from benchmark.errors import plural
 from benchmark.report.cells import NOTHING, Cell, Column, Table, spread_cell
 from benchmark.report.document import Part
-from benchmark.report.drawing import Drawn, Style, sheet
+from benchmark.report.drawing import Drawn, sheet
 from benchmark.report.formats import write_table
 from benchmark.report.frame import Comparison
+from benchmark.report.looks import Style
 from benchmark.report.statistics import mean_interval
 from benchmark.tuning.choice import best, expected_best
 from benchmark.tuning.record import Tuning, without_validation
@@ -189,7 +190,7 @@ def draw_expected(panels: Sequence[Axes], tuned: Sequence[Tuned], style: Style) 
     means = []
     for method in tuned:
         curve = np.array(expected_best(method.tuning.trials))
-        k, (mean, sd), look = np.arange(1, len(curve) + 1), curve.T, style.of(method.label)
+        k, (mean, sd), look = np.arange(1, len(curve) + 1), curve.T, style.of(method.label).line
         cost = float(np.mean([trial.flops for trial in method.tuning.trials])) / 1e12
         for axes, x in zip(panels, (k, k * cost), strict=True):
             axes.plot(x, mean, label=method.label, **look)

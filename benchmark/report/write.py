@@ -8,19 +8,27 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from benchmark.devices.profile import Profile
 from benchmark.errors import RequestError, tell, unknown
-from benchmark.plugins.presets import preset
 from benchmark.report.across import write_across
 from benchmark.report.aggregate import aggregate_table, ranking_table
+from benchmark.report.answer import answer_of, overall_answer
+from benchmark.report.cells import Table
 from benchmark.report.costs import budget_table, cost_table
-from benchmark.report.differences import difference_tables
-from benchmark.report.document import Part, intro, page_document
-from benchmark.report.drawing import Style
+from benchmark.report.device_part import write_devices
+from benchmark.report.differences import DEFAULT_REFERENCE, difference_tables
+from benchmark.report.document import Part, headline, intro, page_document
+from benchmark.report.drawing import Drawn
 from benchmark.report.figures import PLOTS, write_figures
 from benchmark.report.fonts import undrawable
+from benchmark.report.forest import write_forest
 from benchmark.report.formats import as_markdown, as_text, commands, notes_of, summaries, write_table
 from benchmark.report.frame import Comparison, colour_order, on_all_cores, read_experiment
 from benchmark.report.html import render
+from benchmark.report.looks import Style
+from benchmark.report.notes import footnotes
+from benchmark.report.privacy import write_privacy
+from benchmark.report.sentences import sentences
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.report.tuning import write_tuning
 from benchmark.storage.files import claim, storing, write_whole
@@ -30,14 +38,12 @@ from benchmark.tuning.record import Tuning, read_tunings
 
 NEW = ".new-"
 """Prefix of the name of a folder that is not complete yet."""
-DEFAULT_REFERENCE: str = preset("demo")["reference"]
-"""The reference, unless another is asked for: federation has to beat it."""
 PARALLEL_FROM_COMPARISONS = 3
 """Draw with several processes from this many comparisons on."""
 LETTERS_SHOWN = 12
 """Letters without a font that are named."""
 ALL_FIGURES_UP_TO_COMPARISONS = 30
-"""With more comparisons each has one figure only, unless all figures are asked for."""
+"""With more comparisons each has the figure of its answer only, unless all figures are asked for."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class ReportOptions:
     budgets: bytes and FLOPs within which accuracies are given; if there are none, powers of ten
     moment: name of the moment whose accuracies are shown; None: all that are stored, the first as the primary one
     all_figures: all figures of every comparison, however many there are
+    devices: profiles on which seconds are given
     command: the command line that writes the report, shown beside its tables
     """
 
@@ -58,6 +65,7 @@ class ReportOptions:
     moment: str | None = None
     all_figures: bool = False
     command: str = ""
+    devices: Sequence[Profile] = ()
 
 
 def write_report(results: Path, reports: Path, experiments: Sequence[str], options: ReportOptions) -> list[Path]:
@@ -114,7 +122,7 @@ def _write(
     style = Style(colour_order(comparisons))
     with _exchanged(folder) as new:
         every_kind = options.all_figures or len(comparisons) <= ALL_FIGURES_UP_TO_COMPARISONS
-        kinds = list(PLOTS) if every_kind else list(PLOTS)[:1]
+        kinds = list(PLOTS) if every_kind else []
         work = partial(_files, options=options, kinds=kinds, style=style, folder=new, tunings=tunings)
         written = on_all_cores(work, comparisons, few=PARALLEL_FROM_COMPARISONS)
         parts = dict(zip([comparison.name for comparison in comparisons], written, strict=True))
@@ -151,37 +159,58 @@ def _files(
 ) -> Part:
     """Write the tables and figures of one comparison."""
     made = [*commands(comparison), *([options.command] if options.command else [])]
-    reference = options.reference or DEFAULT_REFERENCE
     summaries(comparison).to_csv(folder / "tables" / f"{comparison.name}-runs.csv", index=False)
-    tables = (
+    reference = options.reference or DEFAULT_REFERENCE
+    tables = _tables(comparison, reference, options) if comparison.complete else []
+    written = [(write_table(table, comparison.name, made, folder / "tables"), table) for table in tables]
+    more = [
+        write_tuning(comparison, tunings, style, made, folder),
+        write_devices(comparison, options.devices, reference, style, made, folder),
+        write_privacy(comparison, style, made, folder),
+    ]
+    written += [table for part in more for table in part.tables]
+    figures = write_figures(comparison, kinds, style, folder / "figures")
+    figures += [figure for part in more for figure in part.figures]
+    answer = answer_of(comparison, reference)
+    lead = write_forest(answer, f"{comparison.name}-differences", comparison.title, style, folder / "figures")
+    return Part(written, figures, sentences(answer), lead)
+
+
+def _tables(comparison: Comparison, reference: str, options: ReportOptions) -> list[Table]:
+    """Make the tables of one comparison, without those that would have no rows."""
+    made = (
         main_table(comparison, reference),
         accuracy_table(comparison),
         *difference_tables(comparison, reference),
         cost_table(comparison),
         budget_table(comparison, options.budgets),
     )
-    written = [
-        (write_table(table, comparison.name, made, folder / "tables"), table)
-        for table in tables
-        if table and table.rows
-    ]
-    tuned = write_tuning(comparison, tunings, style, made, folder)
-    figures = write_figures(comparison, kinds, style, folder / "figures")
-    return Part([*written, *tuned.tables], [*figures, *tuned.figures])
+    return [table for table in made if table and table.rows]
 
 
 def _across(again: str, comparisons: Sequence[Comparison], options: ReportOptions, style: Style, folder: Path) -> Part:
     """Write the tables and figures of all comparisons together."""
-    made = (aggregate_table(comparisons, options.reference or DEFAULT_REFERENCE), ranking_table(comparisons))
+    reference = options.reference or DEFAULT_REFERENCE
+    made = (aggregate_table(comparisons, reference), ranking_table(comparisons))
     tables = [(write_table(table, "across", [again], folder / "tables"), table) for table in made if table]
-    return Part(tables, write_across(comparisons, style, folder / "figures"))
+    figures = write_across(comparisons, style, folder / "figures")
+    answer = overall_answer(comparisons, reference)
+    if answer is None:
+        return Part(tables, figures)
+    lead = write_forest(answer, "across-differences", "", style, folder / "figures")
+    return Part(tables, figures, sentences(answer), lead)
 
 
 def _markdown(name: str, comparisons: Sequence[Comparison], parts: Mapping[str, Part], across: Part) -> str:
     beside = "`index.html` beside this file has it all to sort and to explore."
-    blocks = [f"# {as_text(name)}", " ".join(intro(comparisons)), beside]
+    first = headline(parts, across)
+    blocks = [f"# {as_text(name)}", *_answer(first), " ".join(intro(comparisons)), beside]
     for comparison in comparisons:
-        blocks += [f"## {comparison.name}", as_text(comparison.title), *_section(parts[comparison.name])]
+        part = parts[comparison.name]
+        blocks += [f"## {as_text(comparison.heading)}", as_text(comparison.title)]
+        blocks += [*(_answer(part) if part is not first else ()), *_section(part)]
+        if not part.tables:
+            blocks += [f"- {as_text(note)}" for note in footnotes(comparison)]
         blocks += ["Made with:", *(f"    {line}" for line in commands(comparison))]
     if across.tables or across.figures:
         blocks += ["## Across comparisons", *_section(across)]
@@ -194,6 +223,17 @@ def _section(part: Part) -> Iterator[str]:
         yield as_markdown(table)
         yield as_text(table.caption)
         yield from (f"- {as_text(note)}" for note in notes_of(table))
-    for stem, title, text in part.figures:
-        yield f"### {as_text(title)}"
-        yield f"![{as_text(title)}](<figures/{stem}.png>)\n\n{text} ([PDF](<figures/{stem}.pdf>))"
+    for drawn in part.figures:
+        yield f"### {as_text(drawn.title)}"
+        yield _figure(drawn)
+
+
+def _answer(part: Part) -> Iterator[str]:
+    """Yield the sentences of an answer, each a paragraph, and its figure."""
+    yield from map(as_text, part.answer)
+    yield from map(_figure, part.lead)
+
+
+def _figure(drawn: Drawn) -> str:
+    stem, title, text = drawn
+    return f"![{as_text(title)}](<figures/{stem}.png>)\n\n{text} ([PDF](<figures/{stem}.pdf>))"

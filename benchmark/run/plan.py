@@ -8,15 +8,19 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmark.channel import Observer
 from benchmark.compatibility import unsupported
 from benchmark.config import SEEDS, FederationConfig, MethodSpec, RunSpec, federation_config
+from benchmark.defence.accounting import promise_of
 from benchmark.errors import RequestError, refusing
 from benchmark.measure.environment import find_device
 from benchmark.method import Method, hyperparameters_of, with_client_rate
 from benchmark.models.line_up import LineUpOptions
 from benchmark.partition import Division, Partition, draw
 from benchmark.plugins import registry
+from benchmark.privacy.sums import refusal
 from benchmark.problem import Dataset, Problem, Run
 from benchmark.storage.files import check_writable
 from benchmark.storage.names import folded
@@ -48,6 +52,8 @@ class Request:
     """A name in benchmark.run.engine_choice, or auto."""
     inspect: bool = False
     """Store what methods show of their predictions, such as the weights of experts."""
+    audit: str | None = None
+    """A name in benchmark.privacy.audit_size: attack the messages of a few clients; None: of nobody."""
     observers: Sequence[Callable[[], Observer]] = ()
     """Functions that make additional observers of each run; they are sent to worker processes."""
     forecast: bool = False
@@ -89,6 +95,10 @@ def plan(request: Request) -> list[Run]:
         federation_config({**request.federation, "clients": clients, "participation": participation})
         for clients, participation in product(request.clients, request.participation)
     ]
+    if request.audit and min(request.clients) < 2:
+        raise RequestError(
+            "--audit takes records that nobody trains on from other clients; it needs --clients 2 or more"
+        )
     if wrong := [seed for seed in request.seeds if not 0 <= seed < SEEDS]:
         raise RequestError(f"a seed is at least 0 and below 2^63, not {wrong[0]}")
     check_writable(request.results / request.experiment)
@@ -104,6 +114,7 @@ def plan(request: Request) -> list[Run]:
             division, shares = drawn(dataset, partition, federation.clients, federation.validation, seed)
             problem = Problem(dataset, line_up, shares, seed, division.shifts)
             _check_models(problem, methods)
+            _check_defences(problem, methods, federation)
             for method, spec in (_with_rates(*each, federation) for each in methods):
                 run = RunSpec(
                     dataset=dataset.name,
@@ -162,6 +173,20 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
             raise RequestError(
                 f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}; {_instead(method, problem)}"
             )
+
+
+def _check_defences(
+    problem: Problem, methods: Sequence[tuple[Method, MethodSpec]], federation: FederationConfig
+) -> None:
+    for method, spec in methods:
+        config = federation_config(federation.model_dump(), spec.training)
+        try:
+            promise_of(config)
+            reason = refusal(method, problem.task(), config, torch.device("cpu")) if config.defended else None
+        except ValueError as error:
+            raise RequestError(str(error)) from error
+        if reason:
+            raise RequestError(f"{spec.label} can't be defended so: {reason}")
 
 
 def _instead(method: Method, problem: Problem) -> str:

@@ -1,17 +1,23 @@
 """Show the progress of runs on standard error: as bars on a terminal, as plain lines elsewhere."""
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from math import ceil
-from types import TracebackType
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column, Table
+from rich.text import Text
+
+from benchmark.errors import plural
+from benchmark.run.pace import GridPace, RunPace, duration
 
 LINES_PER_RUN = 10
 WAITING_MESSAGE = "another process works on the last {}; waiting for it, and taking over what it leaves"
+WIDTHS = {"run": 44, "": 16, "round": 9, "accuracy": 8, "left": 8}
+"""Column of the bars -> its width in characters; that of the first is the most that a title gets."""
 
 
 class RunProgress(Protocol):
@@ -29,6 +35,9 @@ class RunProgress(Protocol):
     def finish(self, status: str) -> None:
         """Show that the run is over; status is "done", another status of a run, or the reason for it."""
 
+    def leave(self, why: str) -> None:
+        """Show that whoever worked on the run does so no more, though it is not over."""
+
 
 class Display(Protocol):
     """Shows one or several runs at a time; a context manager around all of them."""
@@ -36,6 +45,9 @@ class Display(Protocol):
     def __enter__(self) -> "Display": ...
 
     def __exit__(self, *error: Any) -> None: ...
+
+    def begin(self, titles: Sequence[str], rounds: int) -> None:
+        """Show that runs with these titles follow, with so many rounds in all."""
 
     def start(self, title: str, rounds: int) -> RunProgress:
         """Show that a run begins, and return its progress, to be updated."""
@@ -54,38 +66,111 @@ def display(quiet: bool = False) -> Display:
     return BarDisplay(console) if console.is_terminal else LineDisplay(console)
 
 
-class BarDisplay:
-    """Shows a progress bar per run: round, accuracy, time left. A run that is over moves above those that go on."""
+@contextmanager
+def preparing(words: str, quiet: bool = False) -> Iterator[None]:
+    """Show on a terminal what is being prepared, until it is; elsewhere nothing."""
+    console = Console(stderr=True, quiet=quiet)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(words):
+        yield
 
-    def __init__(self, console: Console) -> None:
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),  # an error may have brackets in it
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=console,
-        )
-        self._waiting = 0
 
-    def __enter__(self) -> "BarDisplay":
-        self._bars.start()
-        return self
+class _TimeLeft(ProgressColumn):
+    """The time left, and of what is over the time it took."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
+    def render(self, task: Task) -> Text:
+        pace = task.fields["pace"]
+        return Text(duration(pace.seconds) if task.finished else pace.left)
 
-    def start(self, title: str, rounds: int) -> "BarProgress":
-        """Add the bar of a run."""
-        return BarProgress(self._bars, self._bars.add_task(title, total=rounds, note=""))
+
+class _Bars(Progress):
+    """A bar per run in columns of fixed widths, below them that of the grid."""
+
+    grid_bar: TaskID | None = None
+
+    def begin(self, titles: Sequence[str], grid: GridPace) -> None:
+        """Fix the columns, print their names, and add the grid's bar."""
+        others = sum(WIDTHS.values()) - WIDTHS["run"] + len(WIDTHS)
+        longest = max(len(title) for title in [*titles, _grid_title(grid)])
+        self.columns = _columns(min(longest, WIDTHS["run"], max(12, self.console.width - others)))
+        head = self.make_tasks_table([])
+        head.show_header = True
+        self.console.print(head)
+        self.grid_bar = self.add_task(_grid_title(grid), total=grid.rounds, pace=grid, accuracy="", note="")
+
+    def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
+        """Make the table, the grid's bar last."""
+        return super().make_tasks_table(sorted(tasks, key=lambda task: task.id == self.grid_bar))
+
+    def show(self, task: TaskID, pace: RunPace, **fields: Any) -> None:
+        """Move the bar of a run, and that of the grid."""
+        self.update(task, completed=pace.over, **fields)
+        if self.grid_bar is not None:
+            self.update(self.grid_bar, completed=pace.grid.over, description=_grid_title(pace.grid))
+
+
+def _grid_title(grid: GridPace) -> str:
+    return f"{grid.runs_over} of {plural(grid.runs, 'run')} over"
+
+
+def _columns(title_width: int) -> tuple[ProgressColumn, ...]:
+    """Return the columns of WIDTHS, and one without a width for what goes wrong."""
+
+    def column(name: str, **more: Any) -> Column:
+        return Column(name, no_wrap=True, width=WIDTHS[name], **more)
+
+    return (
+        TextColumn("{task.description}", markup=False, table_column=Column("run", no_wrap=True, width=title_width)),
+        BarColumn(WIDTHS[""], table_column=column("")),
+        MofNCompleteColumn(table_column=column("round", justify="right")),
+        TextColumn("{task.fields[accuracy]}", justify="right", table_column=column("accuracy", justify="right")),
+        _TimeLeft(table_column=column("left", justify="right")),
+        TextColumn("{task.fields[note]}", markup=False),  # an error may have brackets in it
+    )
+
+
+class _Told:
+    """What all displays have in common: the pace of the grid, and the line about other processes."""
+
+    def __init__(self) -> None:
+        self._grid, self._waiting = GridPace(0), 0
 
     def wait(self, runs: int) -> None:
         """Print that other processes work on the last runs, once for each number of them."""
         if self._waiting != runs:
             self._waiting = runs
-            self.say(WAITING_MESSAGE.format(runs))
+            self.say(WAITING_MESSAGE.format(plural(runs, "run")))
+
+    def say(self, line: str) -> None:
+        """Print the line."""
+        raise NotImplementedError
+
+
+class BarDisplay(_Told):
+    """Shows a progress bar per run: round, accuracy, time left. A run that is over moves above those that go on."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._bars = _Bars(console=console)
+
+    def __enter__(self) -> "BarDisplay":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._bars.stop()
+
+    def begin(self, titles: Sequence[str], rounds: int) -> None:
+        """Print the names of the columns, and add the grid's bar."""
+        self._grid = GridPace(rounds, runs=len(titles))
+        self._bars.begin(titles, self._grid)
+
+    def start(self, title: str, rounds: int) -> "BarProgress":
+        """Add the bar of a run."""
+        pace = RunPace(rounds, grid=self._grid)
+        return BarProgress(self._bars, self._bars.add_task(title, total=rounds, pace=pace, accuracy="", note=""), pace)
 
     def say(self, line: str) -> None:
         """Print a line above the bars."""
@@ -96,34 +181,46 @@ class BarDisplay:
 class BarProgress:
     """The progress of one run, as a bar."""
 
-    bars: Progress
+    bars: _Bars
     task: TaskID
+    pace: RunPace
 
     def go_on(self, rounds_done: int) -> None:
-        """Move the bar to the rounds that are done, from which the time left is computed."""
-        self.bars.reset(self.task, completed=rounds_done)
+        """Move the bar to the rounds that are done."""
+        self.pace.go_on(rounds_done)
+        self.bars.show(self.task, self.pace)
 
     def round(self, number: int, accuracy: float | None) -> None:
         """Move the bar on."""
-        self.bars.update(self.task, completed=number)
-        if accuracy is not None:
-            self.bars.update(self.task, note=f"{accuracy:5.1f} %")
+        self.pace.round(number)
+        self.bars.show(self.task, self.pace, **({} if accuracy is None else {"accuracy": f"{accuracy:.1f} %"}))
 
     def finish(self, status: str) -> None:
         """Print the bar above those that still move, with the status unless it is "done"."""
-        if status != "done":
-            self.bars.update(self.task, note=status)
-            self.bars.stop_task(self.task)
-        (ended,) = (task for task in self.bars.tasks if task.id == self.task)
+        self._print("" if status == "done" else status)
+        self.pace.finish()
+        self.bars.show(self.task, self.pace)
         self.bars.remove_task(self.task)
+
+    def leave(self, why: str) -> None:
+        """Print the bar as it is, and why it moves no more."""
+        self._print(why)
+        self.pace.leave()
+        self.bars.show(self.task, self.pace)
+        self.bars.remove_task(self.task)
+
+    def _print(self, note: str) -> None:
+        self.bars.update(self.task, note=note)
+        (ended,) = (task for task in self.bars.tasks if task.id == self.task)
         self.bars.console.print(self.bars.make_tasks_table([ended]))
 
 
-class LineDisplay:
+class LineDisplay(_Told):
     """Prints a few plain lines per run."""
 
     def __init__(self, console: Console) -> None:
-        self._console, self._waiting = console, 0
+        super().__init__()
+        self._console = console
 
     def __enter__(self) -> "LineDisplay":
         return self
@@ -131,15 +228,13 @@ class LineDisplay:
     def __exit__(self, *error: Any) -> None:
         pass
 
+    def begin(self, titles: Sequence[str], rounds: int) -> None:
+        """Count the runs; prints nothing yet."""
+        self._grid = GridPace(rounds, runs=len(titles))
+
     def start(self, title: str, rounds: int) -> "LineProgress":
         """Return the progress of a run; prints nothing yet."""
-        return LineProgress(self.say, title, rounds)
-
-    def wait(self, runs: int) -> None:
-        """Print that other processes work on the last runs, once for each number of them."""
-        if self._waiting != runs:
-            self._waiting = runs
-            self.say(WAITING_MESSAGE.format(runs))
+        return LineProgress(self.say, title, RunPace(rounds, grid=self._grid))
 
     def say(self, line: str) -> None:
         """Print the line."""
@@ -152,28 +247,31 @@ class LineProgress:
 
     say: Callable[[str], None]
     title: str
-    rounds: int
-    rounds_before: int = 0
-    """Rounds that were done when the run began or resumed."""
+    pace: RunPace
     accuracy: str = ""
-    began_at: float = field(default_factory=time.monotonic)
 
     def go_on(self, rounds_done: int) -> None:
         """Print that the run resumes, if any rounds are done."""
+        self.pace.go_on(rounds_done)
         if rounds_done:
-            self.rounds_before = rounds_done
-            self.say(f"{self.title}: goes on after round {rounds_done}/{self.rounds}")
+            self.say(f"{self.title}: goes on after round {rounds_done}/{self.pace.rounds}")
 
     def round(self, number: int, accuracy: float | None) -> None:
-        """Print the round, accuracy and time left after every tenth of the run."""
+        """Print the round, accuracy and time left, of the run and of the grid, after every tenth of the run."""
+        self.pace.round(number)
         if accuracy is not None:
             self.accuracy = f", accuracy {accuracy:.1f} %"
-        every = ceil(self.rounds / LINES_PER_RUN)
-        if number % every == 0 or number == self.rounds:
-            left = (time.monotonic() - self.began_at) / (number - self.rounds_before) * (self.rounds - number)
-            self.say(f"{self.title}: round {number}/{self.rounds}{self.accuracy}, {left:.0f} s left")
+        if number % ceil(self.pace.rounds / LINES_PER_RUN) == 0 or number == self.pace.rounds:
+            left = f"{self.pace.left} left, {self.pace.grid.left} for all"
+            self.say(f"{self.title}: round {number}/{self.pace.rounds}{self.accuracy}, {left}")
 
     def finish(self, status: str) -> None:
         """Print the status, unless it is "done"."""
+        self.pace.finish()
         if status != "done":
             self.say(f"{self.title}: {status}")
+
+    def leave(self, why: str) -> None:
+        """Print why the run does not go on here."""
+        self.pace.leave()
+        self.say(f"{self.title}: {why}")

@@ -32,6 +32,8 @@ from benchmark.measure.code import code_hashes
 from benchmark.measure.environment import answers, environment, find_device
 from benchmark.measure.memory import gc_frozen
 from benchmark.method import Method
+from benchmark.privacy.audit import AUDIT_NAME, PrivacyAudit
+from benchmark.privacy.audit_size import SIZES
 from benchmark.problem import Run
 from benchmark.run.engine_choice import ENGINES, choose
 from benchmark.run.plan import Request, now
@@ -41,6 +43,7 @@ from benchmark.storage.checkpoint import Checkpoint, Manifest, fingerprint
 from benchmark.storage.schema import ENDED, FINAL
 from benchmark.storage.summary import accuracies
 
+AUDITED_FILE = f"{AUDIT_NAME}.npz"
 REASON_CHARACTERS = 500
 LOOK_AGAIN_SECONDS = 1.0
 """Seconds until runs that another process holds are tried again."""
@@ -84,7 +87,7 @@ def use_threads(number: int | None) -> None:
 
 def title(run: Run, number: int, of: int) -> str:
     """Return the title under which progress is shown for the run with this number in its grid."""
-    return f"{number}/{of} {run.spec.dataset} {run.spec.method.label}"
+    return f"{number}/{of} {run.spec.dataset} {run.spec.method.label} seed {run.spec.seed}"
 
 
 def attempt(run: Run, request: Request, start: Callable[[], RunProgress]) -> Outcome | None:
@@ -155,6 +158,8 @@ def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown:
     observers = [make() for make in request.observers]
     if request.inspect:
         observers.append(InspectionObserver())
+    if request.audit:
+        observers.append(PrivacyAudit(SIZES[request.audit]))
     federation = Federation(run.method, task, config, device, engine=ENGINES[engine], observers=observers)
     with closing(federation.states):
         federation.states.keep(run.folder.path)
@@ -242,6 +247,8 @@ def _stored_outcome(run: Run, request: Request) -> Outcome | None:
     reason = "already there" if found["status"] == "done" else found["reason"]
     if request.inspect and not found["inspected"] and type(run.method).inspect is not Method.inspect:
         reason = "already there, without what --inspect stores; --force runs it again"
+    if request.audit and AUDITED_FILE not in found["files"]:
+        reason = "already there, without what --audit stores; --force runs it again"
     return Outcome(run.spec, run.folder.path, found["status"], reason, found["summary"])
 
 

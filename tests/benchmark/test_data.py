@@ -365,3 +365,35 @@ def test_one_s_own_data_set_takes_no_other_s_name(tmp_path):
     (tmp_path / "digits.py").write_text(MINE)
     with pytest.raises(RequestError, match="has the name of a data set that is here already"):
         registry.dataset(str(tmp_path / "digits.py"), tmp_path / "data")
+
+
+def test_the_order_of_samples_makes_no_other_data_set():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (20, 4, 4, 1), np.uint8), np.arange(20) % 2
+    order = rng.permutation(20)
+
+    def arrays(x, y):
+        return Arrays(x[:15], y[:15], x[15:], y[15:], ("a", "b"))
+
+    found = Arrays(x, y, x, y, ("a", "b")).fingerprint
+    assert Arrays(x[order], y[order], x, y, ("a", "b")).fingerprint == found
+    assert Arrays(x[order], y, x, y, ("a", "b")).fingerprint != found
+    assert arrays(x, y).fingerprint != arrays(x, 1 - y).fingerprint
+    x[3, 0, 0, 0] ^= 1
+    assert Arrays(x, y, x, y, ("a", "b")).fingerprint != found
+
+
+def test_other_data_under_a_known_name_are_refused(tmp_path):
+    x, y = np.zeros((4, 4, 4, 1), np.uint8), np.arange(4) % 2
+    arrays = Arrays(x, y, x, y, ("0", "1"))
+    known = Source(lambda downloads: arrays, fingerprint=arrays.fingerprint)
+    assert load_dataset("known", known, tmp_path).hash == load_dataset("known", known, tmp_path).hash
+    with pytest.raises(RequestError, match=r"known\.npz does not hold known: .* --datasets .*known\.npz"):
+        load_dataset("known", Source(lambda downloads: arrays, fingerprint="0" * 32), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "digits"])
+def test_the_data_sets_here_have_their_fingerprints(name, real_data, tmp_path):
+    folder = tmp_path if name == "digits" else real_data(name)
+    _, arrays, _ = registry.dataset(name, folder)
+    assert arrays.fingerprint == importlib.import_module(f"datasets.sources.{name}").SOURCE.fingerprint

@@ -1,6 +1,6 @@
 """The generated part of the README: what methods reach and cost in the stored results, in a row for each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from benchmark.report.cells import mean_cell, spread_cell
 from benchmark.report.frame import Comparison
 from tools.docs.blocks import TITLES, markdown_table
 from tools.docs.costs import REFERENCE
+from tools.reference import MISSION
 
 SHOWN = ("reference",)
 """The folders of results that the README shows, if they exist."""
@@ -17,9 +18,11 @@ SHOWN = ("reference",)
 def answer(stored: Mapping[str, Sequence[Comparison]], glances: Mapping[str, Mapping[str, str]]) -> str:
     """Return a table with a row per method that all shown comparisons have, variants apart, and what it is of.
 
+    Shown is the longest comparison of each data set that has the results of all methods of the demo.
+
     glances: method -> its page's words at a glance
     """
-    shown = [comparison for name in SHOWN for comparison in stored.get(name, ())]
+    shown = longest(comparison for name in SHOWN for comparison in stored.get(name, ()))
     if not shown:
         return f"There are no results in {' or '.join(f'`results/{name}`' for name in SHOWN)}."
     labels = sorted(set.intersection(*(set(comparison.complete) for comparison in shown)) & glances.keys())
@@ -37,6 +40,17 @@ def answer(stored: Mapping[str, Sequence[Comparison]], glances: Mapping[str, Map
         for label in labels
     ]
     return f"{markdown_table(heads, rows, left=2)}\n\n{_caption(shown, titles)}"
+
+
+def longest(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """Return the comparison with most rounds of each data set, of those that lack no method of the demo."""
+    found: dict[str, Comparison] = {}
+    for comparison in comparisons:
+        before = found.get(comparison.dataset)
+        longer = before is None or comparison.setting["rounds"] > before.setting["rounds"]
+        if longer and set(MISSION) <= set(comparison.complete):
+            found[comparison.dataset] = comparison
+    return [*found.values()]
 
 
 def _kilobytes(comparison: Comparison, label: str) -> str:

@@ -76,6 +76,11 @@ class TimingCheck(NamedTuple):
     limit: float | None
     verdict: str
 
+    @property
+    def changed(self) -> bool:
+        """Whether it is beyond the limit; timings never repeat themselves."""
+        return self.verdict != "ok"
+
 
 def compare_timings(baseline: Path, current: Path, limit: float, subset: bool = False) -> list[TimingCheck]:
     """Compare every benchmark of either file, in the baseline's order, then those that are new.

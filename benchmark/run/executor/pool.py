@@ -168,7 +168,7 @@ class WorkerPool(Generic[WorkerT]):
         progress = dead.progress or self._start_progress(run)
         if (deaths := self._deaths[run.folder.path]) < self._backend.max_deaths:
             self._queue.appendleft(run)
-            progress.finish(f"{reason}; another goes on with it")
+            progress.leave(f"{reason}; another goes on with it")
         else:
             again = f"; {deaths} workers in a row died with no new round in between" if deaths > 1 else ""
             self._keep_outcome(run, record_death(run, dead.request, reason + again), progress)
@@ -183,5 +183,7 @@ class WorkerPool(Generic[WorkerT]):
             self._retry_at = time.monotonic() + LOOK_AGAIN_SECONDS
         else:
             self._outcomes[run.folder.path] = outcome
-        if progress:
-            progress.finish((outcome.reason or outcome.status) if outcome else "another process has taken it over")
+        if progress and outcome:
+            progress.finish(outcome.reason or outcome.status)
+        elif progress:
+            progress.leave("another process has taken it over")

@@ -47,6 +47,9 @@ class PipeProgress:
     def finish(self, status: str) -> None:
         """Send nothing, for the outcome follows and has the status."""
 
+    def leave(self, why: str) -> None:
+        """Send nothing: a worker that leaves its run is dead, and the pool notices that by itself."""
+
     def start(self) -> "PipeProgress":
         """Send that the run begins."""
         self.pipe.send(("start",))

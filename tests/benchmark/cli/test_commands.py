@@ -58,8 +58,8 @@ def test_a_run_leaves_results_and_a_report(here, capsys):
     assert main(["run", "--datasets", "mine/tiny.npz", *QUICK]) == 0
     out, err = capsys.readouterr()
     assert "report: reports/default/index.html" in out
-    assert "fedmoe" in out
-    assert "1/2 tiny standalone: round 2/2, accuracy" in err  # not a terminal: plain lines
+    assert err.startswith("2 runs, 4 rounds in all; results: results/default\n")
+    assert "1/2 tiny standalone seed 0: round 2/2, accuracy" in err  # not a terminal: plain lines
     assert (here / "reports" / "default" / "report.md").exists()
     (path,) = (here / "results").glob("default/tiny/fedmoe/*/run.json")
     run = json.loads(path.read_text())
@@ -103,7 +103,7 @@ def test_a_finished_run_is_not_run_again_unless_forced(done, capsys):
     before = files(done / "results")
     assert main(["run", "--datasets", "mine/tiny.npz", *QUICK, "--no-report"]) == 0
     assert files(done / "results") == before
-    assert "already there" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("2 runs, 2 of them already there, 4 rounds in all")
     assert main(["run", "--datasets", "mine/tiny.npz", *QUICK, "--no-report", "--force"]) == 0
     assert files(done / "results") != before
 
@@ -262,6 +262,13 @@ def test_lists(what, capsys):
     assert main(["list", what]) == 0
     shown = capsys.readouterr().out
     assert all(entry["name"] in shown and entry["description"] in shown for entry in entries)
+
+
+def test_list_alone_lists_what_it_can_list(capsys):
+    assert main(["list", "--json"]) == 0
+    kinds = [entry["name"] for entry in json.loads(capsys.readouterr().out)]
+    assert "methods" in kinds
+    assert all(main(["list", kind]) == 0 for kind in kinds)
 
 
 def test_list_partitions_shows_shifts(capsys):

@@ -1,6 +1,6 @@
 """Comparisons in memory, of the classes that reports are made of: for simulations, and for what no run has yet."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,9 @@ import pytest
 from benchmark.config import TrainingConfig
 from benchmark.report.frame import Comparison
 from benchmark.report.stored_run import StoredRun
-from benchmark.storage.moments import LOCAL, MOMENTS
+from benchmark.storage.moments import LOCAL, MOMENTS, Moment
+
+DOWNLOAD = MOMENTS[1]
 
 SETTING = {
     "dataset": "digits",
@@ -24,33 +26,51 @@ SETTING = {
 TRAINING = {name: field.default for name, field in TrainingConfig.model_fields.items()}
 
 
-def _curve(means: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame({"round": np.arange(1, len(means) + 1), LOCAL.name: means})
-
-
-LEVEL_CURVE = _curve(np.full(45, 70.0))
+def _curve(means: np.ndarray, price: tuple[float, float] = (0.0, 0.0)) -> pd.DataFrame:
+    rounds = np.arange(1, len(means) + 1)
+    costs = dict(zip(("bytes", "flops"), (rounds / len(means) * total for total in price), strict=True))
+    return pd.DataFrame({"round": rounds, LOCAL.name: means, "seconds": rounds / 2, **costs})
 
 
 def comparison_of(
-    scores: Mapping[str, np.ndarray], curves: Mapping[str, np.ndarray] | None = None, **setting: object
+    scores: Mapping[str, np.ndarray],
+    curves: Mapping[str, np.ndarray] | None = None,
+    downloaded: Mapping[str, np.ndarray] | None = None,
+    prices: Mapping[str, tuple[float, float]] | None = None,
+    failed: Collection[tuple[str, int]] = (),
+    **setting: object,
 ) -> Comparison:
     """A comparison of methods with these accuracies in percent, after local training: label -> [seeds, clients].
 
     curves: label -> mean accuracies in all rounds, [seeds, rounds]; level ones if there are none
+    downloaded: the accuracies after the next download, if networks were evaluated then
+    prices: label -> bytes and FLOPs of a run; failed: label and seed of runs that failed
     """
     runs = []
     for label, of_seeds in scores.items():
         for seed, clients in enumerate(of_seeds):
-            curve = LEVEL_CURVE if curves is None else _curve(curves[label][seed])
+            means = np.full(45, 70.0) if curves is None else curves[label][seed]
+            curve = _curve(means, (prices or {}).get(label, (0.0, 0.0)))
+            at = {LOCAL: clients} | ({DOWNLOAD: downloaded[label][seed]} if downloaded else {})
             summary = {moment.key("accuracy_mean"): None for moment in MOMENTS}
-            summary |= {"accuracy_mean": float(clients.mean()), "headline": "mean of the last 5 evaluated rounds"}
-            runs.append(_run(label, seed, clients, curve, summary))
-    return Comparison("simulated", "digits", SETTING | setting, TRAINING, None, runs)
+            summary |= {moment.key("accuracy_mean"): float(found.mean()) for moment, found in at.items()}
+            summary |= {"headline": "mean of the last 5 evaluated rounds"}
+            status = "failed" if (label, seed) in failed else "done"
+            runs.append(_run(label, seed, at, curve, summary, status))
+    moments = (LOCAL, DOWNLOAD) if downloaded else (LOCAL,)
+    return Comparison("simulated", "digits", SETTING | setting, TRAINING, None, runs, moments, "simulated")
 
 
-def _run(label: str, seed: int, clients: np.ndarray, curve: pd.DataFrame, summary: Mapping[str, object]) -> StoredRun:
-    record = {"status": "done", "specification": {"seed": seed}, "partition": {"counts": [[3, 1]]}}
-    at = {moment: clients if moment == LOCAL else np.empty(0) for moment in MOMENTS}
+def _run(
+    label: str,
+    seed: int,
+    clients: Mapping[Moment, np.ndarray],
+    curve: pd.DataFrame,
+    summary: Mapping[str, object],
+    status: str,
+) -> StoredRun:
+    record = {"status": status, "specification": {"seed": seed}, "partition": {"counts": [[3, 1]]}, "environment": {}}
+    at = {moment: clients.get(moment, np.empty(0)) for moment in MOMENTS}
     return StoredRun(record, label, summary, curve, at, {}, {}, ())  # type: ignore[arg-type]
 
 

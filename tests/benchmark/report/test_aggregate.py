@@ -5,8 +5,8 @@ import pytest
 
 from benchmark.report.across import write_across
 from benchmark.report.aggregate import aggregate, aggregate_table, common, ranking_table, tasks
-from benchmark.report.drawing import Style
 from benchmark.report.frame import read_experiment
+from benchmark.report.looks import Style
 from benchmark.storage.moments import LOCAL
 
 

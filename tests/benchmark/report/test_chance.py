@@ -74,7 +74,7 @@ def test_intervals_over_tasks_cover(comparison_of):
             scores = federations(rng, 1, METHODS[:2])
             scores["a"] = scores["a"] + gain
             comparisons.append(comparison_of(scores, clients=clients, rounds=rounds))
-        ((_, _, interval, tasks, seeds),) = aggregate_table(comparisons, "standalone").rows
+        ((_, _, interval, _, tasks, seeds),) = aggregate_table(comparisons, "standalone").rows
         assert (tasks.text, seeds.text) == ("3", "3")
         low, high = map(float, interval.text.strip("[]").split(", "))
         covered.append(low <= 1 <= high)

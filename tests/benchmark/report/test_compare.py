@@ -1,6 +1,7 @@
 """What counts as worse, on results written by hand."""
 
 import json
+import re
 
 import pytest
 
@@ -159,11 +160,18 @@ def test_other_hyper_parameters_are_still_the_method(base, store, tmp_path):
 def test_the_command(base, store, capsys, tmp_path):
     now = current(base, store, correct=[(5, 6), (8, 8), (7, 9)])
     assert commands.main(["compare", str(base), str(base)]) == 0
-    assert "nothing regressed" in capsys.readouterr().out
+    assert capsys.readouterr().out == "nothing regressed of 12 checks; 12 have not changed (--all shows them)\n"
     assert commands.main(["compare", str(base / "exp"), str(now)]) == 1
     out = capsys.readouterr().out
     assert "REGRESSED" in out
-    assert "1 regressed of 12 checks" in out
+    assert "1 regressed of 12 checks; 11 have not changed" in out
+    assert "standalone" not in out
+    assert re.search(r"fedmoe +accuracy +90\.00 % +80\.00 % +-10\.00 points +1\.00 points +REGRESSED", out)
+    assert commands.main(["compare", str(base), str(now), "--all"]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"standalone +status +done +done +ok", out)
+    assert re.search(r"fedmoe +bytes +6 MB +6 MB +\+0 % +0 % +ok", out)
+    assert re.search(r"fedmoe +FLOPs +6 TFLOP +6 TFLOP", out)
     assert commands.main(["compare", str(base), str(now), "--accuracy", "10"]) == 0
     capsys.readouterr()
     assert commands.main(["compare", str(base), str(now), "--json"]) == 1
@@ -226,6 +234,6 @@ def test_it_is_said_before_who_regressed_and_stands_in_the_document(base, tmp_pa
     words = ["compare", str(base), str(tmp_path / "now"), "--subset"]
     assert commands.main(words) == 0
     out = capsys.readouterr().out
-    assert out.index("threads differ") < out.index("accuracy")
+    assert out.index("threads differ") < out.index("regressed")
     assert commands.main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["unlike"] == ["threads differ in 3 of 3 runs: 2 -> 8"]

@@ -5,10 +5,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmark.report.costs import budget_table, cost_table
-from benchmark.report.drawing import Style
 from benchmark.report.figures import write_figures
 from benchmark.report.formats import as_csv, as_latex, as_markdown
 from benchmark.report.frame import read_experiment
+from benchmark.report.looks import Style
 from benchmark.report.tables import FLOOR, accuracy_table, main_table
 from benchmark.storage.run_folder import run_folders
 
@@ -92,7 +92,7 @@ def test_the_server_has_columns_and_counts_in_flops(tmp_path, store, texts_of):
         folder.finish(content | {"summary": None})
     found = comparison(tmp_path)
     row = texts_of(main_table(found, "standalone"))["a"]
-    assert (row["Computed [TFLOP]"], row["Server [TFLOP]"], row["Server [s]"]) == ("90", "135", "11.25")
+    assert (row["Computed [TFLOP]"], row["Server [TFLOP]"], row["Server [s]"]) == ("90", "135", "11.2")
     assert found.series("a")["flops"].tolist()[:2] == [5e12, 10e12]
     assert found.of("a")[0].curve["server_flops"].tolist()[:2] == [3e12, 6e12]
     costs = cost_table(found)

@@ -52,5 +52,6 @@ def test_reports_of_data_in_any_script_and_case(tmp_path, store, monkeypatch):
     assert CHINESE in stems
     assert not [stem for stem in stems if stem.startswith(("-", "."))]
     text = (folder / "report.md").read_text()
-    assert all(f"## {stem}\n" in text for stem in stems)
+    assert text.count("\n## ") == 5
+    assert f"## {CHINESE}\n" in text
     assert bool(fonts.undrawable([CHINESE])) == any("no font here has" in line for line in said)

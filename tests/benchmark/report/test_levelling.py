@@ -8,10 +8,10 @@ from benchmark.errors import RequestError
 from benchmark.report.aggregate import aggregate_table, ranking_table
 from benchmark.report.costs import cost_table
 from benchmark.report.differences import difference_tables
-from benchmark.report.drawing import Style
 from benchmark.report.figures import write_figures
 from benchmark.report.frame import read_experiment
 from benchmark.report.levelling import last_third, not_levelled, trend
+from benchmark.report.looks import Style
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.report.write import ReportOptions, write_report
 
@@ -158,7 +158,7 @@ def test_the_page_says_that_there_is_no_order_and_why(levelled, store, tmp_path,
     text = page.read_text()
     assert "Not ranked: methods have not levelled in this comparison" in text
     assert "Not levelled: climber (its accuracy rises by 13.4 points over the last third of the rounds)." in text
-    assert "<strong>" not in text.split("<main", 1)[1]
+    assert "<td><strong>" not in text.split("<main", 1)[1]
     assert "Not ranked: methods" in (page.parent / "report.md").read_text()
 
 

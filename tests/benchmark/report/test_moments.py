@@ -8,9 +8,9 @@ from benchmark.cli.commands import main
 from benchmark.report import write
 from benchmark.report.costs import budget_table, cost_table
 from benchmark.report.differences import difference_tables, sign_notes
-from benchmark.report.drawing import Style
 from benchmark.report.figures import write_figures
 from benchmark.report.frame import Comparison, read_experiment
+from benchmark.report.looks import Style
 from benchmark.report.stored_run import StoredRun
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.storage.moments import MOMENTS
@@ -110,7 +110,7 @@ def test_fine_tuning_is_a_moment_and_a_cost_of_its_own(results, texts_of):
     assert found.stored_moments == [LOCAL, DOWNLOAD, FINETUNE]
     got = texts_of(main_table(found, "standalone"))["a"]
     assert got[COLUMNS[FINETUNE]] == "90.00 ± 0.00"
-    assert (got["Fine-tuning [TFLOP]"], got["Computed [TFLOP]"]) == ("0.5", "2")
+    assert (got["Fine-tuning [TFLOP]"], got["Computed [TFLOP]"]) == ("0.500", "2")
     assert found.of("a")[0].total("flops") == 2e12  # never among the FLOPs of training
     assert [table.name for table in difference_tables(found, "standalone")][2] == "differences-finetune"
     assert "Fine-tuning [TFLOP]" not in texts_of(main_table(comparison(results), "standalone"))["a"]

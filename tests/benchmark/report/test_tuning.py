@@ -8,10 +8,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmark.report import write
-from benchmark.report.drawing import Style, sheet
+from benchmark.report.drawing import sheet
 from benchmark.report.figures import write_figures
 from benchmark.report.formats import as_latex, as_markdown
 from benchmark.report.frame import colour_order, read_experiment
+from benchmark.report.looks import Style
 from benchmark.report.tuning import draw_expected, tuned_methods, tuning_table
 from benchmark.report.write import ReportOptions, write_report
 from benchmark.tuning.record import read_tunings, store_tunings

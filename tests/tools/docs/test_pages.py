@@ -119,8 +119,8 @@ def test_a_method_is_read_without_importing_it(tmp_path):
     assert hyperparameters(file) == [
         Hyperparameter("rate", "number > 0", "0.1", "eta | of the thing"),
         Hyperparameter("share", "number ≥ 0, ≤ 1", "0.5", ""),
-        Hyperparameter("width", "integer ≥ 1", "64", "what tune tries is no range of what is allowed"),
-        Hyperparameter("passes", "integer ≥ 1 or none", "none", "none: as many as usual"),
+        Hyperparameter("width", "integer ≥ 1, ≤ 1e+06", "64", "what tune tries is no range of what is allowed"),
+        Hyperparameter("passes", "integer ≥ 1, ≤ 1e+06 or none", "none", "none: as many as usual"),
         Hyperparameter("kind", "`plain` or `samples`", "plain", "of what"),
         Hyperparameter("on", "`true` or `false`", "true", ""),
     ]

@@ -21,6 +21,9 @@ class RecordingProgress:
     def finish(self, status):
         self.records.append(status)
 
+    def leave(self, why):
+        self.records.append(why)
+
 
 @dataclass
 class RecordingDisplay:

@@ -1,10 +1,8 @@
 """Several runs at a time give what one at a time gives; a dead process costs one run; no process is left behind."""
 
 import contextlib
-import io
 import json
 import os
-import re
 import signal
 import subprocess
 from dataclasses import replace
@@ -14,7 +12,6 @@ from typing import ClassVar
 
 import pytest
 import torch
-from rich.console import Console
 
 from benchmark.cli.arguments import request_of
 from benchmark.cli.commands import main
@@ -23,7 +20,6 @@ from benchmark.run import runner
 from benchmark.run.executor import local_pool, worker
 from benchmark.run.executor.order import flops_or_infinite, longest_first
 from benchmark.run.plan import plan
-from benchmark.run.progress_display import BarDisplay
 from benchmark.run.runner import record_death
 from benchmark.storage.files import claim
 from benchmark.storage.verify import verify
@@ -96,8 +92,8 @@ def test_what_dies_costs_one_run(spawned):
     assert [outcome.status for outcome in outcomes] == ["failed", "done", "done", "done"]
     assert outcomes[0].reason == REASON
     assert outcomes[0].summary["rounds_done"] == 1
-    assert display.records["1/4 tiny doomed"] == [3, ("goes on", 0), 1, REASON]
-    assert display.records["3/4 tiny fedmoe"] == [3, ("goes on", 0), 1, 2, 3, "done"]
+    assert display.records["1/4 tiny doomed seed 0"] == [3, ("goes on", 0), 1, REASON]
+    assert display.records["3/4 tiny fedmoe seed 0"] == [3, ("goes on", 0), 1, 2, 3, "done"]
     (path,) = (folder / "results").glob("default/tiny/doomed/*/run.json")
     run = json.loads(path.read_text())
     assert (run["status"], run["reason"], run["weights_hash"]) == ("failed", REASON, None)
@@ -109,7 +105,7 @@ def test_what_dies_costs_one_run(spawned):
 
 def test_a_run_that_another_process_held_is_done_in_the_end(spawned):
     assert set(spawned[2].waited) == {1}
-    assert spawned[2].records["4/4 tiny standalone"] == [3, ("goes on", 0), 1, 2, 3, "done"]
+    assert spawned[2].records["4/4 tiny standalone seed 0"] == [3, ("goes on", 0), 1, 2, 3, "done"]
 
 
 def test_longest_first_by_what_a_round_costs(spawned, monkeypatch):
@@ -137,13 +133,13 @@ def test_the_next_call_ends_as_if_nothing_had_happened(spawned, monkeypatch, cap
     folder, *_ = spawned
     monkeypatch.chdir(folder)
     assert main(["run", *WORDS, "--no-report"]) == 0
-    assert "1/4 tiny doomed: goes on after round 1/3" in capsys.readouterr().err
+    assert "1/4 tiny doomed seed 0: goes on after round 1/3" in capsys.readouterr().err
     assert main(["run", *WORDS, "--no-report", "--results", "alone", "--threads", "1"]) == 0
     assert contents(folder / "results") == contents(folder / "alone")
     capsys.readouterr()
     monkeypatch.setattr(local_pool, "ProcessWorker", None)  # nothing is left that needs one
     assert main(["run", *WORDS, "--no-report", "--jobs", "2"]) == 0
-    assert capsys.readouterr().err.count("already there") == 4
+    assert capsys.readouterr().err.count(" seed 0: already there\n") == 4
 
 
 @pytest.mark.parametrize("execute", [local_pool.execute_here, local_pool.execute_in_processes])
@@ -280,21 +276,6 @@ def test_causes_of_death():
     assert local_pool.cause_of_process_death(-9) == REASON
     assert local_pool.cause_of_process_death(-11) == "its process was killed by signal 11 (Segmentation fault)"
     assert local_pool.cause_of_process_death(3) == "its process ended with exit code 3"
-
-
-def test_bars_of_several_runs_at_a_time():
-    file = io.StringIO()
-    with BarDisplay(Console(file=file, force_terminal=True, width=100, color_system=None)) as display:
-        first, second = display.start("1/2 tiny a", 3), display.start("2/2 tiny b", 5)
-        second.round(1, None)
-        first.round(1, 50.0)
-        second.round(2, 25.0)
-        second.finish("ValueError: [brackets]")
-        first.round(2, 75.0)
-    *earlier, last = re.split(r"[\r\n]", re.sub(r"\x1b\[\??\d*[A-Za-z]", "", file.getvalue()).rstrip())
-    assert any("tiny b" in line and "2/5 ValueError: [brackets]" in line for line in earlier)
-    assert "1/2 tiny a" in last
-    assert "2/3  75.0 %" in last
 
 
 def test_the_example_for_slurm(tmp_path):

@@ -90,14 +90,14 @@ def test_a_run_that_goes_on_outlives_any_number_of_workers(execute_scripts):
     scripts = [dies_after(1), dies_after(resumed=1), dies_after(2, resumed=1), dies_after(resumed=2), ENDS]
     outcomes, records = execute_scripts(scripts, "fedmoe")
     assert outcomes == ["is done"]
-    assert records["1/1 tiny fedmoe"].count("its node is gone; another goes on with it") == 4
+    assert records["1/1 tiny fedmoe seed 0"].count("its node is gone; another goes on with it") == 4
 
 
 def test_a_run_over_which_three_workers_die_in_a_row_has_failed(execute_scripts):
     before_it_began = [DEATH]
     outcomes, records = execute_scripts([dies_after(), before_it_began, dies_after(), ENDS], "fedmoe,standalone")
     assert (outcomes[0].status, outcomes[0].reason, outcomes[1]) == ("failed", THREE_DEATHS, "is done")
-    assert records["1/2 tiny fedmoe"][-1] == THREE_DEATHS
+    assert records["1/2 tiny fedmoe seed 0"][-1] == THREE_DEATHS
     assert verify(Path("results")) == ([], 1)
 
 
@@ -106,14 +106,14 @@ def test_rounds_repeated_from_an_old_checkpoint_do_not_reset_the_count_of_deaths
     again = dies_after(6, 7, 8, resumed=5)
     outcomes, records = execute_scripts([dies_after(*range(1, 9)), again, again, ENDS], "fedmoe,standalone")
     assert (outcomes[0].status, outcomes[0].reason, outcomes[1]) == ("failed", THREE_DEATHS, "is done")
-    assert records["1/2 tiny fedmoe"].count("its node is gone; another goes on with it") == 2
+    assert records["1/2 tiny fedmoe seed 0"].count("its node is gone; another goes on with it") == 2
 
 
 def test_a_round_beyond_all_that_were_repeated_resets_the_count_of_deaths(execute_scripts):
     one_further = [dies_after(*range(6, last + 1), resumed=5) for last in (8, 9, 9, 10, 10)]
     outcomes, records = execute_scripts([dies_after(*range(1, 9)), *one_further, ENDS], "fedmoe")
     assert outcomes == ["is done"]
-    assert records["1/1 tiny fedmoe"].count("its node is gone; another goes on with it") == 6
+    assert records["1/1 tiny fedmoe seed 0"].count("its node is gone; another goes on with it") == 6
 
 
 def test_the_error_of_a_worker_ends_the_call(execute_scripts):

@@ -1,0 +1,46 @@
+"""How much an audit looks at."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AuditSize:
+    """Numbers of an audit, fixed before it begins, never chosen by what it finds.
+
+    clients: audited in each round; rounds: audited, evenly spaced, the first and the last among them
+    candidates: most members, and most others, of each client; auxiliary: records that span the metric
+    shadows: clients with other data of the same labels, of each client and level; shadow_records: most records of each
+    surrogate_records: most records that private parts are guessed from
+    label_shadows: clients with random labels that label sets and architectures are learned from; label_records: of each
+    decoys: class means that the true one is ranked among
+    passes: over auxiliary records, for which a copy of a private network is trained
+    """
+
+    clients: int = 5
+    rounds: int = 5
+    candidates: int = 200
+    auxiliary: int = 200
+    shadows: int = 2
+    shadow_records: int = 256
+    surrogate_records: int = 1024
+    label_shadows: int = 60
+    label_records: int = 128
+    decoys: int = 99
+    passes: int = 3
+
+
+FULL_AUDIT = AuditSize()
+SMALL_AUDIT = AuditSize(
+    clients=2,
+    rounds=2,
+    candidates=40,
+    auxiliary=60,
+    shadows=1,
+    shadow_records=64,
+    surrogate_records=128,
+    label_shadows=24,
+    label_records=48,
+    passes=1,
+)
+SIZES = {"privacy": FULL_AUDIT, "privacy:small": SMALL_AUDIT}
+"""What `run --audit` may ask for."""

@@ -1,0 +1,108 @@
+"""Attacks on messages of which one knows what they give away; a column counts only if its controls read as they must.
+
+Besides those here, every attack is made on noise in place of the message, and on another client's message.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmark.privacy.membership import Candidates, MembershipAttack
+from benchmark.privacy.record_messages import MOST_NUMBERS, NUMBERS_PER_RECORD
+from benchmark.privacy.vectors import Sketch
+from benchmark.task import Task
+
+NOISE_MU = 1.0
+"""Distance in standard deviations that one record makes in the control with known noise."""
+
+
+class Control(NamedTuple):
+    """Scores [n] of a client's candidates under a control."""
+
+    name: str
+    scores: Tensor
+
+
+def membership_controls(task: Task, client: int, candidates: Candidates) -> list[Control]:
+    """Return the controls of membership on one client's candidates."""
+    fingerprints = Fingerprints(task, candidates)
+    pixels = PixelMeans(task, client, candidates)
+    counts = task.class_counts[client].double()
+    return [
+        Control("clear", fingerprints.scores(noise=0.0)),
+        Control("known noise", fingerprints.scores(noise=1 / NOISE_MU)),
+        Control("pixel means", pixels.attack.scores(pixels.remainder)),
+        Control("pixel means, not whitened", pixels.attack.plain_scores(pixels.remainder)),
+        Control("labels alone", counts[task.labels[candidates.records]]),
+        Control("pictures alone", blind_scores(task, candidates)),
+    ]
+
+
+class Fingerprints:
+    """Data in the clear: the message is the sum of a random vector of length one for each member."""
+
+    def __init__(self, task: Task, candidates: Candidates) -> None:
+        self._member = candidates.member
+        numbers = NUMBERS_PER_RECORD * int(candidates.member.sum())
+        records = torch.cat([candidates.records, candidates.auxiliary])
+        vectors = torch.nn.functional.normalize(torch.randn(len(records), max(numbers, 1), dtype=torch.float64), dim=1)
+        self._vectors, auxiliary = vectors.split([len(candidates.records), len(candidates.auxiliary)])
+        labels, others = task.labels[candidates.records].cpu(), task.labels[candidates.auxiliary].cpu()
+        self._attack = MembershipAttack(self._vectors, labels, auxiliary, others)
+
+    def scores(self, noise: float) -> Tensor:
+        """Return the scores when so much noise is added to each number; one record adds a vector of length one."""
+        message = self._vectors[self._member.cpu()].sum(0)
+        return self._attack.scores(message + noise * torch.randn_like(message))
+
+
+class PixelMeans:
+    """The message is the mean picture of each class, one row per class, over all of the client's training data."""
+
+    def __init__(self, task: Task, client: int, candidates: Candidates) -> None:
+        self._task = task
+        train = task.clients[client].train
+        records, auxiliary = (self._rows(of) for of in (candidates.records, candidates.auxiliary))
+        of_auxiliary = task.labels[candidates.auxiliary]
+        self.attack = MembershipAttack(records, task.labels[candidates.records], auxiliary, of_auxiliary)
+        classes = of_auxiliary.unique()
+        means = [pictures_of(task, train[task.labels[train] == c]).mean(0) for c in classes]
+        rows = torch.stack([self._row(mean, int(c)) for mean, c in zip(means, classes, strict=True)])
+        references = torch.stack(
+            [self._row(pictures_of(task, of).mean(0), int(c)) for c, of in self._known(candidates)]
+        )
+        self.remainder = (rows - references).sum(0).double()
+
+    def _known(self, candidates: Candidates) -> list[tuple[int, Tensor]]:
+        labels = self._task.labels[candidates.auxiliary]
+        return [(int(c), candidates.auxiliary[labels == c]) for c in labels.unique()]
+
+    def _rows(self, records: Tensor) -> Tensor:
+        pictures = pictures_of(self._task, records)
+        return torch.stack([self._row(x, int(y)) for x, y in zip(pictures, self._task.labels[records], strict=True)])
+
+    def _row(self, picture: Tensor, label: int) -> Tensor:
+        table = torch.zeros(self._task.num_classes, len(picture), device=picture.device)
+        table[label] = picture
+        return Sketch(table.numel(), MOST_NUMBERS, table.device).of(table.flatten())
+
+
+def blind_scores(task: Task, candidates: Candidates) -> Tensor:
+    """Return how much a record's picture alone looks like a member's: each half is judged by a ridge on the other."""
+    pictures = pictures_of(task, candidates.records).double()
+    pictures = pictures - pictures.mean(0)
+    targets = candidates.member.double() - candidates.member.double().mean()
+    half = torch.arange(len(targets), device=targets.device) % 2 == 0
+    scores = torch.zeros_like(targets)
+    for judged in (half, ~half):
+        known = pictures[~judged]
+        gram = known @ known.T
+        gram.diagonal().add_(0.1 * float(gram.diagonal().mean()) or 1.0)
+        scores[judged] = pictures[judged] @ known.T @ torch.linalg.solve(gram, targets[~judged])
+    return scores
+
+
+def pictures_of(task: Task, records: Tensor) -> Tensor:
+    """Return pictures [n, p] of these records, from 0 to 1."""
+    return task.images.index_select(0, records).flatten(1).float() / 255

@@ -1,0 +1,62 @@
+"""P3: what do a client's pictures look like on average? Asked as: which of 100 averages is the client's?
+
+A ridge regression from records' messages to records' pictures turns the real message into a picture for each class. By
+its cosine to that picture the client's true class mean is ranked among means of as many other records of the class.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+RIDGE_OF_INVERSION = 0.1
+LEAST_RECORDS = 4
+"""Records of a class from which pictures are learned, at least; and those that a mean is of."""
+
+
+class Identified(NamedTuple):
+    """The rank of the true mean among all candidates, 0 being the first, and the gain in decibels over no message."""
+
+    rank: int
+    gain: float
+
+
+class Inversion:
+    """The map from messages to pictures of one class.
+
+    messages: [a, m] of auxiliary records of the class, centred; pictures: [a, p] of the same records
+    """
+
+    def __init__(self, messages: Tensor, pictures: Tensor) -> None:
+        self._messages = messages.double()
+        self.mean = pictures.double().mean(0)
+        self._pictures = pictures.double() - self.mean
+        gram = self._messages @ self._messages.T
+        gram.diagonal().add_(float(RIDGE_OF_INVERSION * gram.diagonal().mean()) or 1.0)
+        self._factor = torch.linalg.cholesky(gram)
+
+    def deviation(self, message: Tensor) -> Tensor:
+        """Return how the picture [p] behind a message [m] differs from the class's public mean, up to its scale."""
+        along = (self._messages @ message.double())[:, None]
+        return torch.cholesky_solve(along, self._factor)[:, 0] @ self._pictures
+
+
+def fitted_scale(deviations: Tensor, truth: Tensor) -> float:
+    """Return the factor of deviations [s, p] that comes nearest to the true ones [s, p]; 0 where they say nothing.
+
+    It is learned on the attacker's own clients, so that a useless message yields the public mean.
+    """
+    squared = float(deviations.square().sum())
+    return max(0.0, float((deviations * truth).sum()) / squared) if squared > 0 else 0.0
+
+
+def identified(deviation: Tensor, scale: float, mean: Tensor, truth: Tensor, decoys: Tensor) -> Identified:
+    """Rank the true mean picture [p] among decoys [q, p]. mean: [p], public; ties are broken at random."""
+    candidates = torch.cat([truth[None], decoys]).double() - mean
+    likeness = F.cosine_similarity(candidates, deviation[None], dim=1)
+    tie = torch.rand_like(likeness)
+    above = (likeness > likeness[0]) | ((likeness == likeness[0]) & (tie > tie[0]))
+    blind = (truth.double() - mean).square().mean()
+    seen = (truth.double() - mean - scale * deviation).square().mean()
+    return Identified(int(above.sum()), float(10 * (blind / seen.clamp_min(1e-30)).log10()))

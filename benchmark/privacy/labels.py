@@ -1,0 +1,112 @@
+"""P2: which classes does a client have, and how much of each? And which network? Learned from clients of one's own.
+
+The attacker trains clients whose labels it draws at random, learns from their messages what labels and architectures
+look like, and reads the real message. Absent rows are filled with the broadcast's: what they say by being absent is on
+the exposure sheet, and needs no attack.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmark.channel import Message, State, Value
+from benchmark.privacy.record_messages import LEAST_NUMBERS
+from benchmark.privacy.vectors import Rows, Sketch, flattened, same_structure, with_all_rows
+
+RIDGE = 0.1
+"""The ridge's share of the mean squared length of what is learned from."""
+PRESENT = 0.5
+"""Probability that a class is among those of a client with random labels."""
+
+
+class LabelGuess(NamedTuple):
+    """What is read from messages [n]: scores of presence, shares of classes [n, C] each, scores of networks [n, M]."""
+
+    presence: Tensor
+    shares: Tensor
+    architecture: Tensor
+
+
+class RidgeReader:
+    """A linear map from unit vectors to targets, learned from a few examples.
+
+    vectors: [s, m]; targets: [s, q]
+    """
+
+    def __init__(self, vectors: Tensor, targets: Tensor) -> None:
+        vectors, targets = vectors.double(), targets.double()
+        self._vectors = vectors
+        self._centre, self._mean = vectors.mean(0), targets.mean(0)
+        centred = vectors - self._centre
+        gram = centred @ centred.T
+        gram.diagonal().add_(RIDGE * float(gram.diagonal().mean()) or 1.0)
+        self._weights = torch.linalg.solve(gram, targets - self._mean)
+
+    def read(self, vectors: Tensor) -> Tensor:
+        """Return the targets [n, q] that vectors [n, m] speak of."""
+        centred = self._vectors - self._centre
+        return (vectors.double() - self._centre) @ centred.T @ self._weights + self._mean
+
+
+def random_labels(num_classes: int, generator: torch.Generator | None = None) -> Tensor:
+    """Draw shares [C] of classes: each is present with probability a half, and those present are Dirichlet(1)."""
+    present = torch.rand(num_classes) < PRESENT
+    present[torch.randint(num_classes, ())] = True
+    weights = torch.where(present, -torch.rand(num_classes).clamp_min(1e-9).log(), 0)
+    return weights / weights.sum()
+
+
+def features(message: Message, broadcast: State, num_classes: int) -> Tensor:
+    """Return what is learned from: the direction in which a message differs from the broadcast, and in which rows.
+
+    [numbers + C]: a vector of length one, and the lengths of rows of classes, relative to each other. Clients that
+    train on more, or for longer, send longer vectors; the direction is what they have in common, and where private
+    networks differ too much even for that, rows of classes that a client has still differ more than others.
+    """
+    changes = relative(with_all_rows(message, broadcast), broadcast)
+    vector = flattened(changes).values
+    sketched = Sketch(len(vector), LEAST_NUMBERS, vector.device).of(vector)
+    return torch.cat([F.normalize(sketched, dim=0), F.normalize(_row_lengths(changes, num_classes), dim=0)])
+
+
+def _row_lengths(message: Message, num_classes: int) -> Tensor:
+    """Return the length [C] of what a message has of each class: rows of tables and of weights, if there are any."""
+    squares = torch.zeros(num_classes)
+    for value in message.values():
+        tensors = [value.values] if isinstance(value, Rows) else value.values() if isinstance(value, dict) else [value]
+        for tensor in tensors:
+            if tensor.dim() and len(tensor) == num_classes and tensor.is_floating_point():
+                squares = squares.to(tensor.device) + tensor.detach().reshape(num_classes, -1).square().sum(1)
+    return squares.sqrt()
+
+
+def relative(message: Message, broadcast: State) -> Message:
+    """Return a message less what was broadcast under the same names; other values as they are."""
+    return {name: _less(value, broadcast.get(name)) for name, value in message.items()}
+
+
+def _less(value: Value, known: Value | None) -> Value:
+    if not same_structure(value, known):
+        return value
+    if isinstance(value, Rows) and isinstance(known, Rows):
+        return Rows(value.values - known.values, value.present)
+    if isinstance(value, dict) and isinstance(known, dict):
+        return {name: tensor - known[name] for name, tensor in value.items()}
+    assert isinstance(value, Tensor) and isinstance(known, Tensor)
+    return value - known
+
+
+def learned(vectors: Tensor, shares: Tensor, architectures: Tensor) -> RidgeReader:
+    """Return a reader of labels and networks, from the directions [s, m] of clients whose shares [s, C] and networks
+    [s, M] (one-hot) are known.
+    """
+    return RidgeReader(vectors, torch.cat([(shares > 0) * 2.0 - 1, shares, architectures], 1))
+
+
+def guessed(reader: RidgeReader, vectors: Tensor, num_classes: int) -> LabelGuess:
+    """Return what a reader says of directions [n, m]."""
+    presence, shares, architecture = reader.read(vectors).tensor_split([num_classes, 2 * num_classes], dim=1)
+    positive = shares.clamp_min(0)
+    return LabelGuess(presence, positive / positive.sum(1, keepdim=True).clamp_min(1e-9), architecture)

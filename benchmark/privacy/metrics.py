@@ -1,0 +1,89 @@
+"""What attacks reach, computed from their scores: areas, rates, intervals. This module imports no torch.
+
+An attack's table has a row per score: who it is about (client), of which seed, and the truth.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+BOOTSTRAP_DRAWS = 2000
+CONTROL_LEVEL = 0.9995
+"""Level of the interval of chance that a control has to lie in: a table has dozens, and few may fail by chance."""
+
+
+def auc(scores: np.ndarray, member: np.ndarray) -> float:
+    """Return the area under the ROC curve: P(member's score > non-member's), a tie counting half; NaN without both.
+
+    scores: [n]; member: [n] bool
+    """
+    positive, negative = int(member.sum()), int((~member).sum())
+    if not positive or not negative:
+        return float("nan")
+    ranks = stats.rankdata(scores)[member].sum()
+    return float((ranks - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def tpr_at(scores: np.ndarray, member: np.ndarray, fpr: float) -> float:
+    """Return the share of members above the lowest threshold that at most a share `fpr` of the non-members exceeds."""
+    negative = np.sort(scores[~member])[::-1]
+    if not len(negative) or not member.any():
+        return float("nan")
+    threshold = negative[int(np.floor(fpr * len(negative)))] if fpr < 1 else -np.inf
+    return float((scores[member] > threshold).mean())
+
+
+def auc_deviation(members: int, others: int) -> float:
+    """Return the standard deviation of an area that is chance: scores of both kinds are drawn from one distribution."""
+    return float(np.sqrt((members + others + 1) / (12 * members * others))) if members and others else float("nan")
+
+
+def chance_interval(members: int, others: int, level: float = CONTROL_LEVEL) -> tuple[float, float]:
+    """Return the interval around 0.5 that an area of chance lies in with this probability."""
+    half = float(stats.norm.ppf((1 + level) / 2)) * auc_deviation(members, others)
+    return 0.5 - half, 0.5 + half
+
+
+def cluster_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+    """Return the percentile bootstrap interval of the mean over clusters, such as the areas of (seed, client).
+
+    None for fewer than three clusters: they say nothing of the spread.
+    """
+    sample = np.asarray(values, dtype=float)
+    if len(sample) < 3:
+        return None
+    rng = np.random.default_rng(0)
+    draws = sample[rng.integers(0, len(sample), (BOOTSTRAP_DRAWS, len(sample)))]
+    low, high = np.quantile(draws.mean(1), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def standardised(scores: np.ndarray, group: np.ndarray, calibration: np.ndarray) -> np.ndarray:
+    """Return scores less the mean of their group's calibration rows, by the deviation of all calibration rows.
+
+    scores: [n]; group: [n], such as classes; calibration: [n] bool, rows that are not judged afterwards
+    """
+    centred = scores.astype(float).copy()
+    for g in np.unique(group):
+        rows = group == g
+        held = rows & calibration
+        centred[rows] -= scores[held].mean() if held.any() else scores[rows].mean()
+    deviation = centred[calibration].std() if calibration.any() else centred.std()
+    return centred / deviation if deviation > 0 else np.zeros_like(centred)
+
+
+def balanced_accuracy(truth: np.ndarray, guess: np.ndarray) -> float:
+    """Return the mean of the shares found among what is present and among what is absent; NaN if all is one of them."""
+    if truth.all() or not truth.any():
+        return float("nan")
+    return float((guess[truth].mean() + (~guess[~truth]).mean()) / 2)
+
+
+def histogram_skill(truth: np.ndarray, estimate: np.ndarray, prior: np.ndarray) -> float:
+    """Return 1 - TV(estimate, truth) / TV(prior, truth), total variation summed over rows [m, C]; 0 is chance.
+
+    NaN if the prior is the truth: there is nothing to guess.
+    """
+    wrong, blind = np.abs(estimate - truth).sum(), np.abs(prior - truth).sum()
+    return float(1 - wrong / blind) if blind > 1e-9 * truth.size else float("nan")

@@ -1,0 +1,85 @@
+"""Messages as vectors of one length, whatever they consist of."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmark.channel import Message, Rows, State, Value
+
+
+class Flat(NamedTuple):
+    """A message as one vector.
+
+    values: [m] float32, 0 where nothing travelled; sent: [m] bool
+    """
+
+    values: Tensor
+    sent: Tensor
+
+    def less(self, other: "Flat") -> Tensor:
+        """Return the difference [m], 0 where this message has sent nothing."""
+        return torch.where(self.sent, self.values - other.values, 0)
+
+
+def flattened(message: Message) -> Flat:
+    """Return a message as one vector; whole numbers, which count steps, are left out."""
+    pieces = [piece for value in message.values() for piece in _pieces(value)]
+    if not pieces:
+        return Flat(torch.zeros(0), torch.zeros(0, dtype=torch.bool))
+    return Flat(torch.cat([values for values, _ in pieces]), torch.cat([sent for _, sent in pieces]))
+
+
+def _pieces(value: Value) -> Iterator[tuple[Tensor, Tensor]]:
+    if isinstance(value, Rows):
+        present = value.present[:, None].expand_as(value.values)
+        yield torch.where(present, value.values, 0).flatten().float(), present.flatten()
+    elif isinstance(value, dict):
+        for tensor in value.values():
+            yield from _pieces(tensor)
+    elif value.is_floating_point():
+        yield value.detach().flatten().float(), torch.ones(value.numel(), dtype=torch.bool, device=value.device)
+
+
+def with_all_rows(message: Message, broadcast: State) -> Message:
+    """Return a message whose absent rows are the broadcast's of the same name: a fixed layout."""
+    return {name: _filled(value, broadcast.get(name)) for name, value in message.items()}
+
+
+def _filled(value: Value, known: Value | None) -> Value:
+    if not isinstance(value, Rows):
+        return value
+    missing = known.values if isinstance(known, Rows) else torch.zeros_like(value.values)
+    return Rows(torch.where(value.present[:, None], value.values, missing), torch.ones_like(value.present))
+
+
+def same_structure(value: object, other: object) -> bool:
+    """Return whether two values are of one kind, with tensors of the same names and shapes."""
+    if isinstance(value, dict) and isinstance(other, dict):  # weights, or a whole message
+        return value.keys() == other.keys() and all(same_structure(value[key], other[key]) for key in value)
+    if isinstance(value, Rows) and isinstance(other, Rows):
+        return value.values.shape == other.values.shape
+    return isinstance(value, Tensor) and isinstance(other, Tensor) and value.shape == other.shape
+
+
+class Sketch:
+    """Shortens vectors [m] to at most `most` numbers, by random signs and sums; inner products are kept on average.
+
+    A signed count-sketch (Charikar et al. 2002) whose buckets are taken in turn, which is one pass over the vector.
+    Its signs are the same for every vector of one length.
+    """
+
+    def __init__(self, length: int, most: int, device: torch.device) -> None:
+        self._most = most
+        self._folds = -(-length // most)
+        generator = torch.Generator().manual_seed(length)
+        signs = torch.randint(0, 2, (self._folds * most if self._folds > 1 else 0,), generator=generator)
+        self._signs = (2.0 * signs - 1).to(device)
+
+    def of(self, vector: Tensor) -> Tensor:
+        """Return the sketch of a vector; the vector itself if it is short."""
+        if self._folds <= 1:
+            return vector
+        padded = torch.nn.functional.pad(vector, (0, len(self._signs) - len(vector)))
+        return (padded * self._signs).view(self._folds, self._most).sum(0)

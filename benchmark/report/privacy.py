@@ -1,0 +1,332 @@
+"""What messages give away, as tables and figures: from the raw scores of `run --audit privacy`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from benchmark.config import FederationConfig
+from benchmark.defence.accounting import largest_area, promise_of
+from benchmark.privacy.findings import SERIES, Found, Membership, RawScores, fidelity_of, identity_of, labels_of
+from benchmark.privacy.tables import facts_of
+from benchmark.privacy.verdicts import Verdict, invalid, verdicts
+from benchmark.report.cells import NOTHING, Cell, Column, Table, mean_cell
+from benchmark.report.document import Part
+from benchmark.report.drawing import Drawn, logarithmic, sheet
+from benchmark.report.formats import write_table
+from benchmark.report.frame import Comparison
+from benchmark.report.looks import Style
+from benchmark.report.statistics import pareto
+
+SENDS_NOTHING = "sends nothing"
+NO_PROOF = (
+    "At chance an attack fails; that does not make a method private, as a stronger attack may not fail. "
+    "Columns are not added up: methods may stand in opposite orders in two of them."
+)
+NUMBER = "{:.2f}"
+
+
+class Audited:
+    """One method of a comparison whose messages were attacked: its scores, and what they say."""
+
+    def __init__(self, comparison: Comparison, label: str) -> None:
+        self.label = label
+        self._runs = [run for run in comparison.of(label) if run.privacy]
+        self.scores: list[RawScores] = [run.privacy for run in self._runs]
+        self.sheets = [sheet for scores in self.scores if (sheet := facts_of(scores)["sheet"])]
+        federations = [run.run["specification"]["federation"] for run in self._runs]
+        self.promise = promise_of(FederationConfig.model_validate(federations[0])) if federations else None
+        self.membership = Membership(self.scores)
+        self.controls = verdicts(self.scores)
+        self.invalid = invalid(self.controls)
+
+    @property
+    def sends(self) -> bool:
+        """Whether its clients send anything."""
+        return bool(self.sheets)
+
+    @property
+    def last(self) -> int:
+        """The last round that was attacked."""
+        return max(self.membership.rounds, default=0)
+
+    def released(self) -> Found | None:
+        """Return the area of an attack on the loss of the private network, which nobody sends."""
+        return self.membership.area(self.last, "control", "released")
+
+
+def write_privacy(comparison: Comparison, style: Style, commands: Sequence[str], folder: Path) -> Part:
+    """Write tables and figures of a comparison; nothing if no message of it was attacked."""
+    audited = [Audited(comparison, label) for label in comparison.complete if _has_scores(comparison, label)]
+    if not audited:
+        return Part([], [])
+    tables = [privacy_table(comparison, audited), sheet_table(comparison, audited), control_table(comparison, audited)]
+    written = [(write_table(table, comparison.name, commands, folder / "tables"), table) for table in tables]
+    return Part(written, _figures(comparison, audited, style, folder / "figures"))
+
+
+def _has_scores(comparison: Comparison, label: str) -> bool:
+    return any(run.privacy for run in comparison.of(label))
+
+
+FoundOf = Callable[[Audited], Found | None]
+
+
+def _columns(audited: Sequence[Audited]) -> list[tuple[Column, str, FoundOf]]:
+    """Return columns of attacks: title, the column of controls that they stand or fall with, values."""
+    candidates = max((identity_of(of.scores).candidates for of in audited), default=0)
+    networks = max((labels_of(of.scores).architectures for of in audited), default=0)
+    return [
+        (
+            Column("Member, one message", "low", "area under the ROC curve, last round; chance 0.5"),
+            "membership",
+            lambda of: of.membership.area(of.last),
+        ),
+        (
+            Column("Member, series", "low", "the same for the sum of scores over all audited rounds; chance 0.5"),
+            "membership",
+            lambda of: of.membership.area(SERIES),
+        ),
+        (
+            Column("Found at 1 %", "low", "share of members found at 1 % false alarms, series; chance 0.01"),
+            "membership",
+            lambda of: of.membership.rate(SERIES),
+        ),
+        (
+            Column("Classes", "low", "balanced accuracy of which classes a client has; chance 0.5"),
+            "labels",
+            lambda of: labels_of(of.scores).presence,
+        ),
+        (
+            Column("Histogram", "low", "skill of guessed class shares, 1 - TV / TV of the prior; chance 0"),
+            "labels",
+            lambda of: labels_of(of.scores).skill,
+        ),
+        (
+            Column(f"Picture, first of {candidates}", "low", f"class means found; chance {1 / max(1, candidates):.2g}"),
+            "identity",
+            lambda of: identity_of(of.scores).top1,
+        ),
+        (
+            Column("Copy", "low", "gain in agreement with the private network, 1 being a distilled copy; chance 0"),
+            "model",
+            lambda of: fidelity_of(of.scores).gain,
+        ),
+        (
+            Column(f"Network of {networks}", "low", f"architectures guessed; chance {1 / max(1, networks):.2g}"),
+            "labels",
+            lambda of: labels_of(of.scores).architecture,
+        ),
+    ]
+
+
+def privacy_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
+    """Make the table of all attacks, a row per method, with accuracy and bytes beside them."""
+    attacks = _columns(audited)
+    columns = [
+        Column("Method"),
+        Column("Accuracy [%]", "high", f"mean over clients {comparison.moment.words}"),
+        Column("Sent [MB]", "low", "up and down, all clients, all rounds"),
+        *(column for column, _, _ in attacks),
+        Column("If released", None, "area of membership by the loss of the private network, which nobody sends"),
+    ]
+    rows = [
+        [
+            Cell(of.label, of.label),
+            mean_cell(comparison.scores(of.label), NUMBER),
+            mean_cell([run.total("bytes") / 1e6 for run in comparison.of(of.label)]),
+            *(_attack_cell(of, control, value) for _, control, value in attacks),
+            _found_cell(of.released() if of.sends else None),
+        ]
+        for of in audited
+    ]
+    return Table(
+        "privacy",
+        "What messages give away",
+        comparison.title,
+        _caption(audited),
+        columns,
+        rows,
+        order=comparison.ranked,
+    )
+
+
+def _attack_cell(of: Audited, control: str, value: FoundOf) -> Cell:
+    if not of.sends:
+        return Cell(SENDS_NOTHING)
+    cell = _found_cell(value(of))
+    if control in of.invalid:
+        return Cell(f"invalid ({cell.text})", None, f"{of.label}: this says nothing, as {of.invalid[control]}")
+    if control == "labels" and of.sheets[-1]["up"]["own_rows_only"]:
+        shown = f"{of.label}: a client's classes are shown by the rows that are there; guessed is with all rows"
+        return cell._replace(note=shown)
+    return cell
+
+
+def _found_cell(found: Found | None) -> Cell:
+    if found is None:
+        return Cell(NOTHING)
+    band = f" [{found.interval[0]:.2f}, {found.interval[1]:.2f}]" if found.interval else ""
+    return Cell(NUMBER.format(found.value) + band, found.value)
+
+
+def _caption(audited: Sequence[Audited]) -> str:
+    facts = [facts_of(scores) for of in audited for scores in of.scores]
+    rounds = sorted({t for of in facts for t in of["rounds"]})
+    clients = sorted({len(of.membership.strongest(of.last)) for of in audited if of.sends})
+    seconds = [float(np.mean([facts_of(scores)["seconds"] for scores in of.scores])) for of in audited if of.sends]
+    return (
+        f"Uploads of rounds {', '.join(map(str, rounds))}, of {' or '.join(map(str, clients)) or 'no'} clients, all "
+        "seeds together; brackets are 95 % bootstrap intervals over clients and seeds. Members and others are of one "
+        "client, matched class by class. Of two levels of knowledge, seeing messages alone or all but who is a member, "
+        f"each client's number is of the one that is stronger on the other clients. {NO_PROOF} "
+        + _promised(audited)
+        + (f"An audit took {min(seconds):.0f} to {max(seconds):.0f} s a run." if seconds else "")
+    )
+
+
+def _promised(audited: Sequence[Audited]) -> str:
+    """Say what noise promises, and the most that any attack may reach; nothing without noise."""
+    promise = next((of.promise for of in audited if of.promise), None)
+    if promise is None:
+        return ""
+    one, series = largest_area(promise.one_message_mu), largest_area(promise.mu)
+    return f"Noise: {promise.words}; no attack has an area above {one:.2f} of a message, {series:.2f} of all of them. "
+
+
+def sheet_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
+    """Make the exposure sheet: what travels, without any attack."""
+    columns = [
+        Column("Method"),
+        Column("Up"),
+        Column("Down"),
+        Column("Keyed by class", None, "rows of a class can be told apart"),
+        Column("Own rows only", None, "the rows that are there are the client's classes"),
+        Column("Counts", None, "numbers of samples by class travel"),
+        Column("Buffers", None, "running statistics travel"),
+        Column("Private weights", "low", "share of the numbers of a client's own network that travel, to the bit"),
+        Column("Silent", None, "messages of different networks have the same names and shapes"),
+        Column("Sums suffice", None, "the server does the same for all messages with one sum"),
+        Column("Numbers", "low", "of one upload, with those of absent rows"),
+    ]
+    noise = max((promise.sigma for of in audited if (promise := of.promise)), default=None)
+    if noise:
+        columns.append(Column("Noise", "low", "length of one upload's noise before it is shared, in clipping norms"))
+    rows = [[Cell(of.label, of.label), *_sheet_cells(of), *([_noise_cell(of)] if noise else [])] for of in audited]
+    caption = (
+        "Read off the messages of the last audited round: bytes of one message by name, and what they say as such."
+    )
+    return Table("privacy-sheet", "Exposure", comparison.title, caption, columns, rows)
+
+
+def _sheet_cells(of: Audited) -> list[Cell]:
+    if not of.sends:
+        return [Cell(SENDS_NOTHING), *[Cell(NOTHING)] * 9]
+    facts = of.sheets[-1]
+    up, down = facts["up"], facts["down"]
+    share = float(np.mean([sheet["private_share"] for sheet in of.sheets]))
+    silent = _yes(facts["silent"]) if facts["architectures"] > 1 else Cell("one network")
+    flags = [_yes(up[name]) for name in ("by_class", "own_rows_only", "counts", "buffers")]
+    numbers = Cell(f"{up['numbers']:,.0f}", up["numbers"])
+    exposed = Cell(f"{100 * share:.1f} %", share)
+    return [_bytes(up), _bytes(down), *flags, exposed, silent, _yes(facts["sums_suffice"]), numbers]
+
+
+def _noise_cell(of: Audited) -> Cell:
+    """Return sigma x the root of the upload's length: what makes short messages survive noise."""
+    if not of.sends or not of.promise:
+        return Cell(NOTHING)
+    length = of.promise.sigma * of.sheets[-1]["up"]["numbers"] ** 0.5
+    return Cell(f"{length:.3g}", length)
+
+
+def _bytes(direction: Mapping[str, Any]) -> Cell:
+    return Cell(", ".join(f"{name} {size:,.0f} B" for name, size in direction["bytes"].items()) or NOTHING)
+
+
+def _yes(flag: bool | None) -> Cell:
+    return Cell(NOTHING if flag is None else "yes" if flag else "no")
+
+
+def control_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
+    """Make the table of controls, a row for each: what it read, and between which limits it has to be."""
+    columns = [
+        Column("Method"),
+        Column("Column"),
+        Column("Control"),
+        Column("Reads"),
+        Column("Must be"),
+        Column("Holds"),
+    ]
+    rows = [_control_row(of.label, control) for of in audited for control in of.controls]
+    caption = (
+        "Attacks on messages of which one knows what they give away. A column with one that does not hold is invalid."
+    )
+    return Table("privacy-controls", "Controls of the attacks", comparison.title, caption, columns, rows)
+
+
+def _control_row(label: str, control: Verdict) -> list[Cell]:
+    return [
+        Cell(label, label),
+        Cell(control.column),
+        Cell(control.name),
+        Cell(f"{control.value:.3f}", control.value),
+        Cell(f"{control.low:.3f} to {control.high:.3f}"),
+        _yes(control.holds),
+    ]
+
+
+def _figures(comparison: Comparison, audited: Sequence[Audited], style: Style, folder: Path) -> list[Drawn]:
+    """Draw what can be drawn of methods that send something."""
+    drawable = [of for of in audited if of.sends and "membership" not in of.invalid and of.membership.area(SERIES)]
+    if not drawable:
+        return []
+    stem = f"{comparison.name}-privacy"
+    with sheet(folder / stem, 2, (6.5, 3.0), comparison.title, len(drawable)) as panels:
+        draw_fronts(panels, comparison, drawable, style)
+    made = [Drawn(stem, "Membership against accuracy and bytes", f"Series of messages. {NO_PROOF}")]
+    if max(len(of.membership.rounds) for of in drawable) > 1:
+        over = f"{comparison.name}-privacy-rounds"
+        with sheet(folder / over, 1, (6.0, 3.2), comparison.title, len(drawable)) as panels:
+            draw_rounds(panels[0], drawable, style)
+        caption = "Each point is one message; the dotted line is chance. Rounds were fixed before the run."
+        made.append(Drawn(over, "Membership over rounds", caption))
+    return made
+
+
+def draw_fronts(panels: Sequence[Axes], comparison: Comparison, audited: Sequence[Audited], style: Style) -> None:
+    """Draw the area of membership against accuracy (left) and bytes (right), with the fronts that nothing beats."""
+    areas = [found.value for of in audited if (found := of.membership.area(SERIES))]
+    accuracies = [comparison.mean(of.label) or 0.0 for of in audited]
+    sent = [float(np.mean([run.total("bytes") / 1e6 for run in comparison.of(of.label)])) for of in audited]
+    for axes, x, better in ((panels[0], accuracies, 1), (panels[1], sent, -1)):
+        kept = pareto(areas, [better * value for value in x])
+        front = sorted((a, b) for a, b, on in zip(x, areas, kept, strict=True) if on)
+        axes.step(*zip(*front, strict=True), where="pre" if better > 0 else "post", color="0.6", linewidth=1, zorder=1)
+        for of, a, b in zip(audited, x, areas, strict=True):
+            look = style.of(of.label)
+            axes.scatter([a], [b], color=[look.colour], marker=look.marker, s=36, zorder=2, label=of.label)
+        axes.axhline(0.5, color="0.4", linewidth=0.7, linestyle=":")
+    panels[0].set_ylabel("Area of membership")
+    panels[0].set_xlabel("Mean accuracy of clients [%]")
+    panels[1].set_xlabel("Sent [MB]")
+    logarithmic(panels[1])
+    panels[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def draw_rounds(axes: Axes, audited: Sequence[Audited], style: Style) -> None:
+    """Draw the area of membership of single messages over the audited rounds."""
+    for of in audited:
+        found = {t: area for t in of.membership.rounds if (area := of.membership.area(t))}
+        axes.plot(list(found), [area.value for area in found.values()], label=of.label, **style.of(of.label).line)
+        if all(area.interval for area in found.values()):
+            low, high = zip(*(area.interval for area in found.values() if area.interval), strict=True)
+            axes.fill_between(list(found), low, high, color=style.of(of.label).colour, alpha=0.1, linewidth=0)
+    axes.axhline(0.5, color="0.4", linewidth=0.7, linestyle=":")
+    axes.set_xlabel("Round")
+    axes.set_ylabel("Area of membership")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=3)

@@ -1,0 +1,137 @@
+"""Attacks on messages with a known answer: in the clear, noise, known noise, labels alone, pictures alone."""
+
+from math import sqrt
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+
+from benchmark.config import FederationConfig
+from benchmark.conformance.toy import CPU
+from benchmark.federation import Federation
+from benchmark.plugins import registry
+from benchmark.privacy.audit import PrivacyAudit
+from benchmark.privacy.audit_size import AuditSize
+from benchmark.privacy.controls import membership_controls
+from benchmark.privacy.findings import Membership, fidelity_of, identity_of, labels_of
+from benchmark.privacy.identity import Inversion, identified
+from benchmark.privacy.labels import guessed, learned, random_labels
+from benchmark.privacy.membership import Candidates, MembershipAttack
+from benchmark.privacy.metrics import auc, chance_interval, standardised, tpr_at
+from benchmark.privacy.verdicts import verdicts
+from benchmark.privacy.whitening import Whitening
+
+SIZE = AuditSize(
+    clients=2,
+    rounds=2,
+    candidates=60,
+    auxiliary=60,
+    shadows=2,
+    shadow_records=60,
+    surrogate_records=60,
+    label_shadows=40,
+    label_records=30,
+    passes=2,
+)
+
+
+@pytest.fixture
+def of_control(audit_task):
+    """Name of a control -> its scores, the members, which are judged; one client with 90 records of each kind."""
+    task = audit_task(registry.method("fedavg")[0], train=90, test=90)
+    torch.manual_seed(0)
+    pool = torch.cat([task.clients[1].test, task.clients[2].test])
+    candidates = Candidates.of(task, 0, pool, 90, 90)
+    member, judged = candidates.member.numpy(), ~candidates.calibration.numpy()
+    labels = task.labels[candidates.records].numpy()
+    found = {}
+    for name, scores in membership_controls(task, 0, candidates):
+        scale = standardised(scores.numpy(), labels, candidates.calibration.numpy())
+        found[name] = scale[judged], member[judged]
+    return found
+
+
+def test_data_in_the_clear_are_found(of_control):
+    assert auc(*of_control["clear"]) >= 0.99
+    assert tpr_at(*of_control["clear"], 0.001) >= 0.9
+
+
+def test_known_noise_is_within_its_bound(of_control):
+    """One record moves the message by one standard deviation: mu is 1."""
+    scores, member = of_control["known noise"]
+    margin = chance_interval(int(member.sum()), int((~member).sum()))[1] - 0.5
+    assert 0.6 < auc(scores, member) <= norm.cdf(1 / sqrt(2)) + margin
+    assert tpr_at(scores, member, 0.05) <= norm.cdf(norm.ppf(0.05) + 1) + 0.2
+
+
+@pytest.mark.parametrize("name", ["labels alone", "pictures alone"])
+def test_who_sees_no_message_is_at_chance(of_control, name):
+    low, high = chance_interval(int(of_control[name][1].sum()), int((~of_control[name][1]).sum()))
+    assert low <= auc(*of_control[name]) <= high
+
+
+def test_mean_pictures_give_members_away_once_they_are_whitened():
+    """Pictures with a steep spectrum, as natural ones have: 25 in a mean, 1000 to learn the metric from."""
+    torch.manual_seed(1)
+    spectrum = 1 / torch.arange(1, 201).double()
+    records, auxiliary = (torch.randn(n, 200, dtype=torch.float64) * spectrum for n in (50, 1000))
+    member = torch.arange(50) < 25
+    labels, others = torch.zeros(50, dtype=torch.int64), torch.zeros(1000, dtype=torch.int64)
+    attack = MembershipAttack(records, labels, auxiliary, others)
+    mean = records[member].mean(0)
+    plain, white = (auc(s(mean).numpy(), member.numpy()) for s in (attack.plain_scores, attack.scores))
+    assert white > 0.9 > plain + 0.2
+
+
+def test_the_metric_is_the_inverse_of_the_shrunken_covariance():
+    torch.manual_seed(2)
+    rows, x, y = torch.randn(7, 5).double(), torch.randn(2, 5).double(), torch.randn(3, 5).double()
+    covariance = rows.T @ rows / 7
+    covariance += 0.05 * covariance.trace() / 5 * torch.eye(5)
+    metric = Whitening(rows)
+    torch.testing.assert_close(metric.products(x, y), x @ torch.linalg.inv(covariance) @ y.T)
+    torch.testing.assert_close(metric.norms(x), (x @ torch.linalg.inv(covariance) @ x.T).diagonal().sqrt())
+    left = metric.without(x[0], y[:2])
+    torch.testing.assert_close(metric.products(left[None], y[:2]), torch.zeros(1, 2).double(), atol=1e-9, rtol=0)
+
+
+def test_class_means_that_are_sent_as_pictures_are_ranked_first_and_noise_at_random():
+    torch.manual_seed(3)
+    pictures = torch.rand(80, 48)
+    inversion = Inversion(pictures[:40] - pictures[:40].mean(0), pictures[:40])
+    ranks = []
+    for _ in range(60):
+        truth, decoys = torch.rand(20, 48).mean(0), torch.rand(99, 20, 48).mean(1)
+        clear = identified(truth.double() - inversion.mean, 1.0, inversion.mean, truth, decoys)
+        assert clear.rank == 0 and clear.gain > 60
+        noise = identified(torch.randn(48).double(), 0.0, inversion.mean, truth, decoys)
+        assert noise.gain == pytest.approx(0)
+        ranks.append(noise.rank)
+    assert 35 < np.mean(ranks) < 65
+
+
+def test_labels_in_the_clear_are_read_off():
+    torch.manual_seed(4)
+    shares = torch.stack([random_labels(5) for _ in range(60)])
+    networks = torch.eye(2)[torch.arange(60) % 2]
+    guess = guessed(learned((shares > 0).float(), shares, networks), (shares[:9] > 0).float(), 5)
+    assert torch.equal(guess.presence > 0, shares[:9] > 0)
+    torch.testing.assert_close(guess.shares.sum(1), torch.ones(9).double())
+
+
+def test_all_controls_of_an_audit_hold_and_a_network_that_is_sent_is_copied(audit_task):
+    """FedAvg on noise pictures, which a network can only learn by heart: members are found, controls hold."""
+    method = registry.method("fedavg")[0]
+    task = audit_task(method, train=60, test=120)
+    audit = PrivacyAudit(SIZE)
+    config = FederationConfig(clients=3, rounds=2, batch_size=10, lr=0.1, local_epochs=3)
+    federation = Federation(method, task, config, CPU, observers=[audit])
+    scores = audit.artefacts(federation, list(federation.run()))["privacy"]
+    failed = [v for v in verdicts([scores]) if not v.holds]
+    assert not failed
+    assert Membership([scores]).levels == ["auditor"]  # nothing is private: both levels are one
+    assert Membership([scores]).area(2).value > 0.6
+    assert fidelity_of([scores]).agreement.value == 1
+    assert labels_of([scores]).presence is None  # each client has all classes
+    assert identity_of([scores], "clear").top1.value == 1

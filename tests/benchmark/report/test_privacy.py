@@ -1,0 +1,136 @@
+"""Privacy in a report: crafted scores of which one knows what tables have to say."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmark.errors import RequestError
+from benchmark.privacy.tables import Tables
+from benchmark.report.frame import read_experiment
+from benchmark.report.looks import Style
+from benchmark.report.privacy import Audited, privacy_table, sheet_table, write_privacy
+from benchmark.report.write import ReportOptions, write_report
+
+SHEET = {
+    "up": {
+        "bytes": {"rows": 88.0},
+        "by_class": True,
+        "own_rows_only": True,
+        "counts": False,
+        "numbers": 100.0,
+        "buffers": False,
+    },
+    "down": {"bytes": {"rows": 440.0}, "by_class": True, "own_rows_only": False, "counts": False, "buffers": False},
+    "private_share": 0.25,
+    "silent": True,
+    "architectures": 5,
+    "sums_suffice": False,
+}
+LABEL = np.repeat([0, 1], 60)
+MEMBER = np.tile(np.arange(60) < 20, 2)
+CALIBRATION = np.tile(np.arange(60) >= 40, 2)
+
+
+def membership(tables, level, kind, gain, round=3, seed=0):
+    """20 members, 20 others and 20 that set the scale in each of two classes, at three clients."""
+    for client in range(3):
+        rng = np.random.default_rng([seed, client, round, *level.encode(), *kind.encode()])
+        score = rng.normal(size=120) + gain * MEMBER + 5.0 * LABEL
+        of = {"round": round, "client": client, "level": level, "kind": kind}
+        tables.add("membership", **of, label=LABEL, member=MEMBER, calibration=CALIBRATION, score=score)
+
+
+def scores(gain=3.0, known_noise=1.0, sheet=SHEET):
+    """Arrays as an audit leaves them: members are found, all controls hold unless `known_noise` says too much."""
+    tables = Tables()
+    for t in (1, 3):
+        membership(tables, "auditor", "message", gain, round=t)
+        membership(tables, "server", "message", 0.0, round=t)
+    for level in ("auditor", "server"):
+        for kind in ("noise", "another client"):
+            membership(tables, level, kind, 0.0)
+    controls = {"clear": 9.0, "known noise": known_noise, "pixel means": 1.0, "pixel means, not whitened": 0.5}
+    for kind, of in (controls | {"labels alone": 0.0, "pictures alone": 0.0, "released": 2.0}).items():
+        membership(tables, "control", kind, of)
+    for kind, rank in (("message", 0), ("noise", 50), ("clear", 0)):
+        for client in range(3):
+            of = {"client": client, "level": "auditor", "kind": kind, "candidates": 100}
+            tables.add("identity", **of, label=np.arange(2), rank=[rank, 7], gain=[1.0, 1.0])
+    facts = {"sheet": sheet, "seconds": 12.0, "rounds": [1, 3], "candidates": 40}
+    return {**tables.arrays(), "facts": np.array(json.dumps(facts))}
+
+
+def audited(tmp_path, store, **of_labels):
+    for label, arrays in of_labels.items():
+        np.savez(store(tmp_path, label, [[6, 7, 8]] * 3).path / "privacy.npz", **arrays)
+    (comparison,) = read_experiment(tmp_path, "exp", {})
+    return comparison, [Audited(comparison, label) for label in sorted(of_labels)]
+
+
+def cells(table, label, *titles):
+    (row,) = (row for row in table.rows if row[0].text == label)
+    return [row[[column.title for column in table.columns].index(title)] for title in titles]
+
+
+def test_the_table_has_areas_with_intervals_at_the_stronger_level(tmp_path, store):
+    comparison, found = audited(tmp_path, store, one=scores())
+    one, series, share = cells(
+        privacy_table(comparison, found), "one", "Member, one message", "Member, series", "Found at 1 %"
+    )
+    assert one.value == pytest.approx(0.983, abs=0.03)  # Phi(3 / sqrt(2)), classes apart by 5 notwithstanding
+    assert series.value > 0.98 and "[" in one.text and share.value > 0.5
+
+
+def test_who_sends_nothing_has_no_zero(tmp_path, store):
+    nothing = {"facts": np.array(json.dumps({"sheet": None, "seconds": 0.1, "rounds": [1, 3], "candidates": 40}))}
+    comparison, found = audited(tmp_path, store, alone=nothing, one=scores())
+    member, copy = cells(privacy_table(comparison, found), "alone", "Member, one message", "Copy")
+    assert member.text == copy.text == "sends nothing" and member.value is None
+    (up,) = cells(sheet_table(comparison, found), "alone", "Up")
+    assert up.text == "sends nothing"
+
+
+def test_a_column_with_a_control_that_fails_is_invalid_and_says_why(tmp_path, store):
+    """Noise of mu 1 leaves an area of Phi(1 / sqrt(2)) = 0.76 at most; 0.98 is beyond any chance."""
+    comparison, found = audited(tmp_path, store, one=scores(known_noise=3.0))
+    (cell,) = cells(privacy_table(comparison, found), "one", "Member, one message")
+    assert "invalid" in cell.text and cell.value is None and "noise of mu 1 reads" in cell.note
+    (picture,) = cells(privacy_table(comparison, found), "one", "Picture, first of 100")
+    assert "invalid" in picture.text or picture.value is not None
+
+
+def test_tables_and_figures_are_written(tmp_path, store):
+    comparison, _ = audited(tmp_path, store, one=scores(), two=scores(gain=0.5))
+    folder = tmp_path / "out"
+    for part in ("tables", "figures"):
+        (folder / part).mkdir(parents=True)
+    part = write_privacy(comparison, Style(["one", "two"]), ["a command"], folder)
+    assert [table.name for _, table in part.tables] == ["privacy", "privacy-sheet", "privacy-controls"]
+    assert [drawn.stem for drawn in part.figures] == ["digits-privacy", "digits-privacy-rounds"]
+    text = (folder / "tables" / "digits-privacy.md").read_text()
+    assert "At chance an attack fails; that does not make a method private" in text
+    assert write_privacy(comparison, Style(["one", "two"]), [], folder).tables  # the same again
+
+
+def test_a_report_without_audits_has_no_privacy(tmp_path, store):
+    store(tmp_path / "results", "one", [[6, 7, 8]] * 3)
+    (page,) = write_report(tmp_path / "results", tmp_path / "reports", [], ReportOptions())
+    assert not [*(page.parent / "tables").glob("*privacy*")]
+
+
+@pytest.mark.parametrize("damage", ["kinds", "lengths", "facts", "bytes"])
+def test_a_damaged_file_is_one_line(tmp_path, store, damage):
+    arrays = scores()
+    if damage == "kinds":
+        arrays["membership.score"] = arrays["membership.score"].astype("U8")
+    if damage == "lengths":
+        arrays["identity.rank"] = arrays["identity.rank"][:1]
+    if damage == "facts":
+        arrays["facts"] = np.array("{")
+    path = store(tmp_path, "one", [[6, 7, 8]]).path / "privacy.npz"
+    np.savez(path, **arrays)
+    if damage == "bytes":
+        path.write_bytes(b"no archive")
+    with pytest.raises(RequestError, match=r"privacy.npz is damaged; remove its folder and run again"):
+        read_experiment(tmp_path, "exp", {})
