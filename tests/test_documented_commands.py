@@ -1,4 +1,4 @@
-"""Every command that README and docs/ print is one that works.
+"""Every command that a document prints, in a fence or as a code span, is one that works.
 
 Those of `python -m benchmark` are given to the command line, on small data of the same names: everything happens but
 the training of grids, for which `run` has tests of its own. What remains is run by a test or by continuous integration,
@@ -20,11 +20,17 @@ from benchmark.storage.summary import summarise
 from datasets.sources import cifar10, cifar100
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("re*/README.md")]
 FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`(python -m [^`<…]*)`")
+VARIABLE = re.compile(r" [A-Z]+\b")
 STARTS = ("python", "pip", "make", "ray", "git")
 
 ELSEWHERE = {
+    "make lint": (".ci/run", "make lint"),
+    "make test": (".ci/run", "make test"),
+    "python -m benchmark document": ("tests/tools/docs/test_pages.py", 'main(["document"'),
+    "python -m tools.docs.croissant": ("tests/tools/docs/test_croissant.py", "croissant.main("),
     "make demo": (".github/workflows/ci.yml", "python -m benchmark run --preset demo"),
     "python3 -m venv .venv && . .venv/bin/activate": ("Makefile", "$(PYTHON) -m venv .venv"),
     "pip install -e '.[test]'": ("Makefile", "pip install --quiet --disable-pip-version-check --editable '.$(EXTRA)'"),
@@ -64,9 +70,10 @@ ELSEWHERE = {
 
 
 def commands(text: str) -> list[str]:
-    """Return the commands in the fences of a document, without remarks."""
+    """Return the commands of a document, without remarks."""
     lines = [line.split(" #")[0].strip() for block in FENCE.findall(text) for line in block.splitlines()]
-    return [line for line in lines if line.startswith(STARTS)]
+    spans = [" ".join(span.split()) for span in SPAN.findall(FENCE.sub("", text))]
+    return [line for line in lines if line.startswith(STARTS)] + [span for span in spans if not VARIABLE.search(span)]
 
 
 PRINTED = {command for document in DOCUMENTS for command in commands(document.read_text(encoding="utf-8"))}
@@ -131,7 +138,7 @@ def write_pictures(folder: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def without_training(monkeypatch):
-    """Grids are planned as always, data and partitions included, and end at once; a report has one figure."""
+    """Grids are planned as always, data and partitions included, and end at once; what reports read is not drawn."""
 
     def ended(runs, request, display):
         assert runs
@@ -142,7 +149,7 @@ def without_training(monkeypatch):
     monkeypatch.setattr(local_pool, "execute_in_processes", ended)
     monkeypatch.setattr(dry_run, "forecast", lambda *_: unknown())
     monkeypatch.setattr("benchmark.cli.grids._report", lambda *_: True)
-    monkeypatch.setattr("benchmark.report.write.PLOTS", ["rounds"])
+    monkeypatch.setattr("benchmark.report.write._write", lambda folder, *_: folder / "index.html")
 
 
 def unknown() -> dict:

@@ -1,7 +1,7 @@
 """P3: what do a client's pictures look like on average? Asked as: which of 100 averages is the client's?
 
 A ridge regression from records' messages to records' pictures turns the real message into a picture for each class. By
-its cosine to that picture the client's true class mean is ranked among means of as many other records of the class.
+its cosine to that picture the mean of the client's records of a class is ranked among means of as many others.
 """
 
 from typing import NamedTuple
@@ -40,6 +40,20 @@ class Inversion:
         """Return how the picture [p] behind a message [m] differs from the class's public mean, up to its scale."""
         along = (self._messages @ message.double())[:, None]
         return torch.cholesky_solve(along, self._factor)[:, 0] @ self._pictures
+
+
+def candidate_sets(own: Tensor, apart: Tensor, decoys: int) -> Tensor:
+    """Draw the records [1 + decoys, n] of the means that are ranked, the client's own first.
+
+    own, apart: indices of records of one class. Decoys are drawn from as many of the client's own records and all other
+    ones: had the client not trained on its own, they would be one draw like any other, so its rank is uniform.
+    Decoys of others alone would have those others in common, and the client's mean would stand out without a message.
+    """
+    size = min(len(own), len(apart))
+    chosen = own[torch.randperm(len(own))[:size].to(own.device)]
+    union = torch.cat([chosen, apart])
+    drawn = [union[torch.randperm(len(union))[:size].to(union.device)] for _ in range(decoys)]
+    return torch.stack([chosen, *drawn])
 
 
 def fitted_scale(deviations: Tensor, truth: Tensor) -> float:

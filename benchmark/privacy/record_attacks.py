@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmark.channel import Message, RoundNumber, State, copied
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.controls import membership_controls, pictures_of
-from benchmark.privacy.identity import LEAST_RECORDS, Inversion, fitted_scale, identified
+from benchmark.privacy.identity import LEAST_RECORDS, Inversion, candidate_sets, fitted_scale, identified
 from benchmark.privacy.membership import Candidates, MembershipAttack
 from benchmark.privacy.private_model import record_losses
 from benchmark.privacy.record_messages import RecordMessages
@@ -136,12 +136,12 @@ class RecordAttacks:
         shadows = [level.attack.remainder(of, level.references[:1]) for of in level.shadows]
         for c in of_auxiliary.unique().tolist():
             own, apart = (some[task.labels[some] == c] for some in (task.clients[victim.client].train, victim.apart))
-            number, rows = min(len(own), len(apart) // 2), of_auxiliary == c
-            if min(number, int(rows.sum())) < LEAST_RECORDS:
+            rows = of_auxiliary == c
+            if min(len(own), len(apart), int(rows.sum())) < LEAST_RECORDS:
                 continue
             inversion = Inversion(level.attack.auxiliary[rows], pictures_of(task, candidates.auxiliary[rows]))
-            truth = pictures_of(task, own).mean(0)
-            decoys = [pictures_of(task, _some(apart, number)).mean(0) for _ in range(self._size.decoys)]
+            sets = candidate_sets(own, apart, self._size.decoys)
+            truth, *decoys = (pictures_of(task, records).mean(0) for records in sets)
             scale = self._scale(inversion, shadows, level.samples, c)
             seen = {kind: (inversion.deviation(of), scale) for kind, of in remainders.items()}
             seen["clear"] = (truth.double() - inversion.mean, 1.0)
@@ -166,10 +166,6 @@ class RecordAttacks:
             if len(of := some[self._task.labels[some] == c])
         ]
         return fitted_scale(*(torch.stack(of) for of in zip(*pairs, strict=True))) if pairs else 0.0
-
-
-def _some(pool: Tensor, number: int) -> Tensor:
-    return pool[torch.randperm(len(pool))[:number].to(pool.device)]
 
 
 def _unit(scores: Tensor) -> np.ndarray:

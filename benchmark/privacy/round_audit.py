@@ -72,30 +72,21 @@ class RoundAudit:
         return self._tables.arrays()
 
     def _another(self, victims: list[Victim], victim: Victim) -> Message | None:
-        """Return the message of the next client, if there is one: it says nothing of this one's records."""
+        """Return the message of the next client: it says nothing of this one's records. None if there is none."""
         others = [v for v in victims if v is not victim]
-        return next((v.upload for v in others if v.client > victim.client), others[0].upload) if others else None
+        if not others or self._federation.config.sums_alone:
+            return None
+        return next((v.upload for v in others if v.client > victim.client), others[0].upload)
 
     def _attack_labels(self, victims: list[Victim]) -> None:
         """Guess classes, shares and networks of all clients at once, from clients with random labels."""
-        task, size = self._task, self._size
+        task = self._task
         names = sorted({task.infos[v.client].architecture for v in victims})
-        vectors, shares, networks = [], [], []
-        for number in range(size.label_shadows):
-            victim = victims[number % len(victims)]
-            drawn = random_labels(task.num_classes).to(task.labels.device)
-            samples = self._victims.drawn(victim.known, drawn, size.label_records)
-            state = next(iter(victim.states.values()))
-            message = self._lab.train(victim.client, copied(state), samples, self._t).message
-            vectors.append(self._features(self._method.decoded(message, self._server), victim.download))
-            counts = torch.bincount(task.labels[samples], minlength=task.num_classes)
-            shares.append(counts / counts.sum())
-            networks.append(names.index(task.infos[victim.client].architecture))
-        shares_, of_network = torch.stack(shares), F.one_hot(torch.tensor(networks), len(names)).to(shares[0])
-        reader = learned(torch.stack(vectors), shares_, of_network)
-        real = torch.stack([self._features(self._method.decoded(v.upload, self._server), v.download) for v in victims])
+        networks = torch.tensor([names.index(task.infos[v.client].architecture) for v in victims])
+        vectors, shares, of_network = self._examples(victims, F.one_hot(networks, len(names)))
+        reader, clear = learned(vectors, shares, of_network), learned((shares > 0).float(), shares, of_network)
+        real = torch.stack([self._features(v.upload, v.download) for v in victims])
         truth = torch.stack([task.class_counts[v.client] / task.class_counts[v.client].sum() for v in victims])
-        clear = learned((shares_ > 0).float(), shares_, of_network)
         guesses = {
             "message": guessed(reader, real, task.num_classes),
             "noise": guessed(reader, F.normalize(torch.randn_like(real), dim=1), task.num_classes),
@@ -109,14 +100,30 @@ class RoundAudit:
                 truth=truth.cpu().numpy(),
                 presence=guess.presence.cpu().numpy(),
                 shares=guess.shares.cpu().numpy(),
-                prior=shares_.mean(0).cpu().numpy()[None],
-                architecture=np.array([names.index(task.infos[v.client].architecture) for v in victims]),
+                prior=shares.mean(0).cpu().numpy()[None],
+                architecture=networks.numpy(),
                 architecture_guess=guess.architecture.argmax(1).cpu().numpy(),
                 architectures=len(names),
             )
 
+    def _examples(self, victims: list[Victim], networks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Train clients with random labels; return features [s, m], shares of classes [s, C], networks [s, M]."""
+        task, found = self._task, []
+        for number in range(self._size.label_shadows):
+            turn = number % len(victims)
+            victim, state = victims[turn], next(iter(victims[turn].states.values()))
+            drawn = random_labels(task.num_classes).to(task.labels.device)
+            samples = self._victims.drawn(victim.known, drawn, self._size.label_records)
+            message = self._lab.train(victim.client, copied(state), samples, self._t).message
+            counts = torch.bincount(task.labels[samples], minlength=task.num_classes)
+            network = networks[turn].to(counts.device).float()
+            found.append((self._features(message, victim.download), counts / counts.sum(), network))
+        vectors, shares, of_network = (torch.stack(column) for column in zip(*found, strict=True))
+        return vectors, shares, of_network
+
     def _features(self, message: Message, download: Message) -> Tensor:
-        return features(message, download, self._task.num_classes)
+        decoded = self._method.decoded(message, self._server)
+        return features(decoded, download, self._task.num_classes)
 
     def _attack_model(self, victim: Victim) -> None:
         """Compare copies of a private network with the original on the client's test records."""

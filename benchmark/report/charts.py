@@ -47,7 +47,7 @@ def forest_data(answer: Answer, style: Style) -> dict[str, Any]:
     return {
         "reference": answer.reference,
         "moments": [{"name": moment.name, "words": moment.words} for moment in answer.moments],
-        "rows": [_look(label, style) | {"effects": _effects(answer, label)} for label in ordered],
+        "rows": [look_of(label, style) | {"effects": _effects(answer, label)} for label in ordered],
     }
 
 
@@ -65,7 +65,8 @@ def _effects(answer: Answer, label: str) -> dict[str, Any]:
     }
 
 
-def _look(label: str, style: Style) -> dict[str, Any]:
+def look_of(label: str, style: Style) -> dict[str, Any]:
+    """Return a method's label, its colour by day and at night, and its dashes."""
     look: Look = style.of(label)
     return {"label": label, "colour": look.colour, "dark": at_night(look.colour), "dash": DASHES_OF_SVG[look.dash]}
 
@@ -76,7 +77,7 @@ def _series(comparison: Comparison, label: str, style: Style, points: int) -> di
     scores = {moment.name: comparison.values(label, moment.key("accuracy_mean")) for moment in comparison.moments}
     scores[WORST_TENTH] = comparison.values(label, comparison.moment.key("accuracy_worst_decile"))
     return {
-        **_look(label, style),
+        **look_of(label, style),
         "seeds": [run.seed for run in runs],
         "totals": {cost: float(np.mean([run.total(cost) for run in runs])) for cost in COST_UNITS},
         "scores": {name: _spread(values) for name, values in scores.items() if values},

@@ -69,12 +69,14 @@ class Part(NamedTuple):
     """What was written for one comparison, or for all together.
 
     tables: with the stems of their files; answer: sentences, and lead: the figure of what they say, if there is one
+    charts: what the page draws of it beside what it draws of every comparison, by kind of chart
     """
 
     tables: Sequence[tuple[str, Table]]
     figures: Sequence[Drawn]
     answer: Sequence[str] = ()
     lead: Sequence[Drawn] = ()
+    charts: Mapping[str, Any] | None = None
 
 
 def headline(written: Mapping[str, Part], across: Part) -> Part:
@@ -132,7 +134,7 @@ class _Page:
             "answer": list(part.answer),
             "caption": _chart_caption(comparison),
             "footnotes": [*_standing(comparison), *footnotes(comparison)],
-            "charts": charts | self._while_there_is_room(comparison),
+            "charts": charts | self._while_there_is_room(comparison) | dict(part.charts or {}),
             "tables": [self._table(table, stem, "\n".join([*made, self._again])) for stem, table in part.tables],
             "figures": [self._pictures.of(drawn) for drawn in (*part.lead, *part.figures)],
             "commands": made,

@@ -27,6 +27,7 @@ SCRIPTS = (
     "forest",
     "front",
     "clients",
+    "devices",
     "partition",
     "table",
     "downloads",

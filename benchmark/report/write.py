@@ -177,7 +177,8 @@ def _files(
     figures += [figure for part in more for figure in part.figures]
     answer = answer_of(comparison, reference)
     lead = write_forest(answer, f"{comparison.name}-differences", comparison.title, style, folder / "figures")
-    return Part(written, figures, sentences(answer), lead)
+    charts = {kind: data for part in more for kind, data in (part.charts or {}).items()}
+    return Part(written, figures, sentences(answer), lead, charts)
 
 
 def _tables(comparison: Comparison, reference: str, options: ReportOptions) -> list[Table]:

@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -281,17 +280,34 @@ def _alike(a: Any, b: Any) -> bool:
 
 
 def _among(runs: Sequence[Met]) -> Iterator[Finding]:
-    """Yield a finding for each pair of runs of one comparison that do not fit together."""
-    for a, b in combinations(runs, 2):
-        pair = _unpaired if a.run["specification"]["seed"] == b.run["specification"]["seed"] else _repeated
-        for problem in pair(a, b):
+    """Yield a finding for each run of a comparison that does not fit to those before it, in one pass over them."""
+    firsts: dict[int, Met] = {}
+    seen: dict[tuple[str, Any], Met] = {}
+    for b in runs:
+        seed = b.run["specification"]["seed"]
+        for problem in _unpaired(a, b) if (a := firsts.setdefault(seed, b)) is not b else ():
             yield Finding(b.path, f"{problem} {a.path}")
+        for kind, value, problem in _own(b):
+            first = seen.setdefault((kind, value), b)
+            if first is not b and (first.run["specification"]["seed"] == seed) == (kind == "label"):
+                yield Finding(b.path, f"{problem} {first.path}")
+
+
+def _own(met: Met) -> Iterator[tuple[str, Any, str]]:
+    """Yield (kind, value, problem of a later run with that value) of what one run alone can have.
+
+    Two runs of one seed differ in their methods. Two seeds draw two partitions, and no two runs take the same seconds
+    to the last digit.
+    """
+    spec = met.run["specification"]
+    yield "label", (spec["method"]["label"], spec["seed"]), "one seed twice: it has method and seed in common with"
+    yield "partition", met.run["partition"]["hash"], "two seeds, one partition: it has the same as"
+    if rounds := met.run["files"].get("rounds.jsonl"):
+        yield "rounds", rounds["sha256"], "two seeds, one run: its rounds are those of"
 
 
 def _unpaired(a: Met, b: Met) -> Iterator[str]:
     """Yield differences of two methods under one seed: partition, networks, participants, test samples are the same."""
-    if a.run["specification"]["method"]["label"] == b.run["specification"]["method"]["label"]:
-        yield "one seed twice: it has method and seed in common with"
     if a.run["partition"] != b.run["partition"]:
         yield "its partition differs from that of"
     if a.run["dataset"] != b.run["dataset"]:
@@ -302,11 +318,3 @@ def _unpaired(a: Met, b: Met) -> Iterator[str]:
         yield "its participants differ from those of"
     if a.tests and b.tests and a.tests != b.tests:
         yield "its test samples differ from those of"
-
-
-def _repeated(a: Met, b: Met) -> Iterator[str]:
-    """Yield what two seeds share: they draw two partitions, and no two runs take the same seconds to the last digit."""
-    if a.run["partition"]["hash"] == b.run["partition"]["hash"]:
-        yield "two seeds, one partition: it has the same as"
-    if "rounds.jsonl" in a.run["files"] and a.run["files"]["rounds.jsonl"] == b.run["files"].get("rounds.jsonl"):
-        yield "two seeds, one run: its rounds are those of"

@@ -11,7 +11,7 @@ from posixpath import normpath
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = {f"{name}.md": f"{name.lower()}.md" for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")} | {
+SITE_PAGES = {f"{name}.md": f"{name.lower()}.md" for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")} | {
     "README.md": "index.md"
 }
 """Document in the repository's root -> page of the site."""
@@ -46,7 +46,7 @@ def on_files(files: Any, config: Any) -> Any:
     """Add the documents of the root to the site's files."""
     from mkdocs.structure.files import File
 
-    for document, page in PAGES.items():
+    for document, page in SITE_PAGES.items():
         text = rooted(REPOSITORY.joinpath(document).read_text(encoding="utf-8"))
         files.append(File.generated(config, page, content=text))
     return files
@@ -62,7 +62,7 @@ def rooted(text: str) -> str:
     """Return a document of the repository's root with the links that it has as a page in docs/."""
 
     def moved(match: re.Match) -> str:
-        target = PAGES.get(match["target"], match["target"].removeprefix(DOCS_FOLDER))
+        target = SITE_PAGES.get(match["target"], match["target"].removeprefix(DOCS_FOLDER))
         return f"{match['image']}[{match['text']}]({target}{match['anchor'] or ''})"
 
     return LINK.sub(moved, text)

@@ -56,7 +56,7 @@ watchers.push(showComparison, ...sections.map(legend));
 const board = document.getElementById("leaderboard");
 if (board) watchers.push(leaderboard(board));
 watchers.forEach((watcher) => watcher({}));
-drawWhenSeen({ curves, forest, front, clients, partition });
+drawWhenSeen({ curves, forest, front, clients, partition, devices });
 downloads();
 const linkButton = document.getElementById("link");
 if (linkButton) copies(linkButton, () => location.href, () => prompt("The link to this view:", location.href));

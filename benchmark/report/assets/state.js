@@ -15,6 +15,8 @@ const DEFAULTS = {
   target: 0,
   budget: 0,
   against: "",
+  link: 50,
+  rate: 50,
 };
 /* Lists are texts with a line for each item, as labels may have any other character in them. */
 

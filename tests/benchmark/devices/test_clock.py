@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.devices.clock import Rates, joules, seconds_of_rounds
+from benchmark.devices.envelope import envelope
 from benchmark.devices.fastest import GRID_POINTS, speed_map
 from benchmark.devices.profile import profile
 from benchmark.devices.stored_work import StoredWork
@@ -111,3 +112,15 @@ def test_a_map_agrees_with_the_clock_and_knows_who_never_arrives(two_by_two, slo
     assert found.seconds[0, 3, middle] == pytest.approx(both)
     assert (found.fastest == 0).all()
     assert (speed_map([None], slow).fastest == -1).all()
+
+
+def test_an_envelope_says_what_the_clock_says(catalogue, two_by_two, slow):
+    """Of the two clients by hand neither is always the slower one in round 1; client 1 is in round 2."""
+    found = envelope(two_by_two, slow)
+    assert (len(found.rounds), len(found.rounds[0])) == (1, 2)
+    cable = profile("cable")
+    for work, at in ((two_by_two, slow), (to_target(catalogue, "fedmoe"), cable), (to_target(catalogue, "fd"), cable)):
+        for factor, flops in ((1, at.flops), (0.001, at.flops), (50, 100 * at.flops), (0.2, at.flops / 30)):
+            rates = Rates.of(at)._replace(down=factor * at.down, up=factor * at.up, flops=flops)
+            seconds = envelope(work, at).seconds(flops, factor * at.up)
+            assert seconds == pytest.approx(seconds_of_rounds(work, rates).sum(), rel=1e-12)

@@ -15,7 +15,7 @@ from benchmark.privacy.audit import PrivacyAudit
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.controls import membership_controls
 from benchmark.privacy.findings import Membership, fidelity_of, identity_of, labels_of
-from benchmark.privacy.identity import Inversion, identified
+from benchmark.privacy.identity import Inversion, candidate_sets, identified
 from benchmark.privacy.labels import guessed, learned, random_labels
 from benchmark.privacy.membership import Candidates, MembershipAttack
 from benchmark.privacy.metrics import auc, chance_interval, standardised, tpr_at
@@ -109,6 +109,20 @@ def test_class_means_that_are_sent_as_pictures_are_ranked_first_and_noise_at_ran
         assert noise.gain == pytest.approx(0)
         ranks.append(noise.rank)
     assert 35 < np.mean(ranks) < 65
+
+
+def test_without_a_message_the_rank_of_a_client_is_uniform():
+    """Ten records of its own, twelve others, nine decoys: it is the first in a tenth of the cases."""
+    torch.manual_seed(5)
+    first = []
+    for _ in range(1500):
+        pictures = torch.randn(22, 6)
+        sets = candidate_sets(torch.arange(10), torch.arange(10, 22), 9)
+        assert sets.shape == (10, 10) and sets[0].max() < 10
+        truth, *decoys = (pictures[records].mean(0) for records in sets)
+        found = identified(torch.randn(6).double(), 0.0, torch.zeros(6).double(), truth, torch.stack(decoys))
+        first.append(found.rank == 0)
+    assert np.mean(first) == pytest.approx(0.1, abs=0.025)
 
 
 def test_labels_in_the_clear_are_read_off():

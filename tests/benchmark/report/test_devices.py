@@ -9,8 +9,10 @@ import pytest
 from benchmark.cli.commands import main
 from benchmark.devices.profile import profile
 from benchmark.report.device_figures import seconds_curve
+from benchmark.report.device_part import device_data
 from benchmark.report.devices import DeviceComparison, Seconds, other_orders, profile_table
 from benchmark.report.frame import read_experiment
+from benchmark.report.looks import Style
 
 MB = 10**6
 
@@ -153,3 +155,15 @@ def test_devices_are_listed(capsys):
     cable = next(entry for entry in json.loads(capsys.readouterr().out) if entry["name"] == "cable")
     assert cable["up"] == 1e6
     assert cable["sources"]["up"] == "WebPageTest, connectivity.ini.sample, Cable"
+
+
+def test_what_the_page_computes_from(found):
+    """The page's sliders begin at the profile, where seconds are those of the table."""
+    data = device_data(found, profile("cable"), Style(["fedmoe", "fml", "standalone"]))
+    by_label = {method["label"]: method["seeds"] for method in data["methods"]}
+    assert by_label["fml"] == []
+    for label, seconds in (("fedmoe", 2 + CABLE_ROUND), ("standalone", 6)):
+        ((seed),) = by_label[label]
+        fixed, flops, bits = seed["alone"]
+        assert seed["rounds"] == []
+        assert fixed + flops / data["profile"]["flops"] + bits / data["profile"]["up"] == pytest.approx(seconds)

@@ -436,3 +436,30 @@ def test_forty_comparisons_load_in_a_second(opened, document):
         times.append(page.evaluate("performance.getEntriesByName('drawn')[0].startTime"))
         page.close()
     assert min(times) < LOADED_MS, times
+
+
+def test_sliders_move_link_and_device(opened, document):
+    """a: 2 s of computing and 1 s of travelling at the profile; b: 4 s of computing; c: not reached under one seed."""
+    look = {"colour": "#000000", "dark": "#ffffff", "dash": ""}
+    methods = [
+        {"label": "a", "seeds": [{"alone": [0.0, 2e9, 0.0], "rounds": [[[0.0, 0.0, 1e6], [0.0, 0.5e9, 0.0]]]}]},
+        {"label": "b", "seeds": [{"alone": [0.0, 4e9, 0.0], "rounds": []}]},
+        {"label": "c", "seeds": []},
+    ]
+    profile = {"name": "mine", "up": 1e6, "flops": 1e9, "words": "as it is."}
+    charts = document["comparisons"][0]["charts"]
+    charts["devices"] = {"target": 70, "profile": profile, "methods": [method | look for method in methods]}
+    page = opened(document)
+    chart = see(page, "devices")
+    values = chart.locator("text.value")
+    assert values.all_text_contents() == ["3 s", "4 s", "not reached"]
+    assert chart.locator(".slider output").all_text_contents() == ["1 Mbit/s", "1 GFLOP/s"]
+    link, device = chart.locator("input[type=range]").all()
+    link.fill("25")  # a tenth of the bandwidth: 2 + 10 s
+    assert chart.locator(".slider output").first.text_content() == "100 kbit/s"
+    assert values.all_text_contents() == ["4 s", "12 s", "not reached"]
+    device.fill("75")  # ten times the rate
+    assert values.all_text_contents() == ["0.4 s", "10.2 s", "not reached"]
+    assert "link=25" in page.evaluate("location.hash")
+    link.fill("100")  # a hundred times the bandwidth: the other client of the last round is the slower one, 0.05 s
+    assert values.all_text_contents() == ["0.25 s", "0.4 s", "not reached"]

@@ -61,9 +61,17 @@ def scores(gain=3.0, known_noise=1.0, sheet=SHEET):
     return {**tables.arrays(), "facts": np.array(json.dumps(facts))}
 
 
+def keep(folder, arrays, cut=False):
+    """Leave the scores in a run's folder, as the run would."""
+    np.savez(folder.path / "privacy.npz", **arrays)
+    if cut:
+        (folder.path / "privacy.npz").write_bytes(b"no archive")
+    folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")})
+
+
 def audited(tmp_path, store, **of_labels):
     for label, arrays in of_labels.items():
-        np.savez(store(tmp_path, label, [[6, 7, 8]] * 3).path / "privacy.npz", **arrays)
+        keep(store(tmp_path, label, [[6, 7, 8]] * 3), arrays)
     (comparison,) = read_experiment(tmp_path, "exp", {})
     return comparison, [Audited(comparison, label) for label in sorted(of_labels)]
 
@@ -128,9 +136,6 @@ def test_a_damaged_file_is_one_line(tmp_path, store, damage):
         arrays["identity.rank"] = arrays["identity.rank"][:1]
     if damage == "facts":
         arrays["facts"] = np.array("{")
-    path = store(tmp_path, "one", [[6, 7, 8]]).path / "privacy.npz"
-    np.savez(path, **arrays)
-    if damage == "bytes":
-        path.write_bytes(b"no archive")
+    keep(store(tmp_path, "one", [[6, 7, 8]]), arrays, cut=damage == "bytes")
     with pytest.raises(RequestError, match=r"privacy.npz is damaged; remove its folder and run again"):
         read_experiment(tmp_path, "exp", {})

@@ -1,0 +1,68 @@
+"""Behind noise no attack has an area above what the noise allows, and secure aggregation shows it sums alone."""
+
+import pytest
+import torch
+
+from benchmark.channel import Rows
+from benchmark.config import FederationConfig
+from benchmark.conformance.toy import CPU
+from benchmark.defence.accounting import largest_area, promise_of
+from benchmark.federation import Federation
+from benchmark.plugins import registry
+from benchmark.privacy.audit import PrivacyAudit
+from benchmark.privacy.audit_size import AuditSize
+from benchmark.privacy.findings import Membership
+from benchmark.privacy.metrics import auc_deviation
+from benchmark.privacy.sums import mean_message
+
+SIZE = AuditSize(
+    clients=3,
+    rounds=1,
+    candidates=30,
+    auxiliary=60,
+    shadows=1,
+    shadow_records=30,
+    surrogate_records=30,
+    label_shadows=4,
+    label_records=10,
+    decoys=9,
+    passes=1,
+)
+NOISE = {"message_layout": "fixed", "message_clip": 1.0, "dp_epsilon": 8.0}
+
+
+def area(name, audit_task, **settings):
+    """Of members on pictures that can only be learned by heart; and the settings."""
+    method = registry.method(name)[0]
+    config = FederationConfig(clients=3, rounds=1, batch_size=5, lr=0.1, local_epochs=5, **settings)
+    audit = PrivacyAudit(SIZE)
+    federation = Federation(method, audit_task(method, train=30, test=60), config, CPU, observers=[audit])
+    found = Membership([audit.artefacts(federation, list(federation.run()))["privacy"]])
+    return found.area(1, "auditor").value, config
+
+
+@pytest.mark.parametrize("name", ["fedavg", "lg-fedavg", "fedproto"])
+def test_no_area_is_above_what_noise_allows(name, audit_task):
+    found, config = area(name, audit_task, **NOISE)
+    margin = 3 * auc_deviation(30, 15) / 3**0.5  # three clients, 30 members and 15 others each
+    assert found <= largest_area(promise_of(config).one_message_mu) + margin
+
+
+def test_what_is_found_without_noise_is_lost_in_noise_and_blurred_in_a_sum(audit_task):
+    plain, _ = area("fedavg", audit_task)
+    noisy, _ = area("fedavg", audit_task, **(NOISE | {"dp_epsilon": 0.5}))
+    summed, _ = area("fedavg", audit_task, secure_aggregation=True)
+    assert plain > 0.75
+    assert noisy < 0.5 + 3 * auc_deviation(30, 15) / 3**0.5
+    assert 0.5 < summed < plain
+
+
+def test_all_that_sums_show_is_a_mean(rows):
+    """Weights 1 and 3: 0.25 x 2 + 0.75 x 6 = 5; of a row that one client has, its own."""
+    sent = {
+        0: {"w": {"a": torch.tensor([2.0])}, "r": rows([[4.0], [0.0]], [True, False]), "n": torch.tensor([2.0])},
+        1: {"w": {"a": torch.tensor([6.0])}, "r": rows([[8.0], [0.0]], [True, False]), "n": torch.tensor([6.0])},
+    }
+    mean = mean_message(sent, {0: 1, 1: 3})
+    assert mean["w"]["a"].item() == 5 and mean["n"].item() == 5
+    assert isinstance(mean["r"], Rows) and mean["r"].values.flatten().tolist() == [6, 0]
