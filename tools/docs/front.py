@@ -5,14 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from benchmark.errors import plural
+from benchmark.report.answer import answer_of
 from benchmark.report.cells import mean_cell, spread_cell
 from benchmark.report.frame import Comparison
+from benchmark.report.sentences import sentences
 from tools.docs.blocks import TITLES, markdown_table
 from tools.docs.costs import REFERENCE
 from tools.reference import MISSION
 
-SHOWN = ("reference",)
+SHOWN = ("mnist5k", "reference")
 """The folders of results that the README shows, if they exist."""
+COSTS_OF = "cifar10"
+"""The data set that the columns of costs are of."""
 
 
 def answer(stored: Mapping[str, Sequence[Comparison]], glances: Mapping[str, Mapping[str, str]]) -> str:
@@ -26,20 +30,21 @@ def answer(stored: Mapping[str, Sequence[Comparison]], glances: Mapping[str, Map
     if not shown:
         return f"There are no results in {' or '.join(f'`results/{name}`' for name in SHOWN)}."
     labels = sorted(set.intersection(*(set(comparison.complete) for comparison in shown)) & glances.keys())
-    titles = [TITLES.get(comparison.dataset, comparison.dataset) for comparison in shown]
-    heads = ["method", "leaves the client", *(f"{title} %" for title in titles)]
-    heads += [f"kB, {title}" for title in titles] + [f"FLOPs, {titles[0]}"]
+    priced = next((comparison for comparison in shown if comparison.dataset == COSTS_OF), shown[0])
+    heads = ["method", "leaves the client", *(f"{_title(comparison)} %" for comparison in shown), "kB a round", "FLOPs"]
     rows = [
         [
             f"[`{label}`](docs/methods/{label}.md)",
             glances[label]["Leaves the client"],
             *(spread_cell(comparison.values(label, "accuracy_mean")).text for comparison in shown),
-            *(_kilobytes(comparison, label) for comparison in shown),
-            f"{_flops(shown[0], label) / _flops(shown[0], REFERENCE):.2f} ×",
+            _kilobytes(priced, label),
+            f"{_flops(priced, label) / _flops(priced, REFERENCE):.2f} ×",
         ]
         for label in labels
     ]
-    return f"{markdown_table(heads, rows, left=2)}\n\n{_caption(shown, titles)}"
+    floors = [f"{float(np.mean(comparison.floors)):.2f}" for comparison in shown]
+    rows.append(["most frequent class of each client", "", *floors, "", ""])
+    return "\n\n".join([markdown_table(heads, rows, left=2), _caption(shown, priced), *_said(shown)])
 
 
 def longest(comparisons: Iterable[Comparison]) -> list[Comparison]:
@@ -53,6 +58,10 @@ def longest(comparisons: Iterable[Comparison]) -> list[Comparison]:
     return [*found.values()]
 
 
+def _title(comparison: Comparison) -> str:
+    return (TITLES | {"mnist5k": "MNIST 5k"}).get(comparison.dataset, comparison.dataset)
+
+
 def _kilobytes(comparison: Comparison, label: str) -> str:
     """Return what a participant sends and receives in a round, in thousands of bytes: mean over rounds and seeds."""
     setting = comparison.setting
@@ -64,14 +73,25 @@ def _flops(comparison: Comparison, label: str) -> float:
     return float(np.mean([run.total("flops") for run in comparison.of(label)]))
 
 
-def _caption(shown: Sequence[Comparison], titles: Sequence[str]) -> str:
-    """Return the setting, what the columns are, and the floor."""
-    floors = [float(np.mean(comparison.floors)) for comparison in shown]
-    named = " and ".join(f"{floor:.2f} % on {title}" for floor, title in zip(floors, titles, strict=True))
-    s = shown[0].setting
+def _caption(shown: Sequence[Comparison], priced: Comparison) -> str:
+    """Return the settings, and what the columns are."""
+    settings = [
+        f"{_title(c)}: {c.setting['partition']}, {plural(c.setting['rounds'], 'round')}, "
+        f"{plural(len(c.seeds), 'seed')}, {'levelled' if c.ranked else '**not levelled**'}"
+        for c in shown
+    ]
+    s = priced.setting
     return (
-        f"{plural(s['clients'], 'client')} on `{s['models']}`, {plural(s['rounds'], 'round')}, "
-        f"{plural(len(shown[0].seeds), 'seed')}: accuracy after local training with its 95 % interval; kilobytes that "
-        "a client sends and receives in a round; FLOPs of clients and server beside Standalone's. Naming each client's "
-        f"most frequent class has {named}."
+        f"Accuracy after local training with its 95 % interval, {plural(s['clients'], 'client')} on `{s['models']}`. "
+        f"{'; '.join(settings)}. Kilobytes that a client sends and receives in a round, and FLOPs of clients and "
+        f"server beside Standalone's: {_title(priced)}."
     )
+
+
+def _said(shown: Sequence[Comparison]) -> list[str]:
+    """Return what reports say of the comparisons that have levelled; only these are ranked."""
+    return [
+        f"**{_title(c)}:** " + " ".join(sentences(answer_of(c, REFERENCE))[:2])
+        for c in shown
+        if c.ranked and c.of(REFERENCE)
+    ]

@@ -1,0 +1,46 @@
+"""README's table, worked out by hand."""
+
+import pytest
+
+from benchmark.report.frame import read_experiment
+from tools.docs import front
+from tools.docs.data_sets import data_sets
+from tools.reference import MISSION
+
+GLANCES = {name: {"Leaves the client": f"what {name} sends"} for name in ("fml", "standalone")}
+
+
+@pytest.fixture
+def stored(tmp_path, store):
+    """Two rounds of two clients: fml sends 1 MB up and 2 MB down in each, and computes three times as much."""
+    results = tmp_path / "results"
+    for seed in (0, 1):
+        right = [[5, 6 + seed], [7, 8 + seed]]
+        store(results, "fml", right, seed=seed, sent=(10**6, 2 * 10**6), flops=3 * 10**12, experiment="reference")
+        store(results, "fml+alpha=0.1", right, seed=seed, experiment="reference")
+        for name in {*MISSION} - {"fml"}:
+            store(results, name, right, seed=seed, sent=(0, 0), flops=10**12, experiment="reference")
+    return {"reference": read_experiment(results, "reference", {})}
+
+
+def test_a_row_for_each_method_without_variants(stored):
+    text = front.answer(stored, GLANCES)
+    # 75 and 80 %: t of one degree of freedom 12.706 times 2.5; 6 MB over two rounds of two clients
+    assert "| [`fml`](docs/methods/fml.md) | what fml sends | 77.50 ± 31.77 | 1500 | 3.00 × |" in text
+    assert "| [`standalone`](docs/methods/standalone.md) | what standalone sends | 77.50 ± 31.77 | 0 | 1.00 × |" in text
+    assert "alpha" not in text
+    assert "| most frequent class of each client |  | 50.00 |  |  |" in text
+    assert "digits: pathological:2, 2 rounds, 2 seeds, **not levelled**" in text
+    assert "**digits:**" not in text  # what has not levelled has no sentence that compares
+
+
+def test_without_results_it_says_so():
+    assert front.answer({}, GLANCES) == "There are no results in `results/mnist5k` or `results/reference`."
+
+
+def test_data_sets_have_licence_place_and_fingerprint():
+    rows = {line.split(" | ")[0].strip("| `"): line for line in data_sets().splitlines()[2:]}
+    assert {"cifar10", "svhn", "mnist5k"} <= rows.keys()
+    assert "| non-commercial use only | – |" in rows["svhn"]
+    assert rows["mnist5k"].count("`") == 4
+    assert "None" not in data_sets()
