@@ -170,7 +170,7 @@ def _found_cell(found: Found | None) -> Cell:
     if found is None:
         return Cell(NOTHING)
     band = f" [{found.interval[0]:.2f}, {found.interval[1]:.2f}]" if found.interval else ""
-    return Cell(NUMBER.format(found.value) + band, found.value)
+    return Cell(NUMBER.format(found.value) + band, found.value, interval=found.interval)
 
 
 def _caption(audited: Sequence[Audited]) -> str:

@@ -21,7 +21,14 @@ SHEET = {
         "numbers": 100.0,
         "buffers": False,
     },
-    "down": {"bytes": {"rows": 440.0}, "by_class": True, "own_rows_only": False, "counts": False, "buffers": False},
+    "down": {
+        "bytes": {"rows": 440.0},
+        "by_class": True,
+        "own_rows_only": False,
+        "counts": False,
+        "numbers": 100.0,
+        "buffers": False,
+    },
     "private_share": 0.25,
     "silent": True,
     "architectures": 5,
@@ -127,13 +134,19 @@ def test_a_report_without_audits_has_no_privacy(tmp_path, store):
     assert not [*(page.parent / "tables").glob("*privacy*")]
 
 
-@pytest.mark.parametrize("damage", ["kinds", "lengths", "facts", "bytes"])
+@pytest.mark.parametrize("damage", ["kinds", "lengths", "widths", "nan", "facts", "sheet", "bytes"])
 def test_a_damaged_file_is_one_line(tmp_path, store, damage):
     arrays = scores()
     if damage == "kinds":
         arrays["membership.score"] = arrays["membership.score"].astype("U8")
     if damage == "lengths":
         arrays["identity.rank"] = arrays["identity.rank"][:1]
+    if damage == "widths":
+        arrays["identity.gain"] = arrays["identity.gain"][:, None]
+    if damage == "nan":
+        arrays["membership.score"][3] = np.nan
+    if damage == "sheet":
+        arrays = scores(sheet={"up": {}})
     if damage == "facts":
         arrays["facts"] = np.array("{")
     keep(store(tmp_path, "one", [[6, 7, 8]]), arrays, cut=damage == "bytes")
