@@ -133,9 +133,10 @@ class RecordAttacks:
     def _identify(self, victim: Victim, candidates: Candidates, level: Level, remainders: Mapping[str, Tensor]) -> None:
         """Rank the true mean picture of each class among those of other records."""
         task, of_auxiliary = self._task, self._task.labels[candidates.auxiliary]
+        data = task.clients[victim.client]
         shadows = [level.attack.remainder(of, level.references[:1]) for of in level.shadows]
         for c in of_auxiliary.unique().tolist():
-            own, apart = (some[task.labels[some] == c] for some in (task.clients[victim.client].train, victim.apart))
+            own, apart = (some[task.labels[some] == c] for some in (data.train, torch.cat([victim.apart, data.test])))
             rows = of_auxiliary == c
             if min(len(own), len(apart), int(rows.sum())) < LEAST_RECORDS:
                 continue
