@@ -152,3 +152,20 @@ def test_a_damaged_file_is_one_line(tmp_path, store, damage):
     keep(store(tmp_path, "one", [[6, 7, 8]]), arrays, cut=damage == "bytes")
     with pytest.raises(RequestError, match=r"privacy.npz is damaged; remove its folder and run again"):
         read_experiment(tmp_path, "exp", {})
+
+
+def test_a_rate_at_one_in_a_thousand_needs_ten_thousand_others(tmp_path, store):
+    """Three clients with 4,000 others each that are judged; members are 9 deviations above them."""
+    member = np.repeat([True, False], [50, 8000])
+    tables = Tables()
+    for client in range(3):
+        score = np.random.default_rng(client).normal(size=8050) + 9.0 * member
+        of = {"round": 3, "client": client, "level": "auditor", "kind": "message", "label": np.zeros(8050, int)}
+        calibration = ~member & (np.arange(8050) % 2 == 0)
+        tables.add("membership", **of, member=member, calibration=calibration, score=score)
+    facts = {"sheet": SHEET, "seconds": 12.0, "rounds": [3], "candidates": 40}
+    many = {**tables.arrays(), "facts": np.array(json.dumps(facts))}
+    comparison, found = audited(tmp_path, store, few=scores(), many=many)
+    table = privacy_table(comparison, found)
+    assert cells(table, "many", "Found at 0.1 %")[0].value == 1
+    assert cells(table, "few", "Found at 0.1 %")[0].value is None
