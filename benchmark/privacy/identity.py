@@ -14,6 +14,9 @@ RIDGE_OF_INVERSION = 0.1
 LEAST_RECORDS = 4
 """Records of a class from which pictures are learned, at least; and those that a mean is of."""
 
+MOST_OTHERS = 4
+"""Others for each of a client's own records that decoys are drawn from, at most."""
+
 
 class Identified(NamedTuple):
     """The rank of the true mean among all candidates, 0 being the first, and the gain in decibels over no message."""
@@ -42,18 +45,24 @@ class Inversion:
         return torch.cholesky_solve(along, self._factor)[:, 0] @ self._pictures
 
 
-def candidate_sets(own: Tensor, apart: Tensor, decoys: int) -> Tensor:
-    """Draw the records [1 + decoys, n] of the means that are ranked, the client's own first.
+def candidate_means(own: Tensor, apart: Tensor, decoys: int) -> Tensor:
+    """Return the mean pictures [1 + decoys, p] that are ranked, the client's own first.
 
-    own, apart: indices of records of one class. Decoys are drawn from as many of the client's own records and all other
-    ones: had the client not trained on its own, they would be one draw like any other, so its rank is uniform.
+    own, apart: pictures [n, p] of one class. Decoys are means of as many records, drawn from the client's own and all
+    others together: had it not trained on its own, they would be one draw like any other, so its rank is uniform.
     Decoys of others alone would have those others in common, and the client's mean would stand out without a message.
     """
     size = min(len(own), len(apart))
-    chosen = own[torch.randperm(len(own))[:size].to(own.device)]
-    union = torch.cat([chosen, apart])
-    drawn = [union[torch.randperm(len(union))[:size].to(union.device)] for _ in range(decoys)]
-    return torch.stack([chosen, *drawn])
+    union = torch.cat([_some(own, size), _some(apart, MOST_OTHERS * size)])
+    drawn = torch.zeros(1 + decoys, len(union), device=union.device)
+    drawn[0, :size] = 1 / size
+    for row in drawn[1:]:
+        row[torch.randperm(len(union))[:size].to(union.device)] = 1 / size
+    return drawn @ union
+
+
+def _some(pictures: Tensor, number: int) -> Tensor:
+    return pictures[torch.randperm(len(pictures))[:number].to(pictures.device)]
 
 
 def fitted_scale(deviations: Tensor, truth: Tensor) -> float:

@@ -68,17 +68,19 @@ def features(message: Message, broadcast: State, num_classes: int) -> Tensor:
     changes = relative(with_all_rows(message, broadcast), broadcast)
     vector = flattened(changes).values
     sketched = Sketch(len(vector), LEAST_NUMBERS, vector.device).of(vector)
-    return torch.cat([F.normalize(sketched, dim=0), F.normalize(_row_lengths(changes, num_classes), dim=0)])
+    return torch.cat(
+        [F.normalize(sketched, dim=0), F.normalize(_row_lengths(changes, num_classes, vector.device), dim=0)]
+    )
 
 
-def _row_lengths(message: Message, num_classes: int) -> Tensor:
+def _row_lengths(message: Message, num_classes: int, device: torch.device) -> Tensor:
     """Return the length [C] of what a message has of each class: rows of tables and of weights, if there are any."""
-    squares = torch.zeros(num_classes)
+    squares = torch.zeros(num_classes, device=device)
     for value in message.values():
         tensors = [value.values] if isinstance(value, Rows) else value.values() if isinstance(value, dict) else [value]
         for tensor in tensors:
             if tensor.dim() and len(tensor) == num_classes and tensor.is_floating_point():
-                squares = squares.to(tensor.device) + tensor.detach().reshape(num_classes, -1).square().sum(1)
+                squares = squares + tensor.detach().reshape(num_classes, -1).square().sum(1)
     return squares.sqrt()
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmark.channel import Message, RoundNumber, State, copied
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.controls import membership_controls, pictures_of
-from benchmark.privacy.identity import LEAST_RECORDS, Inversion, candidate_sets, fitted_scale, identified
+from benchmark.privacy.identity import LEAST_RECORDS, Inversion, candidate_means, fitted_scale, identified
 from benchmark.privacy.membership import Candidates, MembershipAttack
 from benchmark.privacy.private_model import record_losses
 from benchmark.privacy.record_messages import RecordMessages
@@ -133,15 +133,16 @@ class RecordAttacks:
     def _identify(self, victim: Victim, candidates: Candidates, level: Level, remainders: Mapping[str, Tensor]) -> None:
         """Rank the true mean picture of each class among those of other records."""
         task, of_auxiliary = self._task, self._task.labels[candidates.auxiliary]
+        data, trains = task.clients[victim.client], [d.train for k, d in enumerate(task.clients) if k != victim.client]
+        others = torch.cat([victim.apart, data.test, *trains])
         shadows = [level.attack.remainder(of, level.references[:1]) for of in level.shadows]
         for c in of_auxiliary.unique().tolist():
-            own, apart = (some[task.labels[some] == c] for some in (task.clients[victim.client].train, victim.apart))
+            own, apart = (some[task.labels[some] == c] for some in (data.train, others))
             rows = of_auxiliary == c
             if min(len(own), len(apart), int(rows.sum())) < LEAST_RECORDS:
                 continue
             inversion = Inversion(level.attack.auxiliary[rows], pictures_of(task, candidates.auxiliary[rows]))
-            sets = candidate_sets(own, apart, self._size.decoys)
-            truth, *decoys = (pictures_of(task, records).mean(0) for records in sets)
+            truth, *decoys = candidate_means(*(pictures_of(task, some) for some in (own, apart)), self._size.decoys)
             scale = self._scale(inversion, shadows, level.samples, c)
             seen = {kind: (inversion.deviation(of), scale) for kind, of in remainders.items()}
             seen["clear"] = (truth.double() - inversion.mean, 1.0)

@@ -2,15 +2,17 @@
 
 import base64
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, with_config
+from typing_extensions import TypedDict
 
 from benchmark.errors import RequestError
 from benchmark.storage.artefacts import read_artefact
+from benchmark.storage.schema import STRICT, Text
 
 Columns = dict[str, np.ndarray]
 """Columns of one length by name."""
@@ -71,6 +73,45 @@ def rows_of(arrays: Mapping[str, np.ndarray], table: str) -> Columns:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
+OF_CLASSES = ("truth", "presence", "shares", "prior")
+"""Columns with a number for each class in every row."""
+
+
+@with_config(STRICT)
+class DirectionSheet(TypedDict):
+    """What one direction's messages say as such: mean bytes by name, and what they show; numbers: of one message."""
+
+    bytes: dict[Text, float]
+    by_class: bool
+    own_rows_only: bool
+    counts: bool
+    numbers: float
+    buffers: bool
+
+
+@with_config(STRICT)
+class ExposureSheet(TypedDict):
+    """What the messages of a method say without an attack; see benchmark.privacy.exposure."""
+
+    up: DirectionSheet
+    down: DirectionSheet
+    private_share: float
+    silent: bool
+    architectures: int
+    sums_suffice: bool | None
+
+
+@with_config(STRICT)
+class AuditFacts(TypedDict):
+    """What is known of an audit besides its scores: the sheet, None if nothing is sent; seconds; rounds; its size."""
+
+    sheet: ExposureSheet | None
+    seconds: float
+    rounds: list[int]
+    candidates: int
+
+
+FACTS: TypeAdapter[AuditFacts] = TypeAdapter(AuditFacts)
 COLUMN_KINDS: Mapping[str, Mapping[str, str]] = {
     "membership": {
         **dict.fromkeys(("round", "client", "label"), "i"),
@@ -98,21 +139,26 @@ def read_scores(path: Path) -> Columns:
     """Read privacy.npz. Raises RequestError if it holds anything else."""
     try:
         arrays = read_artefact(path)
-        json.loads(str(arrays["facts"]))
+        facts_of(arrays)
         for table, kinds in COLUMN_KINDS.items():
-            found = rows_of(arrays, table)
-            if found and {name: array.dtype.kind for name, array in found.items()} != kinds:
-                raise ValueError("its columns are of other kinds")
-            if len({len(array) for array in found.values()}) > 1:
-                raise ValueError("its columns do not fit together")
-    except FileNotFoundError:
-        return {}
+            _check(rows_of(arrays, table), kinds)
     except Exception as error:  # zipfile, zlib and NumPy may raise anything on a foreign file
         raise RequestError(f"{path} is damaged; remove its folder and run again") from error
     return arrays
 
 
-def facts_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return what is known of an audit besides its scores: the sheet, its rounds, its seconds."""
-    facts: dict[str, Any] = json.loads(str(arrays["facts"]))
-    return facts
+def _check(columns: Columns, kinds: Mapping[str, str]) -> None:
+    """Raise ValueError unless a table is empty, or has these columns of one length with numbers that can be."""
+    if columns and {name: array.dtype.kind for name, array in columns.items()} != kinds:
+        raise ValueError("its columns are of other kinds")
+    wide = [array.shape for name, array in columns.items() if name in OF_CLASSES]
+    flat = [array.shape for name, array in columns.items() if name not in OF_CLASSES]
+    if len({*wide}) > 1 or len({*flat}) > 1 or any(len(shape) != 2 for shape in wide) or len({*map(len, flat)} - {1}):
+        raise ValueError("its columns do not fit together")
+    if not all(np.isfinite(array).all() for array in columns.values() if array.dtype.kind == "f"):
+        raise ValueError("its numbers can't be")
+
+
+def facts_of(arrays: Mapping[str, np.ndarray]) -> AuditFacts:
+    """Return what is known of an audit besides its scores."""
+    return FACTS.validate_json(str(arrays["facts"]))

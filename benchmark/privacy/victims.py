@@ -22,7 +22,7 @@ class Victim:
     """A client under attack: what it has received and sent, its state before and after, records that are known.
 
     states: level -> the state from which records' messages are built
-    known, apart: two halves of the auxiliary records; pictures are looked for among the second
+    known, apart: two halves of the auxiliary records; decoys are of the second, and of all that others train on
     """
 
     client: int

@@ -95,6 +95,7 @@ def _columns(audited: Sequence[Audited]) -> list[tuple[Column, str, FoundOf]]:
             "membership",
             lambda of: of.membership.rate(SERIES),
         ),
+        *([_FOUND_RARELY] if any(of.membership.pooled_rate(SERIES) for of in audited) else []),
         (
             Column("Classes", "low", "balanced accuracy of which classes a client has; chance 0.5"),
             "labels",
@@ -121,6 +122,14 @@ def _columns(audited: Sequence[Audited]) -> list[tuple[Column, str, FoundOf]]:
             lambda of: labels_of(of.scores).architecture,
         ),
     ]
+
+
+_FOUND_RARELY: tuple[Column, str, FoundOf] = (
+    Column("Found at 0.1 %", "low", "the same at 0.1 %, all clients' and seeds' scores together; chance 0.001"),
+    "membership",
+    lambda of: of.membership.pooled_rate(SERIES),
+)
+"""A column for audits with 10,000 non-members or more: with fewer it would be chance's."""
 
 
 def privacy_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
@@ -170,7 +179,7 @@ def _found_cell(found: Found | None) -> Cell:
     if found is None:
         return Cell(NOTHING)
     band = f" [{found.interval[0]:.2f}, {found.interval[1]:.2f}]" if found.interval else ""
-    return Cell(NUMBER.format(found.value) + band, found.value)
+    return Cell(NUMBER.format(found.value) + band, found.value, interval=found.interval)
 
 
 def _caption(audited: Sequence[Audited]) -> str:

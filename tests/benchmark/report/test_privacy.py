@@ -21,7 +21,14 @@ SHEET = {
         "numbers": 100.0,
         "buffers": False,
     },
-    "down": {"bytes": {"rows": 440.0}, "by_class": True, "own_rows_only": False, "counts": False, "buffers": False},
+    "down": {
+        "bytes": {"rows": 440.0},
+        "by_class": True,
+        "own_rows_only": False,
+        "counts": False,
+        "numbers": 100.0,
+        "buffers": False,
+    },
     "private_share": 0.25,
     "silent": True,
     "architectures": 5,
@@ -127,15 +134,38 @@ def test_a_report_without_audits_has_no_privacy(tmp_path, store):
     assert not [*(page.parent / "tables").glob("*privacy*")]
 
 
-@pytest.mark.parametrize("damage", ["kinds", "lengths", "facts", "bytes"])
+@pytest.mark.parametrize("damage", ["kinds", "lengths", "widths", "nan", "facts", "sheet", "bytes"])
 def test_a_damaged_file_is_one_line(tmp_path, store, damage):
     arrays = scores()
     if damage == "kinds":
         arrays["membership.score"] = arrays["membership.score"].astype("U8")
     if damage == "lengths":
         arrays["identity.rank"] = arrays["identity.rank"][:1]
+    if damage == "widths":
+        arrays["identity.gain"] = arrays["identity.gain"][:, None]
+    if damage == "nan":
+        arrays["membership.score"][3] = np.nan
+    if damage == "sheet":
+        arrays = scores(sheet={"up": {}})
     if damage == "facts":
         arrays["facts"] = np.array("{")
     keep(store(tmp_path, "one", [[6, 7, 8]]), arrays, cut=damage == "bytes")
     with pytest.raises(RequestError, match=r"privacy.npz is damaged; remove its folder and run again"):
         read_experiment(tmp_path, "exp", {})
+
+
+def test_a_rate_at_one_in_a_thousand_needs_ten_thousand_others(tmp_path, store):
+    """Three clients with 4,000 others each that are judged; members are 9 deviations above them."""
+    member = np.repeat([True, False], [50, 8000])
+    tables = Tables()
+    for client in range(3):
+        score = np.random.default_rng(client).normal(size=8050) + 9.0 * member
+        of = {"round": 3, "client": client, "level": "auditor", "kind": "message", "label": np.zeros(8050, int)}
+        calibration = ~member & (np.arange(8050) % 2 == 0)
+        tables.add("membership", **of, member=member, calibration=calibration, score=score)
+    facts = {"sheet": SHEET, "seconds": 12.0, "rounds": [3], "candidates": 40}
+    many = {**tables.arrays(), "facts": np.array(json.dumps(facts))}
+    comparison, found = audited(tmp_path, store, few=scores(), many=many)
+    table = privacy_table(comparison, found)
+    assert cells(table, "many", "Found at 0.1 %")[0].value == 1
+    assert cells(table, "few", "Found at 0.1 %")[0].value is None
