@@ -7,7 +7,7 @@ TIME ?= 25
 TIMINGS := pytest tests/perf/timings --import-mode=importlib -o addopts= --benchmark-disable-gc --benchmark-json
 NEW := .benchmarks
 
-.PHONY: demo test lint perf perf-timings perf-limits perf-gpu perf-baseline reference fuzz faults clean
+.PHONY: demo test lint docs perf perf-timings perf-limits perf-gpu perf-baseline reference fuzz faults clean
 
 demo: .venv/.run
 	$(BIN)/python -m benchmark run
@@ -19,6 +19,9 @@ lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/.docs                  # the site, in site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 perf:                              # slow, and needs an otherwise idle machine
 	$(MAKE) --keep-going perf-timings perf-limits
@@ -57,6 +60,7 @@ clean:
 .venv/.run: EXTRA =
 .venv/.test: EXTRA = [test]
 .venv/.dev: EXTRA = [test,dev]
+.venv/.docs: EXTRA = [docs]
 .venv/.%: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(EXTRA)'
 	@touch $@

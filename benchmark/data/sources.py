@@ -27,6 +27,10 @@ class Source:
     """The accuracy in percent whose cost the tables give."""
     fingerprint: str | None = None
     """The expected `Arrays.fingerprint`, if it is known; other data of that name are refused."""
+    home: str | None = None
+    """Where its authors publish it."""
+    licence: str | None = None
+    """What they, or its distributors, say of its use."""
 
 
 def load_dataset(name: str, source: Source, folder: Path) -> Arrays:

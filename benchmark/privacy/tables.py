@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import RequestError
-from benchmark.storage.artefacts import read_artefact
+from benchmark.storage.files import read_arrays
 
 Columns = dict[str, np.ndarray]
 """Columns of one length by name."""
@@ -95,9 +95,9 @@ COLUMN_KINDS: Mapping[str, Mapping[str, str]] = {
 
 
 def read_scores(path: Path) -> Columns:
-    """Read privacy.npz; nothing if there is none. Raises RequestError if it holds anything else."""
+    """Read privacy.npz. Raises RequestError if it holds anything else."""
     try:
-        arrays = read_artefact(path)
+        arrays = read_arrays(path)
         json.loads(str(arrays["facts"]))
         for table, kinds in COLUMN_KINDS.items():
             found = rows_of(arrays, table)
@@ -105,8 +105,6 @@ def read_scores(path: Path) -> Columns:
                 raise ValueError("its columns are of other kinds")
             if len({len(array) for array in found.values()}) > 1:
                 raise ValueError("its columns do not fit together")
-    except FileNotFoundError:
-        return {}
     except Exception as error:  # zipfile, zlib and NumPy may raise anything on a foreign file
         raise RequestError(f"{path} is damaged; remove its folder and run again") from error
     return arrays

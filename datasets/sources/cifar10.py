@@ -4,4 +4,10 @@ from functools import partial
 
 from benchmark.api import Source, from_torchvision
 
-SOURCE = Source(partial(from_torchvision, "CIFAR10"), target=90.0, fingerprint="90452e7f6ea800a12fa543ee4e4e4f6e")
+SOURCE = Source(
+    partial(from_torchvision, "CIFAR10"),
+    target=90.0,
+    fingerprint="90452e7f6ea800a12fa543ee4e4e4f6e",
+    home="https://www.cs.toronto.edu/~kriz/cifar.html",
+    licence="none stated",
+)

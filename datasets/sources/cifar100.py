@@ -4,4 +4,10 @@ from functools import partial
 
 from benchmark.api import Source, from_torchvision
 
-SOURCE = Source(partial(from_torchvision, "CIFAR100"), target=50.0, fingerprint="db4ff933de87efeb44491986e1d119e5")
+SOURCE = Source(
+    partial(from_torchvision, "CIFAR100"),
+    target=50.0,
+    fingerprint="db4ff933de87efeb44491986e1d119e5",
+    home="https://www.cs.toronto.edu/~kriz/cifar.html",
+    licence="none stated",
+)

@@ -23,4 +23,10 @@ def load(downloads: Path) -> Arrays:
     return Arrays(x[:1500], y[:1500], x[1500:], y[1500:], tuple(map(str, range(10))))
 
 
-SOURCE = Source(load, target=90.0, fingerprint="dbe69b5a775bf813969172b180fe99fa")
+SOURCE = Source(
+    load,
+    target=90.0,
+    fingerprint="dbe69b5a775bf813969172b180fe99fa",
+    home="https://archive.ics.uci.edu/dataset/80",
+    licence="CC BY 4.0",
+)

@@ -22,4 +22,8 @@ def upright(images: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(images.swapaxes(1, 2))
 
 
-SOURCE = Source(load)
+SOURCE = Source(
+    load,
+    home="https://www.nist.gov/itl/products-and-services/emnist-dataset",
+    licence="none stated; derived from NIST's Special Database 19",
+)

@@ -4,4 +4,9 @@ from functools import partial
 
 from benchmark.api import Source, from_torchvision
 
-SOURCE = Source(partial(from_torchvision, "FashionMNIST"), target=95.0)
+SOURCE = Source(
+    partial(from_torchvision, "FashionMNIST"),
+    target=95.0,
+    home="https://github.com/zalandoresearch/fashion-mnist",
+    licence="MIT",
+)

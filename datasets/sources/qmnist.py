@@ -11,4 +11,9 @@ from benchmark.api import Source, from_torchvision
 NIST_WRITER = 2
 """Column of the extended labels with the writer's number in NIST's Special Database 19."""
 
-SOURCE = Source(partial(from_torchvision, "QMNIST", compat=False, owner=NIST_WRITER), target=99.0)
+SOURCE = Source(
+    partial(from_torchvision, "QMNIST", compat=False, owner=NIST_WRITER),
+    target=99.0,
+    home="https://github.com/facebookresearch/qmnist",
+    licence="BSD-3-Clause",
+)

@@ -4,4 +4,9 @@ from functools import partial
 
 from benchmark.api import Source, from_torchvision
 
-SOURCE = Source(partial(from_torchvision, "SVHN"), target=90.0)
+SOURCE = Source(
+    partial(from_torchvision, "SVHN"),
+    target=90.0,
+    home="http://ufldl.stanford.edu/housenumbers",
+    licence="non-commercial use only",
+)

@@ -32,7 +32,7 @@ def test_they_are_digits(arrays):
     """As bright as MNIST's, 0.1307 of white; upright: a 1 is higher than it is wide; a 0 has a hole in the middle."""
     assert arrays.x_train.mean() / 255 == pytest.approx(0.1307, abs=0.002)
     one = arrays.x_train[arrays.y_train == 1].mean(0)[..., 0] > 100
-    assert one.any(1).sum() > 2 * one.any(0).sum()
+    assert one.any(1).sum() > 1.5 * one.any(0).sum()
     zero = arrays.x_train[arrays.y_train == 0].mean(0)[..., 0]
     assert zero[14, 14] < 20 < zero[14, 7]
 

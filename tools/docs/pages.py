@@ -15,6 +15,8 @@ from benchmark.plugins import registry
 from benchmark.report.frame import read_experiment
 from benchmark.storage.files import write_whole
 from tools.docs import blocks, costs, front, reproduction
+from tools.docs.data_sets import data_sets
+from tools.docs.levelled import LEVELLED, levelled
 
 GENERATED_BLOCK = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
 GLANCE = re.compile(r"^- \*\*(?P<key>[\w ]+):\*\* (?P<words>(?:.+\n)(?:  .+\n)*)", re.MULTILINE)
@@ -23,6 +25,8 @@ ASKS = re.compile(r"<!-- write: (.*?) -->")
 FOLDER = Path("docs", "methods")
 CATALOGUE = "README"
 COSTS_FILE = "costs.json"
+REPORTED = (*blocks.EXPERIMENTS, *front.SHOWN, *reproduction.COMPARED, reproduction.VARIED, LEVELLED)
+"""The folders of results that pages report, if they exist."""
 DOCS_PARALLEL_FROM_RUNS = 1000
 """Committed runs have few rounds; starting processes takes longer than reading a thousand of them."""
 
@@ -120,7 +124,7 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
     folder = root / FOLDER
     compared = {
         name: read_experiment(root / "results", name, {}, few=DOCS_PARALLEL_FROM_RUNS)
-        for name in dict.fromkeys((*blocks.EXPERIMENTS, *front.SHOWN, *reproduction.COMPARED, reproduction.VARIED))
+        for name in dict.fromkeys(REPORTED)
         if (root / "results" / name).is_dir()
     }
     found = [] if stored == known else [Change(folder / COSTS_FILE, "other costs were measured", costs.written(known))]
@@ -140,15 +144,19 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
     page = folder / f"{CATALOGUE}.md"
     text = page.read_text(encoding="utf-8") if page.exists() else CATALOGUE_TEMPLATE
     found += _changes(page, text, {"exchange": blocks.exchange(glances), "costs": blocks.costs_of_all(known)})
-    if (page := root / "README.md").exists():
-        found += _changes(page, page.read_text(encoding="utf-8"), {"answer": front.answer(compared, glances)})
-    if (page := root / "docs" / "reproduction.md").exists():
-        generated = {
+    documents: dict[str, Callable[[], dict[str, str]]] = {
+        "README.md": lambda: {"answer": front.answer(compared, glances)},
+        "docs/card.md": lambda: {"data-sets": data_sets()},
+        "docs/reproducing.md": lambda: {"levelled": levelled(compared)},
+        "docs/reproduction.md": lambda: {
             "published": reproduction.tables(compared),
             "one-change": reproduction.one_change(compared),
             "sources": reproduction.sources(),
-        }
-        found += _changes(page, page.read_text(encoding="utf-8"), generated)
+        },
+    }
+    for name, parts in documents.items():
+        if (page := root / name).exists():
+            found += _changes(page, page.read_text(encoding="utf-8"), parts())
     strays = {file.stem for file in folder.glob("*.md")} - {*glances, CATALOGUE}
     return found + [Change(folder / f"{name}.md", "there is no method of that name") for name in sorted(strays)]
 

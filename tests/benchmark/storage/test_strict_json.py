@@ -70,7 +70,7 @@ def test_brackets_in_texts_are_no_levels():
         -math.inf,
         b"a",
         {1},
-        object(),
+        object,
         {1: 2},
         10**31,
         "\udce9",
