@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from benchmark.errors import RequestError
-from benchmark.storage.artefacts import read_artefact
+from benchmark.storage.files import read_arrays
 from benchmark.storage.schema import STRICT, Text
 
 Columns = dict[str, np.ndarray]
@@ -138,7 +138,7 @@ COLUMN_KINDS: Mapping[str, Mapping[str, str]] = {
 def read_scores(path: Path) -> Columns:
     """Read privacy.npz. Raises RequestError if it holds anything else."""
     try:
-        arrays = read_artefact(path)
+        arrays = read_arrays(path)
         facts_of(arrays)
         for table, kinds in COLUMN_KINDS.items():
             _check(rows_of(arrays, table), kinds)

@@ -13,14 +13,15 @@ from benchmark.config import TrainingConfig
 from benchmark.devices.stored_work import StoredWork
 from benchmark.errors import RequestError
 from benchmark.privacy.tables import read_scores
-from benchmark.storage.artefacts import read_artefact
+from benchmark.storage.files import read_arrays
 from benchmark.storage.moments import LOCAL, MOMENTS, Moment
 from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.schema import ENDED, Round, RunRecord
 from benchmark.storage.summary import accuracies, headline_clients, summary_of
 from benchmark.storage.verify import problems, read_checked, remarks
 
-INSPECTION, PRIVACY = "inspection.npz", "privacy.npz"
+INSPECTION = "inspection.npz"
+SCORES = "privacy.npz"
 LONGEST_CLASS_NAME = 24
 SOURCE_DIGITS = 8
 """Digits by which two sources of one method are told apart."""
@@ -60,11 +61,10 @@ class StoredRun:
         if found := problems(checked):
             answer = "`verify` lists all problems; remove the folder and run again"
             raise RequestError(f"{folder.path}: {found[0]}; {answer}")
-        inspected = checked.run["status"] == "done" and INSPECTION in checked.run["files"]
-        arrays = _arrays(folder.path / INSPECTION) if inspected else {}
+        left = checked.run["files"] if checked.run["status"] == "done" else {}
+        arrays = _arrays(folder.path / INSPECTION) if INSPECTION in left else {}
         run = cls.of(checked.run, checked.rounds, arrays, [r for r in remarks(checked) if "went on" in r])
-        scored = run.done and PRIVACY in checked.run["files"]
-        return replace(run, privacy=read_scores(folder.path / PRIVACY)) if scored else run
+        return replace(run, privacy=read_scores(folder.path / SCORES)) if SCORES in left else run
 
     @classmethod
     def of(
@@ -184,8 +184,8 @@ def _means(rounds: Sequence[Round], moment: Moment) -> np.ndarray:
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """Read the arrays of inspection.npz. Raises RequestError if it holds anything else."""
     try:
-        arrays = read_artefact(path)
-        found = {name: arrays[name] for name in ("points", "kind", "client", "label", "names")}
+        read = read_arrays(path)
+        found = {name: read[name] for name in ("points", "kind", "client", "label", "names")}
         rows, kinds = len(found["points"]), set(found["kind"].tolist())
         if found["points"].ndim != 2 or any(found[name].shape != (rows,) for name in ("kind", "client", "label")):
             raise ValueError("its arrays do not fit together")

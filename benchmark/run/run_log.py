@@ -1,7 +1,9 @@
 """The record of a run in progress: run.json, a line per round, artefacts, and the peak of memory."""
 
 import hashlib
-from collections.abc import Mapping
+import json
+import zlib
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -25,17 +27,26 @@ class RunLog:
     """Stores the record of a run; raises StorageError if that is not possible.
 
     facts: the content of run.json: as if the run began anew at first, then changed as facts become known
-    rounds: those that are done
     """
 
     def __init__(self, folder: RunFolder, facts: Mapping[str, Any], device: torch.device) -> None:
         self._folder, self._device = folder, device
         self.facts = dict(facts)
-        self.rounds: list[Round] = []
+        self._packed: list[bytes] = []  # lines of rounds: as dicts they would take thirty times the memory
         self._begun = False
         self._written = hashlib.sha256()
         self._peak = 0
         self._memory: PeakMemory | None = None
+
+    @property
+    def rounds_done(self) -> int:
+        """Return how many rounds are done."""
+        return len(self._packed)
+
+    @property
+    def rounds(self) -> list[Round]:
+        """Return the rounds that are done."""
+        return [json.loads(zlib.decompress(line)) for line in self._packed]
 
     def begin(self) -> None:
         """Begin anew: remove the files of an earlier attempt."""
@@ -48,7 +59,7 @@ class RunLog:
         resumed = [*before["resumed"], here | {"rounds_done": manifest["rounds_done"]}]
         facts = {**before, **{name: self.facts[name] for name in OF_THIS_ATTEMPT}, "resumed": resumed}
         with suppress(RequestError):
-            self.rounds = self._folder.go_on(facts, manifest["rounds_done"], manifest["record"])
+            self._keep(self._folder.go_on(facts, manifest["rounds_done"], manifest["record"]))
             self.facts, self._begun = facts, True
             self._written = hashlib.sha256(self._folder.rounds_file.read_bytes())
             self._peak = manifest["peak_memory_bytes"] or 0
@@ -56,7 +67,8 @@ class RunLog:
 
     def take_up(self, before: Mapping[str, Any], peak: int | None) -> None:
         """Continue the record of an attempt whose process died, with all of its rounds that are whole."""
-        self.rounds, self.facts, self._begun = self._folder.go_on(before), dict(before), True
+        self._keep(self._folder.go_on(before))
+        self.facts, self._begun = dict(before), True
         self._written = hashlib.sha256(self._folder.rounds_file.read_bytes())
         self._peak = peak or 0
 
@@ -79,7 +91,10 @@ class RunLog:
         """Store a round; it is on the disk when this returns."""
         self._folder.append(record)
         self._written.update(line_of(record))
-        self.rounds.append(record)
+        self._keep([record])
+
+    def _keep(self, records: Iterable[Round]) -> None:
+        self._packed += (zlib.compress(line_of(record), level=1) for record in records)
 
     @property
     def record(self) -> str:
@@ -102,8 +117,9 @@ class RunLog:
         """Store how the run ended; return its summary. environment: facts of it that became known during the run"""
         if not self._begun:
             self.begin()
-        self._folder.mend(self.rounds, self._written.hexdigest())
-        summary = self._summary()
+        peak, rounds = self.peak, self.rounds  # the peak first: rounds in full take memory
+        self._folder.mend(rounds, self._written.hexdigest())
+        summary = self._summary(rounds, peak)
         self.facts |= {"status": status, "reason": reason, "traceback": traceback, "weights_hash": weights_hash}
         begun = [self.facts["started"], *(again["started"] for again in self.facts["resumed"])]
         self.facts |= {"finished": max(now(), *begun), "summary": summary}  # the clock may have been set back
@@ -113,12 +129,12 @@ class RunLog:
         self._folder.finish(self.facts)
         return summary
 
-    def _summary(self) -> dict[str, Any]:
-        summary = summarise(self.rounds)
+    def _summary(self, rounds: list[Round], peak: int | None) -> dict[str, Any]:
+        summary = summarise(rounds)
         busy = summary["client_seconds"] + summary["server_seconds"]
         return summary | {
             "gpu_seconds": busy if self._device.type == "cuda" else None,
-            "peak_memory_bytes": self.peak,
+            "peak_memory_bytes": peak,
         }
 
     def _prediction_error(self, summary: Mapping[str, Any]) -> Any:

@@ -165,10 +165,10 @@ def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown:
         federation.states.keep(run.folder.path)
         if interrupted:
             federation.server = checkpoint.restore(interrupted[1], federation.states, device)
-        shown.go_on(len(log.rounds))
+        shown.go_on(log.rounds_done)
         pace = CheckpointPace(request.checkpoint_every, config.rounds)
-        federation.states.write_early = pace.expects_one(len(log.rounds) + 1)
-        for record in federation.run(len(log.rounds)):
+        federation.states.write_early = pace.expects_one(log.rounds_done + 1)
+        for record in federation.run(log.rounds_done):
             log.add(record)
             if pace.is_due(record["round"]):
                 checkpoint.save(record["round"], federation.server, federation.states, log.peak, log.record)

@@ -6,13 +6,16 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from filelock import FileLock, Timeout
 
 from benchmark.errors import RequestError, StorageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TEMPORARY = ".tmp"
 """The suffix of a file that is not complete yet."""
@@ -22,6 +25,7 @@ T = TypeVar("T")
 
 
 MEBIBYTE = 2**20
+MOST_ARTEFACT_BYTES = 2**30
 _SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 """Opens no link, in whose place a file elsewhere would be read or written."""
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)
@@ -35,6 +39,14 @@ def read_whole(path: Path, most_bytes: int) -> bytes:
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than {most_bytes // MEBIBYTE} MiB", str(path))
     return content
+
+
+def read_arrays(path: Path) -> "dict[str, np.ndarray]":
+    """Return the arrays of a run's .npz file. Raises OSError, and whatever NumPy raises on a foreign file."""
+    import numpy as np  # only here: `--help` imports this file
+
+    with np.load(BytesIO(read_whole(path, MOST_ARTEFACT_BYTES)), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def _opened(path: Path, flags: int) -> int:
