@@ -142,12 +142,12 @@ class RecordAttacks:
             if min(len(own), len(apart), int(rows.sum())) < LEAST_RECORDS:
                 continue
             inversion = Inversion(level.attack.auxiliary[rows], pictures_of(task, candidates.auxiliary[rows]))
-            truth, *decoys = candidate_means(*(pictures_of(task, some) for some in (own, apart)), self._size.decoys)
+            means = candidate_means(pictures_of(task, own), pictures_of(task, apart), self._size.decoys)
             scale = self._scale(inversion, shadows, level.samples, c)
             seen = {kind: (inversion.deviation(of), scale) for kind, of in remainders.items()}
-            seen["clear"] = (truth.double() - inversion.mean, 1.0)
+            seen["clear"] = (means[0].double() - inversion.mean, 1.0)
             for kind, (deviation, factor) in seen.items():
-                found = identified(deviation, factor, inversion.mean, truth, torch.stack(decoys))
+                found = identified(deviation, factor, inversion.mean, means[0], means[1:])
                 self._tables.add(
                     "identity",
                     client=victim.client,
