@@ -5,10 +5,14 @@ import pytest
 from scipy.stats import f
 
 from benchmark.report.statistics import (
+    Paired,
     average_ranks,
     cliques,
     describe,
+    detectable,
+    has_width,
     holm,
+    intervals,
     mean_interval,
     paired_t,
     pareto,
@@ -240,3 +244,25 @@ class TestPareto:
     def test_one_and_none(self):
         assert pareto([1], [1]) == [True]
         assert pareto([], []) == []
+
+
+def test_intervals_of_many_means():
+    """Two runs at 1 and 3: 2 -+ t(1, 0.975) * sqrt(2) / sqrt(2), and that quantile is tan(0.475 pi) = 12.7062."""
+    low, high = intervals(np.array([[1.0, 3.0], [5.0, 5.0]]))
+    assert low.tolist() == pytest.approx([2 - 12.7062, 5], abs=1e-4)
+    assert high.tolist() == pytest.approx([2 + 12.7062, 5], abs=1e-4)
+    assert intervals(np.array([[1.0, 3.0]]), level=0.5)[1].tolist() == pytest.approx([3.0])  # t(1, 0.75) = 1
+    assert all(np.isnan(side).tolist() == [True, True] for side in intervals(np.array([[1.0], [2.0]])))
+
+
+def test_an_interval_without_width_says_something_only_of_no_difference():
+    assert has_width(paired_t([1.0, 3.0], [0.0, 0.0]))
+    assert has_width(paired_t([1.0, 3.0], [1.0, 3.0]))
+    assert not has_width(paired_t([1.0, 3.0], [0.0, 2.0]))
+
+
+def test_what_can_be_detected():
+    """Of one test the half width; of two, by tan(0.4875 pi) = 25.4517 over 12.7062, twice as much and a little."""
+    test = Paired(2, 0.0, -1.5, 1.5, 1.0)
+    assert detectable(test, 1) == pytest.approx(1.5)
+    assert detectable(test, 2) == pytest.approx(1.5 * 25.4517 / 12.7062, rel=1e-4)
