@@ -205,7 +205,8 @@ def _across(again: str, comparisons: Sequence[Comparison], options: ReportOption
     figures = write_across(comparisons, style, folder / "figures")
     answer = overall_answer(comparisons, reference)
     if answer is None:
-        return Part(tables, figures)
+        none = f"There is no answer over all: no other method is done beside {reference} in all comparisons."
+        return Part(tables, figures, [none] if len(comparisons) > 1 else [])
     lead = write_forest(answer, "across-differences", "", style, folder / "figures")
     return Part(tables, figures, sentences(answer), lead)
 

@@ -138,6 +138,7 @@ def test_a_report_has_headings_in_words(tmp_path, store, monkeypatch):
     for clients in (2, 3):
         store(tmp_path, "a", [[5] * clients])
     (page,) = write_report(tmp_path, tmp_path / "reports", [], ReportOptions())
+    assert "There is no answer over all" in (page.parent / "report.md").read_text().split("## ")[0]
     headings = [line for line in (page.parent / "report.md").read_text().splitlines() if line.startswith("## ")]
     assert headings[:2] == ["## digits, N = 2", "## digits, N = 3"]
 
