@@ -235,12 +235,12 @@ def test_the_report_shows_the_tuning(done, monkeypatch, capsys):
 
 
 BAD = {
-    "no trials": (["--trials", "0"], "0 is not in the range x>=2"),
-    "one trial": (["--trials", "1"], "1 is not in the range x>=2"),
+    "no trials": (["--trials", "0"], "0 is not in the range 2<=x<=10000"),
+    "one trial": (["--trials", "1"], "1 is not in the range 2<=x<=10000"),
     "trials that are no number": (["--trials", "nan"], "'nan' is not a valid integer"),
     "common seeds": (["--tuning-seeds", "5,1"], "--tuning-seeds and --seeds both have 1"),
     "seeds twice": (["--tuning-seeds", "5,5"], "seeds: 5 stands twice"),
-    "a seed below 0": (["--tuning-seeds", "-1"], "a seed is at least 0, not -1"),
+    "a seed below 0": (["--tuning-seeds", "-1"], "a seed is at least 0 and below 2^63, not -1"),
     "seeds that are no numbers": (["--tuning-seeds", "a"], "--tuning-seeds should be whole numbers, not 'a'"),
     "no seeds": (["--tuning-seeds", ""], "--tuning-seeds '' has an empty name in it"),
     "no validation": (["--tuning-validation", "0"], "0.0 is not in the range 0<x<1"),

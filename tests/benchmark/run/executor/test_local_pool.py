@@ -198,8 +198,8 @@ def test_a_shard_without_runs_is_no_error(here, capsys):
     (["--shard", "3/2"], "--shard is i/n with i from 1 to n, such as 2/8, not '3/2'"),
     (["--shard", "0/2"], "--shard is i/n with i from 1 to n, such as 2/8, not '0/2'"),
     (["--shard", "half"], "--shard is i/n with i from 1 to n, such as 2/8, not 'half'"),
-    (["--jobs", "0"], "Invalid value for '--jobs': 0 is not in the range x>=1"),
-    (["--threads", "0"], "Invalid value for '--threads': 0 is not in the range x>=1"),
+    (["--jobs", "0"], "Invalid value for '--jobs': 0 is not in the range 1<=x<=10000"),
+    (["--threads", "0"], "Invalid value for '--threads': 0 is not in the range 1<=x<=1024"),
     (["--device", "cpu,cpu"], "--device names 2 devices; --jobs must be at least as many"),
     (["--device", "cpu,tpu", "--jobs", "2"], "there is no device 'tpu' here; there are: auto, cpu"),
 ])  # fmt: skip
