@@ -129,7 +129,7 @@ def test_a_grid_outlives_a_process_and_a_node(cluster, here, capsys, contents):
     assert contents(here / "results") == contents(here / "alone")
     capsys.readouterr()
     assert main([*words, "--ray-address", "127.0.0.1:1"]) == 0  # nothing is left that needs a cluster
-    assert capsys.readouterr().err.count("already there") == 6
+    assert capsys.readouterr().err.count(": already there") == 6
 
 
 @needs_ray
