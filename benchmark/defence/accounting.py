@@ -5,11 +5,11 @@ number, is hidden as by one Gaussian of mu = sqrt(T) / sigma (Dong et al. 2022, 
 federations of which one has zeros in place of a client's messages. No round is forgiven for who was drawn into it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp, sqrt
 
-from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import log_ndtr, ndtr
 
 from benchmark.config import FederationConfig
 
@@ -58,26 +58,32 @@ class NoisePromise:
 
 def largest_area(mu: float) -> float:
     """Return the largest area under the ROC curve of any attack on what noise of this mu hides: Phi(mu / sqrt(2))."""
-    return float(norm.cdf(mu / sqrt(2)))
+    return float(ndtr(mu / sqrt(2)))
 
 
 def delta_of(epsilon: float, mu: float) -> float:
     """Return the delta of a Gaussian mechanism (Balle and Wang 2018, theorem 8)."""
-    return float(norm.cdf(mu / 2 - epsilon / mu) - exp(epsilon + norm.logcdf(-mu / 2 - epsilon / mu)))
+    return float(ndtr(mu / 2 - epsilon / mu) - exp(epsilon + log_ndtr(-mu / 2 - epsilon / mu)))
 
 
 def epsilon_of(mu: float, delta: float) -> float:
     """Return the epsilon of a Gaussian mechanism at a delta; 0 if delta alone is enough."""
     if delta_of(0, mu) <= delta:
         return 0.0
-    return float(brentq(lambda epsilon: delta_of(epsilon, mu) - delta, 0, mu**2 + 40 * mu + 1))
+    return _root(lambda epsilon: delta_of(epsilon, mu) - delta, 0, mu**2 + 40 * mu + 1)
 
 
 def mu_of(epsilon: float, delta: float) -> float:
     """Return the largest mu of a Gaussian mechanism that keeps to epsilon and delta. Raises ValueError if none does."""
     if not delta_of(epsilon, MOST_MU) > delta:
         raise ValueError(f"an epsilon of {epsilon:g} at a delta of {delta:g} promises nothing; ask for a smaller one")
-    return float(brentq(lambda mu: delta_of(epsilon, mu) - delta, 1e-6, MOST_MU))
+    return _root(lambda mu: delta_of(epsilon, mu) - delta, 1e-6, MOST_MU)
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    from scipy.optimize import brentq  # only here: it takes long to import, and few runs have noise
+
+    return float(brentq(function, low, high))
 
 
 def promise_of(config: FederationConfig) -> NoisePromise | None:

@@ -43,12 +43,12 @@ def planned(runs: Sequence[Run], request: Request, every_seed: bool = True) -> l
     device = find_device(of_worker.device)
     predictions: dict[str, Prediction] = {}
     plans = []
-    for run in runs:
-        name = run.spec.key if every_seed else run.spec.model_copy(update={"seed": 0}).key
-        if name not in predictions:
-            with gc_frozen():
+    with gc_frozen():
+        for run in runs:
+            name = run.spec.key if every_seed else run.spec.model_copy(update={"seed": 0}).key
+            if name not in predictions:
                 predictions[name] = forecast(run, device, _engine(run, request, device))
-        plans.append(Planned(run, predictions[name], _status(run, request)))
+            plans.append(Planned(run, predictions[name], _status(run, request)))
     return plans
 
 
