@@ -104,7 +104,7 @@ def made(tmp_path_factory, store):
     networks = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
     (tmp_path / "my" / "models.py").write_text(*re.findall("```python\n(.*?)```", networks, re.DOTALL))
     for label in ("standalone", "fedmoe"):
-        for experiment in ("baseline", "demo", "reference", "catalogue"):
+        for experiment in ("baseline", "demo", "reference", "catalogue", "privacy"):
             store(tmp_path / "results", label, [[6, 7], [7, 8]], experiment=experiment, dataset="cifar10")
         store(tmp_path / "results", label, [[6, 7], [7, 8]], experiment="reference", dataset="cifar100")
     return tmp_path
