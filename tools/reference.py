@@ -7,21 +7,13 @@ import os
 import shlex
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
-PRESETS = Path(__file__).parents[1] / "benchmark" / "plugins" / "presets"
+from benchmark.plugins.presets import preset
+
 INTERRUPTED = 130
 
-
-def methods_of(preset: str) -> list[str]:
-    """Return the methods of a preset."""
-    found: list[str] = tomllib.loads((PRESETS / f"{preset}.toml").read_text(encoding="utf-8"))["methods"]
-    return found
-
-
-MISSION = methods_of("demo")
-OTHERS = [name for name in methods_of("catalogue") if name not in MISSION]
+MISSION: list[str] = preset("demo")["methods"]
+OTHERS = [name for name in preset("catalogue")["methods"] if name not in MISSION]
 HERE = ("--experiment", "reference")
 CIFAR10 = ("--datasets", "cifar10")
 ONE_CHANGE_FOLDER = ("--seeds", "0", "--experiment", "one-change")

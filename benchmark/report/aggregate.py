@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.errors import plural
-from benchmark.report.cells import NOTHING, Cell, Column, Table, spread_cell
+from benchmark.report.cells import NOTHING, Cell, Column, Table, interval_text, spread_cell
 from benchmark.report.differences import (
     OVER_SEEDS,
     Difference,
@@ -114,7 +114,7 @@ def _mean_columns(moment: Moment) -> list[Column]:
 
 def _mean_cells(difference: Difference) -> list[Cell]:
     test = difference.test
-    shown = Cell(f"[{test.low:+.2f}, {test.high:+.2f}]") if test else Cell(NOTHING)
+    shown = Cell(interval_text(test.low, test.high)) if test else Cell(NOTHING)
     return [difference_cell(difference), shown, p_cell(difference.p)]
 
 

@@ -118,6 +118,11 @@ def notes_of(table: Table) -> list[str]:
     return [f"{number}: {note}" for note, number in numbered.items()] + [n for n in table.notes if n not in said]
 
 
+def interval_text(low: float, high: float) -> str:
+    """Return an interval of differences, in points: [-1.93, +0.58]."""
+    return f"[{low:+.2f}, {high:+.2f}]"
+
+
 def mean_cell(values: Sequence[float], form: str = "{:.4g}") -> Cell:
     """Make a cell with the mean of the values; an empty one if there are none."""
     return Cell(form.format(np.mean(values)), float(np.mean(values))) if values else Cell(NOTHING)

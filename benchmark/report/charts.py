@@ -23,7 +23,7 @@ DASHES_OF_SVG = {"solid": "", "dashed": "6 3", "dashdot": "7 3 1.5 3", "dotted":
 WORST_TENTH = "worst"
 
 
-def chart_data(comparison: Comparison, answer: Answer, style: Style, points: int) -> dict[str, Any]:
+def chart_data(comparison: Comparison, answer: Answer | None, style: Style, points: int) -> dict[str, Any]:
     """Return all that is drawn of one comparison but for clients and partition; at most `points` points of a curve."""
     return {
         "name": comparison.name,
@@ -31,8 +31,8 @@ def chart_data(comparison: Comparison, answer: Answer, style: Style, points: int
         "target": comparison.target,
         "floor": float(np.mean(comparison.floors)) if comparison.floors else None,
         "moments": [{"name": moment.name, "words": moment.words} for moment in comparison.moments],
-        "reference": answer.reference if comparison.of(answer.reference) else None,
-        "forest": forest_data(answer, style),
+        "reference": answer.reference if answer and comparison.of(answer.reference) else None,
+        "forest": forest_data(answer, style) if answer else None,
         "series": [_series(comparison, label, style, points) for label in comparison.complete],
     }
 

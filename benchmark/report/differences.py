@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmark.plugins.presets import preset
-from benchmark.report.cells import NOTHING, Cell, Column, Table
+from benchmark.report.cells import NOTHING, Cell, Column, Table, interval_text
 from benchmark.report.frame import Comparison
 from benchmark.report.notes import noted_table
 from benchmark.report.statistics import Described, Paired, describe, has_width, holm, paired_t
@@ -158,7 +158,7 @@ def _row(difference: Difference) -> list[Cell]:
     shares = [100 * share for share in clients[2:]] if clients else []
     return [
         difference_cell(difference),
-        Cell(f"[{test.low:+.2f}, {test.high:+.2f}]") if test and has_width(test) else Cell(NOTHING),
+        Cell(interval_text(test.low, test.high)) if test and has_width(test) else Cell(NOTHING),
         p_cell(difference.p),
         Cell(str(len(difference.by_seed)), len(difference.by_seed)),
         Cell(f"{clients.median:+.2f}", clients.median) if clients else Cell(NOTHING),

@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmark import __version__
 from benchmark.errors import plural
-from benchmark.report.answer import Answer, answer_of, overall_answer
+from benchmark.report.answer import Answer
 from benchmark.report.cells import Table
 from benchmark.report.charts import chart_data, client_data, forest_data, partition_data
 from benchmark.report.drawing import Drawn
@@ -70,6 +70,7 @@ class Part(NamedTuple):
 
     tables: with the stems of their files; answer: sentences, and lead: the figure of what they say, if there is one
     charts: what the page draws of it beside what it draws of every comparison, by kind of chart
+    facts: what the answer says in sentences, for the page to draw
     """
 
     tables: Sequence[tuple[str, Table]]
@@ -77,6 +78,7 @@ class Part(NamedTuple):
     answer: Sequence[str] = ()
     lead: Sequence[Drawn] = ()
     charts: Mapping[str, Any] | None = None
+    facts: Answer | None = None
 
 
 def headline(written: Mapping[str, Part], across: Part) -> Part:
@@ -99,7 +101,7 @@ def page_document(
     written: by name of comparison; folder: where tables/ and figures/ are; again: the command line that writes the
     report; reference: label of the method that others are compared with
     """
-    page = _Page(folder, style, again, reference, sum(len(comparison.complete) for comparison in comparisons))
+    page = _Page(folder, style, again, sum(len(comparison.complete) for comparison in comparisons))
     mains = {c.name: written[c.name].tables[0][1] for c in comparisons if written[c.name].tables}
     return {
         "experiment": experiment,
@@ -109,7 +111,7 @@ def page_document(
         "leaderboard": leaderboard(comparisons, mains, reference),
         "methods": {label: links_of(label) for label in style.order},
         "comparisons": [page.comparison(comparison, written[comparison.name]) for comparison in comparisons],
-        "across": page.across(across, overall_answer(comparisons, reference)),
+        "across": page.across(across),
         "environments": environments(comparisons),
     }
 
@@ -117,16 +119,16 @@ def page_document(
 class _Page:
     """Makes the parts of a document, as long as there is room in it; methods: how many curves there are in all."""
 
-    def __init__(self, folder: Path, style: Style, again: str, reference: str, methods: int) -> None:
+    def __init__(self, folder: Path, style: Style, again: str, methods: int) -> None:
         self._tables, self._pictures = folder / "tables", Pictures(folder / "figures")
-        self._style, self._again, self._reference = style, again, reference
+        self._style, self._again = style, again
         self._points = int(np.clip(PAGE_POINTS // max(1, methods), 20, 100))
         self._cells, self._clients = PAGE_CELLS, PAGE_CLIENTS
 
     def comparison(self, comparison: Comparison, part: Part) -> dict[str, Any]:
         """Return one comparison."""
         made = commands(comparison)
-        charts = chart_data(comparison, answer_of(comparison, self._reference), self._style, self._points)
+        charts = chart_data(comparison, part.facts, self._style, self._points)
         return {
             "id": comparison.name,
             "heading": comparison.heading,
@@ -140,11 +142,11 @@ class _Page:
             "commands": made,
         }
 
-    def across(self, part: Part, answer: Answer | None) -> dict[str, Any]:
+    def across(self, part: Part) -> dict[str, Any]:
         """Return what is of all comparisons together."""
         return {
             "answer": list(part.answer),
-            "charts": {"forest": forest_data(answer, self._style)} if answer else None,
+            "charts": {"forest": forest_data(part.facts, self._style)} if part.facts else None,
             "tables": [self._table(table, stem, self._again) for stem, table in part.tables],
             "figures": [self._pictures.of(drawn) for drawn in (*part.lead, *part.figures)],
         }

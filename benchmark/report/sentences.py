@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from benchmark.errors import plural
 from benchmark.report.answer import LEAST_SEEDS, Answer
+from benchmark.report.cells import interval_text
 from benchmark.report.differences import Difference
 from benchmark.storage.moments import Moment
 
@@ -97,7 +98,7 @@ def _effect(answer: Answer, label: str) -> str:
 def _size(difference: Difference) -> str:
     """Write the size of a difference, with its interval."""
     test = difference.test
-    return f"{abs(difference.mean):.2f} points" + (f" [{test.low:+.2f}, {test.high:+.2f}]" if test else "")
+    return f"{abs(difference.mean):.2f} points" + (f" {interval_text(test.low, test.high)}" if test else "")
 
 
 def _tested(difference: Difference) -> str:

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import rankdata
 
 from benchmark.errors import plural
-from benchmark.report.cells import NOTHING, Cell, Column, Table, spread_cell
+from benchmark.report.cells import NOTHING, Cell, Column, Table, interval_text, spread_cell
 from benchmark.report.document import Part
 from benchmark.report.drawing import Drawn, name_methods, sheet
 from benchmark.report.formats import write_table
@@ -102,7 +102,7 @@ def _accuracies(comparison: Comparison, method: Tuned) -> list[Cell]:
     if not gains:
         return [*values, Cell(NOTHING), Cell(NOTHING)]
     gain, interval = float(np.mean(gains)), mean_interval(gains)
-    band = Cell(f"[{interval.low:+.2f}, {interval.high:+.2f}]", interval.low) if interval else Cell(NOTHING)
+    band = Cell(interval_text(interval.low, interval.high), interval.low) if interval else Cell(NOTHING)
     return [*values, Cell(f"{gain:+.2f}", gain), band]
 
 

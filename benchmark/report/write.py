@@ -178,7 +178,7 @@ def _files(
     answer = answer_of(comparison, reference)
     lead = write_forest(answer, f"{comparison.name}-differences", comparison.title, style, folder / "figures")
     charts = {kind: data for part in more for kind, data in (part.charts or {}).items()}
-    return Part(written, figures, sentences(answer), lead, charts)
+    return Part(written, figures, sentences(answer), lead, charts, answer)
 
 
 def _tables(comparison: Comparison, reference: str, options: ReportOptions) -> list[Table]:
@@ -208,7 +208,7 @@ def _across(again: str, comparisons: Sequence[Comparison], options: ReportOption
         none = f"There is no answer over all: no other method is done beside {reference} in all comparisons."
         return Part(tables, figures, [none] if len(comparisons) > 1 else [])
     lead = write_forest(answer, "across-differences", "", style, folder / "figures")
-    return Part(tables, figures, sentences(answer), lead)
+    return Part(tables, figures, sentences(answer), lead, facts=answer)
 
 
 def _markdown(name: str, comparisons: Sequence[Comparison], parts: Mapping[str, Part], across: Part) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.report.cells import NOTHING
+from benchmark.report.cells import NOTHING, interval_text
 from benchmark.report.differences import Difference, differences
 from benchmark.report.frame import Comparison
 from benchmark.storage.moments import DOWNLOAD, LOCAL
@@ -117,7 +117,7 @@ def _gain(ours: Difference | None) -> str:
     """Return a gain in points with its interval, if there are two seeds."""
     if ours is None:
         return NOTHING
-    return f"{ours.mean:+.2f}" + (f" [{ours.test.low:+.2f}, {ours.test.high:+.2f}]" if ours.test else "")
+    return f"{ours.mean:+.2f}" + (f" {interval_text(ours.test.low, ours.test.high)}" if ours.test else "")
 
 
 def verdict(gain: float | None, ours: Difference | None, trains: bool, climbs: bool) -> str:
