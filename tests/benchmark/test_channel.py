@@ -48,6 +48,26 @@ def test_absent_rows_do_not_exist_on_the_other_side():
     assert got["t"].values.tolist() == [[1.0], [0.0]]
 
 
+def test_a_table_without_a_row_lies_where_it_is_asked_for():
+    table = Rows.none(3, 1, torch.device("meta"))
+    assert (table.values.shape, table.present.shape, table.present.dtype) == ((3, 1), (3,), torch.bool)
+    assert table.values.device.type == table.present.device.type == "meta"
+
+
+def test_rows_are_averaged_over_those_who_sent_them_alike_or_by_counts():
+    """Class 0 from both, 1 from the second alone, 2 from nobody."""
+    tables = [
+        Rows(torch.tensor([[2.0], [0.0], [0.0]]), torch.tensor([True, False, False])),
+        Rows(torch.tensor([[8.0], [5.0], [0.0]]), torch.tensor([True, True, False])),
+    ]
+    counts = [torch.tensor([1, 0, 0]), torch.tensor([3, 4, 0])]
+    box = Inbox({k: {"t": t, "n": n} for k, (t, n) in enumerate(zip(tables, counts, strict=True))}, {0: 1, 1: 7})
+    alike, weighted = box.mean_rows("t"), box.mean_rows("t", counts="n")
+    assert alike.values.tolist() == [[5.0], [5.0], [0.0]]
+    assert weighted.values.tolist() == [[(2 * 1 + 8 * 3) / 4], [5.0], [0.0]]
+    assert alike.present.tolist() == weighted.present.tolist() == [True, True, False]
+
+
 def inbox(*weights: float, samples=(1, 1, 1)) -> Inbox:
     return Inbox({k: {"net": {"w": torch.tensor([w])}} for k, w in enumerate(weights)}, dict(enumerate(samples)))
 

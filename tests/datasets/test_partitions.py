@@ -1,5 +1,7 @@
 """Every partition, for every legal request: each sample once, deterministic, and it ends."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -123,7 +125,7 @@ def test_shares_of_a_class_have_the_sizes_as_their_mean():
     np.testing.assert_allclose(shares.var(0), mean * (1 - mean) / (2.0 * 3 + 1), rtol=0.15)  # a x n = 6 in all
 
 
-@pytest.mark.parametrize("a", [1e-300, 1e300])
+@pytest.mark.parametrize("a", [0.0, 1e-300, 1e300, 1.7e308])
 def test_shares_are_a_whole_at_both_ends_of_what_floats_can_say(a):
     shares = dirichlet_shares(np.full(5, 0.2), a, np.random.default_rng(0))
     assert shares.sum() == pytest.approx(1)
@@ -135,6 +137,11 @@ def test_samples_are_cut_in_proportion_and_the_smallest_filled_up_from_the_large
     filled = fill_up([[], list(range(12)), list(range(12, 30))], np.random.default_rng(0))
     assert [len(part) for part in filled] == [10, 10, 10]
     assert sorted(np.concatenate(filled).tolist()) == list(range(30))
+
+
+def test_who_has_as_many_as_everybody_must_is_left_alone():
+    shares = [list(range(10)), list(range(10, 40))]
+    assert [part.tolist() for part in fill_up(shares, np.random.default_rng(0))] == shares
 
 
 @pytest.mark.parametrize("clients, owners", [(10, 2), (50, 10), (100, 20)])
@@ -401,3 +408,18 @@ def test_contents_are_told_apart_by_client_part_picture_and_label_and_not_by_ord
     moved = [(np.array([0, 1, 3]), np.array([2])), b]
     others = [digest([b, a]), digest(moved), digest(images=images + 1), digest(labels=1 - labels), digest([a])]
     assert len({digest(), digest(images=images.reshape(8, 1, 1, 1).repeat(2, 1)), *others}) == 7
+
+
+def test_the_digest_of_contents_by_hand():
+    """The shape of a picture; then for each part its length and the sorted digests of its pictures with their labels."""
+    images, labels = np.array([7, 9, 8], dtype=np.uint8).reshape(3, 1, 1, 1), np.array([2, 0, 1])
+
+    def own(pixel, label):
+        return hashlib.sha256(bytes([pixel]) + bytes(7) + bytes([label])).digest()
+
+    parts = [sorted([own(7, 2), own(9, 0)]), [own(8, 1)]]
+    text = b"(1, 1, 1)" + b"".join(bytes(7) + bytes([len(part)]) + b"".join(part) for part in parts)
+    digest = contents_hash(images, labels, [(np.array([0, 1]), np.array([2]))])
+    assert digest == hashlib.sha256(text).hexdigest()[:16]
+    with pytest.raises(ValueError, match="shorter"):
+        contents_hash(images, labels[:2], [])

@@ -22,7 +22,7 @@ COSTS_OF = "cifar10"
 def answer(stored: Mapping[str, Sequence[Comparison]], glances: Mapping[str, Mapping[str, str]]) -> str:
     """Return a table with a row per method that all shown comparisons have, variants apart, and what it is of.
 
-    Shown is the longest comparison of each data set that has the results of all methods of the demo.
+    Shown is the longest comparison of each data set and number of clients that has all methods of the demo.
 
     glances: method -> its page's words at a glance
     """
@@ -31,7 +31,13 @@ def answer(stored: Mapping[str, Sequence[Comparison]], glances: Mapping[str, Map
         return f"There are no results in {' or '.join(f'`results/{name}`' for name in SHOWN)}."
     labels = sorted(set.intersection(*(set(comparison.complete) for comparison in shown)) & glances.keys())
     priced = next((comparison for comparison in shown if comparison.dataset == COSTS_OF), shown[0])
-    heads = ["method", "leaves the client", *(f"{_title(comparison)} %" for comparison in shown), "kB a round", "FLOPs"]
+    heads = [
+        "method",
+        "leaves the client",
+        *(f"{_title(comparison)}, %" for comparison in shown),
+        "kB a round",
+        "FLOPs",
+    ]
     rows = [
         [
             f"[`{label}`](docs/methods/{label}.md)",
@@ -48,18 +54,19 @@ def answer(stored: Mapping[str, Sequence[Comparison]], glances: Mapping[str, Map
 
 
 def longest(comparisons: Iterable[Comparison]) -> list[Comparison]:
-    """Return the comparison with most rounds of each data set, of those that lack no method of the demo."""
-    found: dict[str, Comparison] = {}
+    """Return the comparison with most rounds of each data set and number of clients, of those that lack no method."""
+    found: dict[tuple[str, int], Comparison] = {}
     for comparison in comparisons:
-        before = found.get(comparison.dataset)
-        longer = before is None or comparison.setting["rounds"] > before.setting["rounds"]
+        cell = comparison.dataset, comparison.setting["clients"]
+        longer = cell not in found or comparison.setting["rounds"] > found[cell].setting["rounds"]
         if longer and set(MISSION) <= set(comparison.complete):
-            found[comparison.dataset] = comparison
+            found[cell] = comparison
     return [*found.values()]
 
 
 def _title(comparison: Comparison) -> str:
-    return (TITLES | {"mnist5k": "MNIST 5k"}).get(comparison.dataset, comparison.dataset)
+    name = (TITLES | {"mnist5k": "MNIST 5k"}).get(comparison.dataset, comparison.dataset)
+    return f"{name}, N = {comparison.setting['clients']}"
 
 
 def _kilobytes(comparison: Comparison, label: str) -> str:
@@ -76,16 +83,22 @@ def _flops(comparison: Comparison, label: str) -> float:
 def _caption(shown: Sequence[Comparison], priced: Comparison) -> str:
     """Return the settings, and what the columns are."""
     settings = [
-        f"{_title(c)}: {c.setting['partition']}, {plural(c.setting['rounds'], 'round')}, "
+        f"{_title(c)}: {c.setting['partition']}, {_participation(c)}{plural(c.setting['rounds'], 'round')}, "
         f"{plural(len(c.seeds), 'seed')}, {'levelled' if c.ranked else '**not levelled**'}"
         for c in shown
     ]
     s = priced.setting
     return (
-        f"Accuracy after local training with its 95 % interval, {plural(s['clients'], 'client')} on `{s['models']}`. "
+        f"Accuracy after local training with its 95 % interval, N clients on `{s['models']}`. "
         f"{'; '.join(settings)}. Kilobytes that a client sends and receives in a round, and FLOPs of clients and "
         f"server beside Standalone's: {_title(priced)}."
     )
+
+
+def _participation(comparison: Comparison) -> str:
+    """Return the share of clients that take part in a round, if it is not all of them."""
+    share = comparison.setting["participation"]
+    return "" if share == 1 else f"{share:.0%} a round, "
 
 
 def _said(shown: Sequence[Comparison]) -> list[str]:

@@ -120,12 +120,15 @@ def counted(work, *inputs):
         (lambda a: torch.ops.aten._linalg_svd(a, False, False), 4 * 6 * 16 - 85),  # less a third of 4 n^3
         (lambda a: torch.linalg.svd(a.T, full_matrices=False), 14 * 6 * 16 + 8 * 64),
         (lambda a: torch.linalg.svd(torch.stack([a] * 3), full_matrices=False), 3 * (14 * 6 * 16 + 8 * 64)),
-        (lambda a: torch.linalg.svd(a[:, :1].expand(6, 4)[:, :2], full_matrices=False), 6 * 6 * 4 + 20 * 8),
+        (lambda a: torch.linalg.svd(torch.stack([a] * 9), full_matrices=False), 9 * (14 * 6 * 16 + 8 * 64)),
+        (lambda a: torch.linalg.svd(a[:, :2], full_matrices=False), 6 * 6 * 4 + 20 * 8),
+        (lambda a: torch.linalg.svd(a[:, :2]), 4 * 36 * 2 + 22 * 8),
+        (lambda a: torch.ops.aten._linalg_svd(a[:, :2], False, False), 2 * 6 * 4 + 2 * 8),
     ],
-    ids=["thin", "full", "values", "wide", "batch", "tall"],
+    ids=["thin", "full", "values", "wide", "batch", "large batch", "tall", "tall full", "tall values"],
 )
 def test_singular_values_cost_what_golub_and_van_loan_say(work, flops):
-    """Of a 6 x 4 matrix by 14 m n^2 + 8 n^3, and of a 6 x 2 one by 6 m n^2 + 20 n^3: less from m = 1.5 n on."""
+    """Of a 6 x 4 matrix by the first of two algorithms, and of a 6 x 2 one by the second, which then takes less."""
     assert counted(work, torch.randn(6, 4)) == flops
 
 
@@ -133,6 +136,7 @@ def test_distances_cost_three_an_element_and_in_large_tables_a_matrix_product():
     few, many, others = torch.randn(10, 8), torch.randn(30, 8), torch.randn(7, 8)
     assert counted(torch.cdist, few, others) == 3 * 10 * 7 * 8
     assert counted(torch.cdist, many, others) == 2 * 30 * 7 * (8 + 2)
+    assert counted(torch.cdist, torch.randn(2, 30, 8), torch.randn(2, 7, 8)) == 2 * 2 * 30 * 7 * (8 + 2)
 
 
 def test_a_recurrent_layer_costs_two_products_a_step_and_sample():

@@ -30,8 +30,19 @@ def test_a_row_for_each_method_without_variants(stored):
     assert "| [`standalone`](docs/methods/standalone.md) | what standalone sends | 77.50 ± 31.77 | 0 | 1.00 × |" in text
     assert "alpha" not in text
     assert "| most frequent class of each client |  | 50.00 |  |  |" in text
-    assert "digits: pathological:2, 2 rounds, 2 seeds, **not levelled**" in text
-    assert "**digits:**" not in text  # what has not levelled has no sentence that compares
+    assert "digits, N = 2: pathological:2, 2 rounds, 2 seeds, **not levelled**" in text
+    assert "**digits, N = 2:**" not in text  # what has not levelled has no sentence that compares
+
+
+def test_numbers_of_clients_are_columns_of_their_own_and_a_short_comparison_gives_way_to_a_long_one(tmp_path, store):
+    for name in MISSION:
+        for rounds in (1, 2):
+            store(tmp_path, name, [[5, 7]] * rounds, experiment="reference")
+        store(tmp_path, name, [[5, 7, 9]], experiment="reference")
+    text = front.answer({"reference": read_experiment(tmp_path, "reference", {})}, GLANCES)
+    assert "| digits, N = 2, % | digits, N = 3, % |" in text
+    assert "digits, N = 2: pathological:2, 2 rounds" in text
+    assert "digits, N = 3: pathological:2, 1 round" in text
 
 
 def test_without_results_it_says_so():
