@@ -1,4 +1,4 @@
-"""Checks of what a method sends and keeps: it is counted, copied, and changed by its holder alone."""
+"""Checks of what a method sends and keeps: counted, copied, changed by its holder alone, and open to audits."""
 
 import copy
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from benchmark.client import Client, ClientInfo
 from benchmark.conformance.suite import Broken
 from benchmark.conformance.toy import TOY_LR, federate, same, tensors, toy_federation, toy_task, watched
 from benchmark.method import Method, initial_parts, with_client_rate
+from benchmark.privacy.vectors import same_structure
 
 ELEMENT_BYTES = {
     **{torch.float32: 4, torch.float16: 2, torch.bfloat16: 2},
@@ -77,6 +78,21 @@ def _size(name: str, value: Any) -> int:
     if value.dtype not in ELEMENT_BYTES:
         raise Broken(f"{name} travels as {value.dtype}; send torch.float32 or smaller")
     return value.numel() * ELEMENT_BYTES[value.dtype]
+
+
+def record_message(method: Method) -> None:
+    """The message of one record, which audits compare with uploads, has the names and shapes of a decoded upload."""
+
+    def upload(client: Client, statistics: dict[str, Tensor]) -> Message:
+        message = method.upload(client, statistics)
+        pair = (method.decoded(sent, before) for sent in (message, method.record_message(client, statistics)))
+        if not same_structure(*pair):
+            raise Broken("record_message and decoded give other names or shapes than an upload has, decoded")
+        return message
+
+    federation = toy_federation(watched(method, upload=upload), toy_task(method))
+    before = federation.server
+    federation.round(1)
 
 
 def memory(method: Method) -> None:

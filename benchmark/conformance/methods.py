@@ -36,6 +36,7 @@ CHECKS = (
     *(Check.of(run, "any-line-up") for run in (training.odd_clients, training.trained_parts)),
     *(Check.of(run, "any-line-up") for run in (training.predictions, training.inspection, training.device)),
     *(Check.of(run, "any-line-up") for run in (exchange.aggregate, exchange.sent_bytes, exchange.memory)),
+    Check.of(exchange.record_message, "any-line-up"),
     *(Check.of(run, "any-line-up", "memory") for run in (repetition.reproducible, repetition.another_seed)),
     Check.of(repetition.resume, "any-line-up", "reproducible"),
 )

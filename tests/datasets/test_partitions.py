@@ -411,7 +411,7 @@ def test_contents_are_told_apart_by_client_part_picture_and_label_and_not_by_ord
 
 
 def test_the_digest_of_contents_by_hand():
-    """The shape of a picture; then for each part its length and the sorted digests of its pictures with their labels."""
+    """The shape of a picture; for each part its length, and the sorted digests of its pictures with their labels."""
     images, labels = np.array([7, 9, 8], dtype=np.uint8).reshape(3, 1, 1, 1), np.array([2, 0, 1])
 
     def own(pixel, label):

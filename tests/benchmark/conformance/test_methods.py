@@ -159,6 +159,11 @@ BROKEN = {  # what is wrong with it: (the check that finds it, in its words, (th
             'return super().upload(client, statistics) | {"more": more}',
         ),
     ),
+    "a record's message of another kind": (
+        "record-message",
+        "give other names or shapes than an upload has, decoded",
+        hook("record_message(self, client, statistics)", 'return {"expert": client.header.state_dict()}'),
+    ),
     "one module for all": ("memory", "new modules of client 0 and client 1 share memory", part("ANCHOR"), STILL),
     "random numbers of its own": (
         "reproducible",

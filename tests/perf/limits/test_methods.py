@@ -10,7 +10,7 @@ import torch
 METHODS = ["fedmoe", "fml", "fedproto"]
 TURNS = 7
 RATES = {"one thread": 0.92, "all cores": 0.85}
-"""FLOPs per second of local work, as a share of Standalone's: a run in a grid has one thread; a run alone has them all."""
+"""FLOPs per second of local work, as a share of Standalone's: in a grid a run has one thread, alone it has them all."""
 EVALUATION = 0.2
 """Seconds of evaluation, as a share of those of training."""
 
