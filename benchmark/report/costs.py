@@ -37,7 +37,7 @@ def cost_table(comparison: Comparison) -> Table | None:
         words.append(FRONT_RULE)
     rows = []
     for label in comparison.methods:
-        cells = [Cell(label, label), *(_cost_to(comparison, label) if target is not None else ())]
+        cells = [Cell(label, label), *(_cost_to(comparison, label, target) if target is not None else ())]
         rows.append(cells + [Cell("yes" if label in front else NOTHING) for front in on_fronts.values()])
     title = "Fronts" if target is None else "Cost of the target"
     return noted_table(comparison, "costs", title, " ".join(words), columns, rows)
@@ -88,10 +88,10 @@ def budget_table(comparison: Comparison, budgets: Mapping[str, Sequence[float]])
     return noted_table(comparison, "budgets", "Accuracy within a budget [%]", text, columns, rows)
 
 
-def _cost_to(comparison: Comparison, label: str) -> list[Cell]:
-    """Make cells with the mean cost of the target over seeds; if a seed has not reached it, with how many have."""
+def _cost_to(comparison: Comparison, label: str, target: float) -> list[Cell]:
+    """Make cells with the mean cost of a target over seeds; if a seed has not reached it, with how many have."""
     scales = {"round": 1.0, **{cost: scale for cost, (_, scale) in COST_UNITS.items()}}
-    target, runs = comparison.target or 0.0, comparison.of(label)
+    runs = comparison.of(label)
     reached = [row for run in runs if (row := run.cost_to(target, comparison.moment)) is not None]
     if runs and len(reached) < len(runs):
         return [Cell(f"reached by {len(reached)} of {len(runs)}" if reached else "not reached")] * len(scales)

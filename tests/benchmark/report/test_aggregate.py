@@ -1,10 +1,20 @@
 """Several comparisons together: what is a task, paired differences over tasks, and when there are ranks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from benchmark.report.across import write_across
-from benchmark.report.aggregate import aggregate, aggregate_table, common, ranking_table, tasks
+from benchmark.report.aggregate import (
+    accuracy_matrix,
+    aggregate,
+    aggregate_table,
+    common,
+    ranking_table,
+    tasks,
+)
+from benchmark.report.cells import Column
 from benchmark.report.frame import read_experiment
 from benchmark.report.looks import Style
 from benchmark.storage.moments import LOCAL
@@ -42,6 +52,45 @@ def test_differences_over_tasks_by_hand(comparison_of, texts_of):
     assert row["Difference after local training"] == "+5.00"
     assert row["95 % interval after local training"] == "[-7.71, +17.71]"
     assert (row["Tasks"], row["Seeds"]) == ("2", "2")
+    assert row["p after local training"] == "0.126"  # t = 5: 2 arctan(1 / 5) / pi
+
+
+def test_the_table_over_tasks_says_what_it_is(comparison_of):
+    found = [comparison_of(scores([70, 60], [72, 62])), comparison_of(scores([10, 20], [15, 29]), dataset="x")]
+    table = aggregate_table(found, "standalone")
+    assert table.columns == [
+        Column("Method"),
+        Column("Difference after local training", "high", "in points of accuracy", short="local"),
+        Column("95 % interval after local training", short="95 % interval"),
+        Column("p after local training", None, "paired t-test over seeds, Holm-corrected"),
+        Column("Tasks"),
+        Column("Seeds"),
+    ]
+    assert table.caption == (
+        "Differences to standalone in points of accuracy, paired by seed: for each seed the mean over 2 tasks, then "
+        "mean and Student's interval over seeds. Comparisons that differ only in rounds, local work, training or "
+        "evaluation are one task, and are averaged first. Interval and test (paired, Holm-corrected over the rows) are "
+        "over seeds: they do not say what other tasks would give."
+    )
+    assert (table.title, table.order) == ("Differences to standalone over tasks", True)
+    one_seed = [comparison_of(scores([70], [72])), comparison_of(scores([10], [15]), dataset="x")]
+    assert [cell.text for cell in aggregate_table(one_seed, "standalone").rows[0]] == ["a", "+3.50", "–", "–", "2", "1"]
+
+
+def test_a_method_that_climbs_somewhere_says_where_and_then_nothing_is_ranked(comparison_of):
+    level, climbing = np.full((1, 45), 70.0), np.linspace([50.0], [70.0], 45, axis=1)
+    curves = [{"standalone": level, "a": curve} for curve in (level, climbing, climbing)]
+    places = [("digits", "digits"), ("x", "x, N = 10"), ("x", "x, N = 20")]
+    found = [
+        replace(comparison_of(scores([70], [72]), curve, dataset=dataset), heading=heading)
+        for curve, (dataset, heading) in zip(curves, places, strict=True)
+    ]
+    table = aggregate_table(found, "standalone")
+    assert (table.order, table.rows[0][0].note) == (False, "not levelled in x, N = 10; x, N = 20")
+    unranked = "Not ranked, in the order of names: methods have not levelled in x, N = 10; x, N = 20. "
+    assert table.caption.startswith(unranked + "Differences to standalone in points")
+    assert accuracy_matrix(found, "standalone").caption.endswith(unranked.strip())
+    assert aggregate_table(found[:1] * 2, "standalone").rows[0][0].note is None
 
 
 def test_seeds_that_not_all_comparisons_have_are_left_out(comparison_of):

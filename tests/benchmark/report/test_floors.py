@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from benchmark.report.cells import Column
 from benchmark.report.costs import budget_table, cost_table
 from benchmark.report.figures import write_figures
 from benchmark.report.formats import as_csv, as_markdown
@@ -100,6 +101,9 @@ def test_the_server_has_columns_and_counts_in_flops(tmp_path, store, texts_of):
     assert (texts_of(costs)["a"]["TFLOP to 70 %"], texts_of(costs)["standalone"]["TFLOP to 70 %"]) == ("5", "2")
     assert [texts_of(costs)[k]["On the front of FLOPs"] for k in ("a", "standalone")] == ["–", "yes"]
     assert "clients and the server together" in costs.caption
+    better = {"Rounds": "low", "MB": "low", "TFLOP": "low", "s": None}
+    aimed = [Column(f"{unit} to 70 %", good, aligned=True, short=unit) for unit, good in better.items()]
+    assert costs.columns[1:5] == aimed
     within = texts_of(budget_table(found, {"bytes": [1e9], "flops": [4e12]}))
     assert (within["a"]["4 TFLOP"], within["standalone"]["4 TFLOP"]) == ("no round", "80.00")
 
