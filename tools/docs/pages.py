@@ -150,6 +150,7 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
         "docs/reproducing.md": lambda: {"levelled": levelled(compared)},
         "docs/reproduction.md": lambda: {
             "published": reproduction.tables(compared),
+            "claims": reproduction.claims(compared),
             "one-change": reproduction.one_change(compared),
             "sources": reproduction.sources(),
         },

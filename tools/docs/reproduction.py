@@ -25,11 +25,24 @@ VARIED = "one-change"
 """The folder of runs that differ from a preset in one thing each."""
 METHOD = "fedmoe"
 FAILED = "failed"
+NOT_LEVELLED = "not levelled"
 LINE_UP = "cnn5"
 HEADS = (
     *("method", "published %", "ours %", "published gain"),
     *("our gain after local training", "and after the download", "verdict"),
 )
+
+CLAIMS = (
+    ("Is FedMoE better than training alone?", METHOD, REFERENCE),
+    ("Does averaging its small extractor help?", METHOD, f"{METHOD}+federate=false"),
+    ("Is its gate better than equal weights?", METHOD, f"{METHOD}+gate=static"),
+    ("Is it better than training alone twice as long, for about its FLOPs?", METHOD, f"{REFERENCE}+epochs=2"),
+    ("Is it better than FML?", METHOD, "fml"),
+    ("Than FedKD, by 22.16 points on CIFAR-100 with N = 10 as published?", METHOD, "fedkd"),
+    ("Is FML, printed as failing, better than training alone?", "fml", REFERENCE),
+    ("Is FedKD?", "fedkd", REFERENCE),
+)
+"""Questions, and the two methods whose difference answers each."""
 
 
 @cache
@@ -52,6 +65,33 @@ def tables(stored: Mapping[str, Sequence[Comparison]]) -> str:
                 title = f"### {TITLES[dataset]}, N = {clients} (`results/{experiment}`)"
                 parts.append(f"{title}\n\n{comparison.title}.\n\n{_table(comparison, i)}")
     return "\n\n".join(parts) or "None of the published cells has been run yet."
+
+
+def claims(stored: Mapping[str, Sequence[Comparison]]) -> str:
+    """Return a row for each claim and published cell whose two methods were run in results/reference."""
+    rows = []
+    for question, one, other in CLAIMS:
+        for dataset, clients in published()["cells"]:
+            comparison = _of_cell(stored.get(COMPARED[0], ()), dataset, clients)
+            if comparison and {one, other} <= {*comparison.complete}:
+                found = [differences(comparison, other, moment).get(one) for moment in (LOCAL, DOWNLOAD)]
+                said = NOT_LEVELLED if {one, other} & comparison.unlevelled.keys() else None
+                answers = [f"{_gain(ours)}: {said or _told(ours)}" if ours else NOTHING for ours in found]
+                price = f"{_total(comparison, one, 'flops') / _total(comparison, other, 'flops'):.2f} ×"
+                rows.append([question, f"{TITLES[dataset]}, N = {clients}", *answers, price])
+    heads = ["question", "cell", "after local training", "after the download", "for FLOPs of"]
+    return markdown_table(heads, rows, left=2) if rows else "None of them has been run yet."
+
+
+def _told(ours: Difference) -> str:
+    """Return what the interval of a difference says."""
+    if ours.test is None:
+        return "one seed"
+    return "yes" if ours.test.low > 0 else "no" if ours.test.high < 0 else "not told apart"
+
+
+def _total(comparison: Comparison, label: str, cost: str) -> float:
+    return float(np.mean([run.total(cost) for run in comparison.of(label)]))
 
 
 def one_change(stored: Mapping[str, Sequence[Comparison]]) -> str:
@@ -130,7 +170,7 @@ def verdict(gain: float | None, ours: Difference | None, trains: bool, climbs: b
     if ours is None:
         return "not run"
     if climbs:
-        return "not comparable: not levelled"
+        return f"not comparable: {NOT_LEVELLED}"
     if gain is None:
         return "not reproduced: it trains here" if trains else "reproduced: it fails"
     if ours.test is None:

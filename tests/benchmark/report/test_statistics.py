@@ -187,7 +187,9 @@ class TestAverageRanks:
     def test_two_methods(self):
         # one wins 4 of 5: average ranks 1.2 and 1.8, chi2 = 5 * 0.6², F = 4 * 1.8 / 3.2, which is t² with t = 1.5 and
         # 4 degrees of freedom, p = 0.208 (t tables)
-        ranks = average_ranks([[2, 1], [2, 1], [2, 1], [2, 1], [1, 2]])
+        table = [[2, 1], [2, 1], [2, 1], [2, 1], [1, 2]]
+        ranks = average_ranks(table)
+        assert average_ranks(np.array(table, dtype=np.uint8)).average.tolist() == ranks.average.tolist()
         assert ranks.average == pytest.approx([1.2, 1.8])
         assert (ranks.chi2, ranks.f, ranks.p) == pytest.approx((1.8, 2.25, 0.208), abs=5e-4)
 
@@ -228,6 +230,7 @@ class TestCliques:
 
     def test_ties(self):
         assert cliques([2, 2, 2], 0) == [(0, 1, 2)]
+        assert cliques([2] * 40, 0) == [tuple(range(40))]
 
 
 class TestPareto:

@@ -69,6 +69,27 @@ def test_a_table_of_stored_runs(tmp_path, store):
     assert "| `fml` | failed | – | – | – | – | not run |" in text
 
 
+def test_claims_are_answered_by_intervals(tmp_path, store):
+    """Under three seeds FedMoE is 1, 2 and 3 points above Standalone, 2 +- 2.48, and FML 10 below it."""
+    assert reproduction.claims({}) == "None of them has been run yet."
+    for seed, more in enumerate([1, 2, 3]):
+        rows = {"standalone": [6] * 10, "fedmoe": [6 + more, *[6] * 9], "fml": [5] * 10}
+        for label, right in rows.items():
+            flops = 10**12 * (1 + (label == "fedmoe"))
+            store(tmp_path, label, [right] * 60, seed=seed, dataset="cifar10", experiment="reference", flops=flops)
+    text = reproduction.claims({"reference": read_experiment(tmp_path, "reference", {})})
+    told, better, worse = (
+        "+2.00 [-0.48, +4.48]: not told apart",
+        "+12.00 [+9.52, +14.48]: yes",
+        "-10.00 [-10.00, -10.00]: no",
+    )
+    start = "| Is FedMoE better than training alone? | CIFAR-10, N = 10 "
+    assert f"{start}| {told} | {told} | 2.00 × |" in text
+    assert f"| Is it better than FML? | CIFAR-10, N = 10 | {better} | {better} | 2.00 × |" in text
+    assert f"better than training alone? | CIFAR-10, N = 10 | {worse}" in text
+    assert "FedKD" not in text
+
+
 def test_settings_that_differ_in_one_thing(tmp_path, store):
     """A rate is in the label, and a batch in the title: rows of both, and each gain over Standalone under the same."""
     assert reproduction.one_change({}) == "None of them has been run yet."
