@@ -120,10 +120,10 @@ def describe(a: ArrayLike, b: ArrayLike) -> Described | None:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return the p-values of a family of tests, adjusted by Holm's step-down method, in the order given."""
-    order = np.argsort(p_values, kind="stable")
+    order = np.argsort(p_values)
     factors = np.arange(len(order), 0, -1)
     adjusted = np.empty(len(order))
-    adjusted[order] = np.minimum(np.maximum.accumulate(factors * np.asarray(p_values, dtype=float)[order]), 1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(factors * np.asarray(p_values)[order]), 1)
     return adjusted.tolist()
 
 
@@ -133,7 +133,7 @@ def performance_profile(scores: Iterable[ArrayLike], thresholds: ArrayLike) -> n
     scores has one array [runs] per task; each task weighs the same, however many runs it has. This is the run-score
     distribution of Agarwal et al. 2021.
     """
-    above = np.asarray(thresholds, dtype=float)
+    above = np.asarray(thresholds)
     return np.mean([(task[:, None] > above).mean(0) for task in _tasks(scores)], axis=0)
 
 
@@ -177,7 +177,7 @@ def cliques(average: ArrayLike, critical_difference: float) -> list[tuple[int, .
 
 def pareto(cost: ArrayLike, score: ArrayLike) -> list[bool]:
     """Return which points [points] no other beats: none costs no more and scores no less, one of them strictly."""
-    costs, scores = np.asarray(cost, dtype=float), np.asarray(score, dtype=float)
+    costs, scores = np.asarray(cost), np.asarray(score)
     no_worse = (costs[:, None] <= costs) & (scores[:, None] >= scores)  # [one, other]: one is no worse than other
     return np.logical_not((no_worse & ~no_worse.T).any(0)).tolist()
 
@@ -205,7 +205,7 @@ def _decimals(values: np.ndarray) -> int:
 
 def _tasks(scores: Iterable[ArrayLike]) -> list[np.ndarray]:
     """Return the scores of each task as an array [runs]. Raises ValueError if there are none."""
-    tasks = [np.asarray(task, dtype=float) for task in scores]
+    tasks = [np.asarray(task) for task in scores]
     if not tasks or not all(len(task) for task in tasks):
         raise ValueError("there is nothing to aggregate without a task, and without a run of each task")
     return tasks

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from benchmark.channel import Channel, Inbox, Rows, nbytes
+from benchmark.channel import Channel, Inbox, Rows, nbytes, wire_shape
 
 
 def test_bytes_are_element_size_times_number_of_elements():
@@ -14,6 +14,12 @@ def test_rows_travel_as_their_present_rows_and_an_index_each():
     table = Rows(torch.zeros(10, 500), torch.arange(10) < 2)
     assert nbytes(table) == 2 * (500 * 4 + 4)
     assert nbytes(Rows(table.values, torch.zeros(10, dtype=torch.bool))) == 0
+
+
+def test_the_shape_of_what_travels_is_that_of_present_rows():
+    table = Rows(torch.zeros(10, 5), torch.arange(10) < 2)
+    assert wire_shape({"t": table})[1:] == ((torch.float32, 2, 5),)
+    assert wire_shape({"w": torch.zeros(3, 4)})[1:] == ((torch.float32, 3, 4),)
 
 
 def test_a_view_of_one_row_counts_one_row():
@@ -78,6 +84,10 @@ def test_the_mean_of_two_known_models_is_their_mean():
 
 def test_the_mean_is_weighted_with_samples_of_the_participants():
     assert inbox(1.0, 4.0, 7.0, samples=(1, 2, 5)).mean(["net"])["net"]["w"].item() == pytest.approx((1 + 8 + 35) / 8)
+
+
+def test_the_mean_is_of_clients_alike_if_that_is_asked_for():
+    assert inbox(1.0, 4.0, samples=(1, 3)).mean(["net"], weighting="uniform")["net"]["w"].item() == 2.5
 
 
 def test_the_mean_of_equals_is_exact():

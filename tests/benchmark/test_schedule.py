@@ -4,6 +4,7 @@ import torch
 from benchmark.config import FederationConfig
 from benchmark.conformance.toy import make_task
 from benchmark.schedule import Schedule, batch_sizes
+from benchmark.seeds import numpy_generator, seed_round
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,18 @@ def test_a_single_sample_is_seen_twice():
     task = make_task((1, 5))
     (batch,) = next(schedule(task).epochs(0, 1))
     assert batch.tolist() == task.clients[0].train.tolist() * 2
+
+
+def test_participants_are_drawn_from_the_seed_and_the_round():
+    found = {
+        (seed, t): schedule(make_task((5,) * 40, seed=seed), participation=0.25).participants(t)
+        for seed in (0, 1)
+        for t in (1, 2)
+    }
+    assert len({*map(tuple, found.values())}) == 4
+    for (seed, t), ids in found.items():
+        rng = numpy_generator("participants", seed=seed, round=seed_round(t))
+        assert ids == sorted(rng.choice(40, 10, replace=False).tolist())
 
 
 def schedule(task, **config):

@@ -377,6 +377,25 @@ def test_given_validation_comes_out_of_the_training_samples():
         assert np.array_equal(test, same)
         assert sorted([*train, *validation]) == all_train.tolist()
         assert len(validation) == 9
+        assert validation.tolist() != all_train[:9].tolist()  # drawn, not the first
+
+
+def test_validation_is_one_sample_at_least_and_too_few_samples_are_counted():
+    """Owner 0 has two training samples and three test samples, of which one each is left if one is held back."""
+    owners = np.r_[[0] * 5, [1] * 595]
+    held_out = np.r_[[False, False, True, True, True], np.arange(595) % 4 == 0]
+    assert [len(split) for split in given_split(owners, 2, held_out, validation=0.1).splits[0]] == [1, 1, 3]
+    held_out[1] = True
+    one_left = (
+        "leaves client 0 with 5 samples, too few to train and test on; use fewer clients or a more even partition, or "
+    )
+    with pytest.raises(RequestError, match=one_left + "natural:n to leave out owners of fewer than n samples$"):
+        given_split(owners, 2, held_out, validation=0.1)
+
+
+def test_as_many_clients_as_samples_are_too_many_by_what_each_has():
+    with pytest.raises(RequestError, match=r"client 0 with 1 samples, too few .* or a more even partition$"):
+        divide("iid", clients=600)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from benchmark.api import Observer
 from benchmark.config import FederationConfig
 from benchmark.conformance.toy import ALIKE, CPU, federate, make_task, same
 from benchmark.federation import Federation
-from benchmark.measure.flops import FlopCounter
+from benchmark.measure.flops import FORMULAS, FlopCounter
 from benchmark.models.cnn import CNNS, LINE_UPS
 from benchmark.models.line_up import Architecture, LineUp
 from benchmark.plugins import registry
@@ -145,6 +145,16 @@ def test_a_recurrent_layer_costs_two_products_a_step_and_sample():
     forward = 2 * 12 * 2 * 28 * ((5 + 7) + (14 + 7))
     assert counted(lambda: net(x)) == forward
     assert counted(lambda: net(x)[0].sum().backward()) == 3 * forward
+
+
+def test_a_recurrent_network_on_a_gpu_is_counted_by_its_matrices():
+    """As one layer in one direction is on a CPU: 3 samples of 4 steps of 5 numbers, four gates of 7."""
+    net, x = nn.LSTM(5, 7), torch.randn(4, 3, 5)
+    forward = 2 * 12 * 28 * (5 + 7)
+    assert counted(lambda: net(x)) == forward
+    weights = [torch.zeros(28, 5), torch.zeros(28, 7), torch.zeros(28), torch.zeros(28)]
+    assert FORMULAS[torch.ops.aten._cudnn_rnn](x, weights, out_val=None) == forward
+    assert FORMULAS[torch.ops.aten._cudnn_rnn_backward](x, weights, out_val=None) == 2 * forward
 
 
 def test_counting_takes_apart_what_is_made_of_other_operations():

@@ -160,6 +160,20 @@ class TestPerformanceProfile:
             performance_profile([[1.0], []], [0.5])
 
 
+class TestRounding:
+    @pytest.mark.parametrize(
+        ("a", "b", "shares"),
+        [
+            ([1e-15, 2e-15], [0, 3e-15], (0.5, 0, 0.5)),  # small scores differ as large ones do
+            ([np.nextafter(1e6, 2e6)], [1e6], (0, 1, 0)),  # the last bit of a large score says nothing
+            (np.array([1, 3], dtype=np.uint8), np.array([2, 1], dtype=np.uint8), (0.5, 0, 0.5)),
+        ],
+    )
+    def test_differences_are_of_twelve_digits(self, a, b, shares):
+        found = describe(a, b)
+        assert (found.better, found.equal, found.worse) == shares
+
+
 class TestAverageRanks:
     def test_demsar(self):
         # 3.2.2 of the paper, which gives F 3 and 39 degrees of freedom, the critical value 2.85 and no p
