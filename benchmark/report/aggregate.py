@@ -182,4 +182,4 @@ def task_ranks(comparisons: Sequence[Comparison], labels: Sequence[str]) -> Rank
     if len(found) < RANKED_FROM_TASKS or len(labels) < 2:
         return None
     means = [[np.mean([c.mean(label) for c in task]) for label in labels] for task in found]
-    return average_ranks(np.array(means, float))
+    return average_ranks(means)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from benchmark.channel import Channel, Inbox, Rows, nbytes, wire_shape
+from benchmark.channel import Channel, Inbox, RoundNumber, Rows, nbytes, wire_shape
 
 
 def test_bytes_are_element_size_times_number_of_elements():
@@ -14,6 +14,7 @@ def test_rows_travel_as_their_present_rows_and_an_index_each():
     table = Rows(torch.zeros(10, 500), torch.arange(10) < 2)
     assert nbytes(table) == 2 * (500 * 4 + 4)
     assert nbytes(Rows(table.values, torch.zeros(10, dtype=torch.bool))) == 0
+    assert nbytes(Rows(torch.zeros(1, 3), torch.ones(1, dtype=torch.bool))) == 3 * 4 + 4
 
 
 def test_the_shape_of_what_travels_is_that_of_present_rows():
@@ -37,6 +38,12 @@ def test_bytes_by_direction_client_and_name():
     channel.up(1, {"c": torch.zeros(5)})
     assert channel.bytes("down") == {0: {"a": 8}, 1: {"a": 8, "b": 4}}
     assert channel.bytes("up") == {1: {"c": 20}}
+
+
+def test_the_server_knows_the_round_and_samples_of_those_who_sent():
+    channel = Channel({0: 3, 1: 5}, RoundNumber(4, 9))
+    channel.up(1, {"a": torch.zeros(1)})
+    assert (channel.inbox().num_samples, channel.inbox().progress) == ({1: 5}, (4, 9))
 
 
 def test_a_message_is_a_copy():

@@ -8,7 +8,7 @@ from benchmark.api import Observer
 from benchmark.config import FederationConfig
 from benchmark.conformance.toy import ALIKE, CPU, federate, make_task, same
 from benchmark.federation import Federation
-from benchmark.measure.flops import FORMULAS, FlopCounter
+from benchmark.measure.flops import FORMULAS, FlopCounter, FlopTable
 from benchmark.models.cnn import CNNS, LINE_UPS
 from benchmark.models.line_up import Architecture, LineUp
 from benchmark.plugins import registry
@@ -145,6 +145,24 @@ def test_a_recurrent_layer_costs_two_products_a_step_and_sample():
     forward = 2 * 12 * 2 * 28 * ((5 + 7) + (14 + 7))
     assert counted(lambda: net(x)) == forward
     assert counted(lambda: net(x)[0].sum().backward()) == 3 * forward
+
+
+def test_the_gradient_of_a_bias_is_a_sum_and_not_counted():
+    net, x = nn.Conv2d(2, 3, 3, bias=False), torch.randn(1, 2, 5, 5)
+    forward = 2 * 9 * 3 * 2 * 9  # nine places, three filters of two 3 x 3
+    assert counted(lambda: net(x).sum().backward()) == forward + forward  # no gradient of images
+    net = nn.Conv2d(2, 3, 3)
+    net.weight.requires_grad_(False)
+    assert counted(lambda: net(x).sum().backward()) == forward
+
+
+def test_a_piece_of_work_is_run_once_to_be_counted_and_the_time_of_counting_is_kept(monkeypatch):
+    times = iter([10.0, 12.0, 20.0, 25.0])
+    monkeypatch.setattr("benchmark.measure.flops.perf_counter", lambda: next(times))
+    table, x = FlopTable(), torch.randn(2, 3)
+    assert table.seconds == 0
+    assert [table.of(key, lambda: x @ x.T) for key in ("a", "a", "b")] == [2 * 2 * 2 * 3] * 3
+    assert (table.seconds, len(table)) == (2 + 5, 2)
 
 
 def test_a_recurrent_network_on_a_gpu_is_counted_by_its_matrices():

@@ -64,6 +64,24 @@ def test_a_column_without_a_rank_has_no_better(comparison_of, two):
     ]
 
 
+def test_moments_that_not_all_comparisons_have_are_left_out(comparison_of):
+    one, both = of([70, 60], [73, 63]), of([1, 2], [4, 5])
+    found = [comparison_of(one), comparison_of(both, downloaded=both, dataset="x")]
+    local = ["Method", *(f"{what} after local training" for what in ("Difference", "95 % interval", "p"))]
+    for pair in (found, found[::-1]):
+        table = aggregate_table(pair, "standalone")
+        assert [column.title for column in table.columns] == [*local, "Tasks", "Seeds"]
+        assert accuracy_matrix(pair, "standalone").caption.startswith("Accuracy in percent after local training:")
+    nothing_shared = [replace(c, moments=c.moments[i : i + 1]) for i, c in enumerate(found)]
+    assert aggregate_table(nothing_shared, "standalone") is None
+
+
+def test_methods_that_tie_are_in_the_order_of_names(comparison_of):
+    scores = {f"m{i:02}": np.full((1, 2), 70.0 + i % 2) for i in range(40)}
+    table = ranking_table([comparison_of(scores, clients=n) for n in range(1, 6)])
+    assert names(table) == [*sorted(scores)[1::2], *sorted(scores)[::2]]
+
+
 def test_differences_over_tasks(comparison_of):
     """b is 1 and a 3 points better in both tasks, and the best stands first; counts can be sorted."""
     found = [comparison_of(of([70, 60], [73, 63], [71, 61])), comparison_of(of([1, 2], [4, 5], [2, 3]), dataset="x")]
@@ -124,6 +142,12 @@ def test_costs_of_a_target(priced):
         "rounds."
     )
     assert texts(cost_table(replace(priced, target=75.0)))[0][1:5] == ["not reached"] * 4
+
+
+def test_a_target_that_not_all_seeds_reach_has_no_mean(comparison_of):
+    rising = np.array([np.full(45, 70.0), np.full(45, 60.0), np.full(45, 60.0)])
+    found = replace(comparison_of({"a": np.full((3, 2), 65.0)}, {"a": rising}), target=70.0)
+    assert texts(cost_table(found))[0][1:5] == ["reached by 1 of 3"] * 4
 
 
 def test_fronts_without_a_target(priced):
