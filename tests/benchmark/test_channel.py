@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from benchmark.channel import Channel, Inbox, RoundNumber, Rows, nbytes, wire_shape
+from benchmark.channel import Channel, Inbox, RoundNumber, Rows, Wire, nbytes, wire_shape
+from benchmark.errors import HookError
 
 
 def test_bytes_are_element_size_times_number_of_elements():
@@ -54,6 +55,38 @@ def test_a_message_is_a_copy():
         torch.nn.init.constant_(net.weight, float(k))
         channel.up(k, {"net": net.state_dict()})
     assert [m["net"]["weight"][0, 0].item() for m in channel.inbox().messages.values()] == [0.0, 1.0]
+
+
+def test_what_travels_lies_in_memory_as_it_is_written():
+    assert Channel({}).down(0, {"w": torch.zeros(2, 3).T})["w"].is_contiguous()
+
+
+def test_a_message_that_is_none_is_told_with_its_place():
+    with pytest.raises(HookError, match="client 3, round 2, upload: "):
+        Channel({3: 1}, RoundNumber(2, 5)).up(3, {"a": None})
+
+
+class Doubling(Wire):
+    """Sends twice of each upload, and remembers what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def protected(self, client, message, broadcast):
+        self.asked.append((client, broadcast))
+        return {name: torch.cat([value, value]) for name, value in message.items()}
+
+
+def test_uploads_pass_the_wire_with_what_their_client_has_received():
+    wire = Doubling()
+    channel = Channel({0: 1, 1: 1}, wire=wire)
+    received = channel.down(1, {"a": torch.ones(1)})
+    for client in (0, 1):
+        channel.up(client, {"a": torch.zeros(2)})
+    assert wire.asked == [(0, {}), (1, received)]
+    assert channel.bytes("down") == {1: {"a": 4}}
+    assert channel.bytes("up") == {0: {"a": 16}, 1: {"a": 16}}
+    assert channel.inbox().messages[0]["a"].shape == (4,)
 
 
 def test_absent_rows_do_not_exist_on_the_other_side():
