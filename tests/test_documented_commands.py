@@ -30,6 +30,7 @@ ELSEWHERE = {
     "make lint": (".ci/run", "make lint"),
     "make test": (".ci/run", "make test"),
     "make fuzz": ("Makefile", "pytest tests/campaigns/test_fuzz.py"),
+    "make mutants": ("Makefile", "mutmut run"),
     "python -m benchmark document": ("tests/tools/docs/test_pages.py", 'main(["document"'),
     "python -m tools.docs.croissant": ("tests/tools/docs/test_croissant.py", "croissant.main("),
     "make demo": (".github/workflows/ci.yml", "python -m benchmark run --preset demo"),
