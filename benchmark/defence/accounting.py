@@ -13,6 +13,8 @@ from scipy.special import log_ndtr, ndtr
 
 from benchmark.config import FederationConfig
 
+MOST_OF_A_RECORD = 2
+"""Clipping norms that a message moves at most if a record is left out: it is one long at most with it and without."""
 MOST_MU = 200.0
 """The most that one looks for: an epsilon of about 20,000."""
 

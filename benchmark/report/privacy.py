@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.config import FederationConfig
-from benchmark.defence.accounting import largest_area, promise_of
+from benchmark.defence.accounting import MOST_OF_A_RECORD, largest_area, promise_of
 from benchmark.privacy.findings import SERIES, Found, Membership, RawScores, fidelity_of, identity_of, labels_of
 from benchmark.privacy.tables import facts_of
 from benchmark.privacy.verdicts import Verdict, invalid, verdicts
@@ -202,8 +202,14 @@ def _promised(audited: Sequence[Audited]) -> str:
     promise = next((of.promise for of in audited if of.promise), None)
     if promise is None:
         return ""
-    one, series = largest_area(promise.one_message_mu), largest_area(promise.mu)
-    return f"Noise: {promise.words}; no attack has an area above {one:.2f} of a message, {series:.2f} of all of them. "
+    told, record = (
+        [largest_area(apart * mu) for mu in (promise.one_message_mu, promise.mu)] for apart in (1, MOST_OF_A_RECORD)
+    )
+    return (
+        f"Noise: {promise.words}. No attack tells a client's message from zeros with an area above {told[0]:.2f}, or "
+        f"all of them with one above {told[1]:.2f}; what one record changes is twice as long at most, so of a record "
+        f"the areas are {record[0]:.2f} and {record[1]:.2f} at most. "
+    )
 
 
 def sheet_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:

@@ -1,19 +1,27 @@
 """Epsilon, delta and mu are what dp-accounting and the closed form's own limits say."""
 
 from math import sqrt
+from statistics import NormalDist
 
 import pytest
 
-from benchmark.defence.accounting import NoisePromise, delta_of, epsilon_of, largest_area, mu_of
+from benchmark.defence.accounting import MOST_OF_A_RECORD, NoisePromise, delta_of, epsilon_of, largest_area, mu_of
 
 
 @pytest.mark.parametrize(
     ("epsilon", "mu", "area"), [(1, 0.27, 0.58), (2, 0.50, 0.64), (4, 0.925, 0.74), (8, 1.67, 0.88)]
 )
 def test_mu_and_the_largest_area_of_an_epsilon(epsilon, mu, area):
-    """At a delta of 1e-5, worked out apart."""
+    """At a delta of 1e-5, worked out apart, of messages or zeros."""
     assert mu_of(epsilon, 1e-5) == pytest.approx(mu, abs=0.005)
     assert largest_area(mu_of(epsilon, 1e-5)) == pytest.approx(area, abs=0.005)
+
+
+def test_the_largest_area_of_a_record_is_that_of_two_points_at_both_ends_of_the_ball():
+    """Two messages that are each other's negative are two norms apart: N(-1, 1.5) and N(1, 1.5)."""
+    promise = NoisePromise(1.0, 1e-5, 1, sigma=1.5)
+    apart = NormalDist(2, 1.5 * sqrt(2))  # the difference of a draw with the record and one without
+    assert largest_area(MOST_OF_A_RECORD * promise.mu) == pytest.approx(1 - apart.cdf(0))
 
 
 @pytest.mark.parametrize(("epsilon", "rounds", "sigma"), [(1, 20, 16.7), (8, 20, 2.7), (8, 100, 6.0), (16, 100, 3.4)])

@@ -97,6 +97,17 @@ def test_the_table_has_areas_with_intervals_at_the_stronger_level(tmp_path, stor
     assert series.value > 0.98 and "[" in one.text and share.value > 0.5
 
 
+def test_noise_is_told_with_what_no_attack_can_exceed(tmp_path, store):
+    """At epsilon 8 mu is 1.666 over three rounds, 0.962 in one: Phi(mu / sqrt(2)), and of twice as much for a record."""
+    noise = {"message_layout": "fixed", "message_clip": 1.0, "dp_epsilon": 8.0}
+    keep(store(tmp_path, "one", [[6, 7, 8]] * 3, **noise), scores())
+    (comparison,) = read_experiment(tmp_path, "exp", {})
+    caption = privacy_table(comparison, [Audited(comparison, "one")]).caption
+    assert "(8, 1e-05)-differential privacy of a client, whose neighbour has zeros" in caption
+    assert "with an area above 0.75, or all of them with one above 0.88;" in caption
+    assert "so of a record the areas are 0.91 and 0.99 at most." in caption
+
+
 def test_who_sends_nothing_has_no_zero(tmp_path, store):
     nothing = {"facts": np.array(json.dumps({"sheet": None, "seconds": 0.1, "rounds": [1, 3], "candidates": 40}))}
     comparison, found = audited(tmp_path, store, alone=nothing, one=scores())
