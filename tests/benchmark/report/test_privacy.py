@@ -98,7 +98,7 @@ def test_the_table_has_areas_with_intervals_at_the_stronger_level(tmp_path, stor
 
 
 def test_noise_is_told_with_what_no_attack_can_exceed(tmp_path, store):
-    """At epsilon 8 mu is 1.666 over three rounds, 0.962 in one: Phi(mu / sqrt(2)), and of twice as much for a record."""
+    """At epsilon 8 mu is 1.666 over three rounds, 0.962 in one: Phi(mu / sqrt(2)), for a record of twice as much."""
     noise = {"message_layout": "fixed", "message_clip": 1.0, "dp_epsilon": 8.0}
     keep(store(tmp_path, "one", [[6, 7, 8]] * 3, **noise), scores())
     (comparison,) = read_experiment(tmp_path, "exp", {})
