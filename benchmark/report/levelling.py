@@ -9,6 +9,8 @@ THIRD_ROUNDS = 5
 """With fewer evaluated rounds in the last third nobody can say whether a curve has levelled."""
 THIRD_POINTS = 15
 """Nor with fewer points there of all seeds together."""
+TOO_FEW = "too few rounds to say"
+"""How the reason begins then."""
 CLIMB_POINTS = 1.0
 """A rise over the last third of up to so many points of accuracy is level."""
 LEVEL = 0.05
@@ -72,7 +74,7 @@ def not_levelled(rounds: np.ndarray, scores: np.ndarray) -> str | None:
     """
     inside = int(last_third(rounds).sum())
     if inside < THIRD_ROUNDS or inside * len(scores) < THIRD_POINTS:
-        return f"too few rounds to say: {inside} evaluated in the last third, {inside * len(scores)} over all seeds"
+        return f"{TOO_FEW}: {inside} evaluated in the last third, {inside * len(scores)} over all seeds"
     found = trend(rounds, scores)
     climbs = found.rise > CLIMB_POINTS and found.p < LEVEL
     return f"its accuracy rises by {found.rise:.1f} points over the last third of the rounds" if climbs else None

@@ -8,6 +8,7 @@ from benchmark.errors import plural
 from benchmark.report.answer import answer_of
 from benchmark.report.cells import mean_cell, spread_cell
 from benchmark.report.frame import Comparison
+from benchmark.report.levelling import TOO_FEW
 from benchmark.report.sentences import sentences
 from tools.docs.blocks import TITLES, markdown_table
 from tools.docs.costs import REFERENCE
@@ -84,7 +85,7 @@ def _caption(shown: Sequence[Comparison], priced: Comparison) -> str:
     """Return the settings, and what the columns are."""
     settings = [
         f"{_title(c)}: {c.setting['partition']}, {_participation(c)}{plural(c.setting['rounds'], 'round')}, "
-        f"{plural(len(c.seeds), 'seed')}, {'levelled' if c.ranked else '**not levelled**'}"
+        f"{plural(len(c.seeds), 'seed')}, {_level(c)}"
         for c in shown
     ]
     s = priced.setting
@@ -99,6 +100,14 @@ def _participation(comparison: Comparison) -> str:
     """Return the share of clients that take part in a round, if it is not all of them."""
     share = comparison.setting["participation"]
     return "" if share == 1 else f"{share:.0%} a round, "
+
+
+def _level(comparison: Comparison) -> str:
+    """Return whether the curves of a comparison have levelled, as far as its rounds and seeds can say."""
+    if comparison.ranked:
+        return "levelled"
+    too_few = all(why.startswith(TOO_FEW) for why in comparison.unlevelled.values())
+    return "**too few rounds and seeds to rank**" if too_few else "**not levelled**"
 
 
 def _said(shown: Sequence[Comparison]) -> list[str]:

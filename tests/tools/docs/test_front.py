@@ -30,7 +30,7 @@ def test_a_row_for_each_method_without_variants(stored):
     assert "| [`standalone`](docs/methods/standalone.md) | what standalone sends | 77.50 ± 31.77 | 0 | 1.00 × |" in text
     assert "alpha" not in text
     assert "| most frequent class of each client |  | 50.00 |  |  |" in text
-    assert "digits, N = 2: pathological:2, 2 rounds, 2 seeds, **not levelled**" in text
+    assert "digits, N = 2: pathological:2, 2 rounds, 2 seeds, **too few rounds and seeds to rank**" in text
     assert "**digits, N = 2:**" not in text  # what has not levelled has no sentence that compares
 
 
@@ -43,6 +43,14 @@ def test_numbers_of_clients_are_columns_of_their_own_and_a_short_comparison_give
     assert "| digits, N = 2, % | digits, N = 3, % |" in text
     assert "digits, N = 2: pathological:2, 2 rounds" in text
     assert "digits, N = 3: pathological:2, 1 round" in text
+
+
+@pytest.mark.parametrize(("last", "said"), [(3, "levelled"), (9, "**not levelled**")])
+def test_curves_that_climb_are_told_from_level_ones(tmp_path, store, last, said):
+    for name in MISSION:
+        store(tmp_path, name, [[3 + (last - 3) * t // 59, 5] for t in range(60)], experiment="reference")
+    text = front.answer({"reference": read_experiment(tmp_path, "reference", {})}, GLANCES)
+    assert f"digits, N = 2: pathological:2, 60 rounds, 1 seed, {said}. Kilobytes" in text
 
 
 def test_without_results_it_says_so():
