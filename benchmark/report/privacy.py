@@ -60,7 +60,7 @@ class Audited:
 
 def write_privacy(comparison: Comparison, style: Style, commands: Sequence[str], folder: Path) -> Part:
     """Write tables and figures of a comparison; nothing if no message of it was attacked."""
-    audited = [Audited(comparison, label) for label in comparison.complete if _has_scores(comparison, label)]
+    audited = audited_of(comparison)
     if not audited:
         return Part([], [])
     tables = [privacy_table(comparison, audited), sheet_table(comparison, audited), control_table(comparison, audited)]
@@ -68,8 +68,11 @@ def write_privacy(comparison: Comparison, style: Style, commands: Sequence[str],
     return Part(written, _figures(comparison, audited, style, folder / "figures"))
 
 
-def _has_scores(comparison: Comparison, label: str) -> bool:
-    return any(run.privacy for run in comparison.of(label))
+def audited_of(comparison: Comparison) -> list[Audited]:
+    """Return the methods whose messages were attacked."""
+    return [
+        Audited(comparison, label) for label in comparison.complete if any(run.privacy for run in comparison.of(label))
+    ]
 
 
 FoundOf = Callable[[Audited], Found | None]
@@ -147,7 +150,7 @@ def privacy_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
             Cell(of.label, of.label),
             mean_cell(comparison.scores(of.label), NUMBER),
             mean_cell([run.total("bytes") / 1e6 for run in comparison.of(of.label)]),
-            *(_attack_cell(of, control, value) for _, control, value in attacks),
+            *(attack_cell(of, control, value) for _, control, value in attacks),
             _found_cell(of.released() if of.sends else None),
         ]
         for of in audited
@@ -163,7 +166,8 @@ def privacy_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
     )
 
 
-def _attack_cell(of: Audited, control: str, value: FoundOf) -> Cell:
+def attack_cell(of: Audited, control: str, value: FoundOf) -> Cell:
+    """Make a cell of what an attack found, invalid if the controls of its column do not hold."""
     if not of.sends:
         return Cell(SENDS_NOTHING)
     cell = _found_cell(value(of))
@@ -230,7 +234,7 @@ def sheet_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
     noise = max((promise.sigma for of in audited if (promise := of.promise)), default=None)
     if noise:
         columns.append(Column("Noise", "low", "length of one upload's noise before it is shared, in clipping norms"))
-    rows = [[Cell(of.label, of.label), *_sheet_cells(of), *([_noise_cell(of)] if noise else [])] for of in audited]
+    rows = [[Cell(of.label, of.label), *_sheet_cells(of), *([noise_cell(of)] if noise else [])] for of in audited]
     caption = (
         "Read off the messages of the last audited round: bytes of one message by name, and what they say as such."
     )
@@ -250,7 +254,7 @@ def _sheet_cells(of: Audited) -> list[Cell]:
     return [_bytes(up), _bytes(down), *flags, exposed, silent, _yes(facts["sums_suffice"]), numbers]
 
 
-def _noise_cell(of: Audited) -> Cell:
+def noise_cell(of: Audited) -> Cell:
     """Return sigma x the root of the upload's length: what makes short messages survive noise."""
     if not of.sends or not of.promise:
         return Cell(NOTHING)

@@ -14,7 +14,7 @@ from benchmark.errors import RequestError
 from benchmark.plugins import registry
 from benchmark.report.frame import read_experiment
 from benchmark.storage.files import write_whole
-from tools.docs import blocks, costs, front, reproduction
+from tools.docs import blocks, costs, front, privacy, reproduction
 from tools.docs.data_sets import data_sets
 from tools.docs.levelled import LEVELLED, levelled
 
@@ -25,7 +25,7 @@ ASKS = re.compile(r"<!-- write: (.*?) -->")
 FOLDER = Path("docs", "methods")
 CATALOGUE = "README"
 COSTS_FILE = "costs.json"
-REPORTED = (*blocks.EXPERIMENTS, *front.SHOWN, *reproduction.COMPARED, reproduction.VARIED, LEVELLED)
+REPORTED = (*blocks.EXPERIMENTS, *front.SHOWN, *reproduction.COMPARED, reproduction.VARIED, LEVELLED, privacy.TRIED)
 """The folders of results that pages report, if they exist."""
 DOCS_PARALLEL_FROM_RUNS = 1000
 """Committed runs have few rounds; starting processes takes longer than reading a thousand of them."""
@@ -148,6 +148,7 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
         "README.md": lambda: {"answer": front.answer(compared, glances)},
         "docs/card.md": lambda: {"data-sets": data_sets()},
         "docs/reproducing.md": lambda: {"levelled": levelled(compared)},
+        "docs/privacy.md": lambda: {"attacked": privacy.attacked(compared), "defended": privacy.defended(compared)},
         "docs/reproduction.md": lambda: {
             "published": reproduction.tables(compared),
             "claims": reproduction.claims(compared),

@@ -1,0 +1,55 @@
+"""The tables of docs/privacy.md, from crafted scores."""
+
+import json
+
+import numpy as np
+
+from benchmark.privacy.tables import Tables
+from benchmark.report.frame import read_experiment
+from tools.docs import privacy
+
+FLAGS = {"by_class": True, "own_rows_only": False, "counts": False, "buffers": False}
+DIRECTION = {"bytes": {"rows": 88.0}, "numbers": 16.0, **FLAGS}
+FACTS = {"private_share": 0.0, "silent": True, "architectures": 1, "sums_suffice": True}
+SHEET = {"up": DIRECTION, "down": DIRECTION, **FACTS}
+
+
+def scores(gain):
+    """Members of one client stand out by so many standard deviations; there are no controls, so none fails."""
+    tables = Tables()
+    member, calibration = np.arange(90) < 30, np.arange(90) >= 60
+    for level in ("auditor", "server"):
+        score = np.random.default_rng(0).normal(size=90) + gain * member
+        of = {"round": 2, "client": 0, "level": level, "kind": "message"}
+        tables.add("membership", **of, label=np.zeros(90, int), member=member, calibration=calibration, score=score)
+    facts = {"sheet": SHEET, "seconds": 12.0, "rounds": [2], "candidates": 30}
+    return {**tables.arrays(), "facts": np.array(json.dumps(facts))}
+
+
+def keep(folder, arrays):
+    np.savez(folder.path / "privacy.npz", **arrays)
+    folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")})
+
+
+def test_without_audits_it_says_so(tmp_path, store):
+    store(tmp_path, "one", [[6, 7]] * 2, experiment="reference")
+    stored = {"reference": read_experiment(tmp_path, "reference", {})}
+    assert privacy.attacked(stored) == "No run of `results/reference` has been audited yet."
+    assert privacy.defended(stored) == "`results/privacy` does not have runs with noise and without yet."
+
+
+def test_what_was_found_and_what_noise_takes(tmp_path, store):
+    """65 % and 40 % with noise, of epsilon 8 in two rounds: sigma is sqrt(2) / 1.666 = 0.849, times 4 in 16 numbers."""
+    keep(store(tmp_path, "one", [[6, 7]] * 2, experiment="privacy"), scores(9.0))
+    store(tmp_path, "two", [[6, 7]] * 2, experiment="privacy")
+    noise = {"message_layout": "fixed", "message_clip": 1.0, "dp_epsilon": 8.0}
+    keep(store(tmp_path, "one", [[4, 4]] * 2, experiment="privacy", **noise), scores(0.0))
+    keep(store(tmp_path, "one", [[6, 7]] * 2, experiment="reference"), scores(9.0))
+    stored = {name: read_experiment(tmp_path, name, {}) for name in ("privacy", "reference")}
+    text = privacy.defended(stored)
+    assert "noise: message layout fixed, message clip 1.0, dp epsilon 8.0" in text
+    (row,) = (line for line in text.splitlines() if line.startswith("| one"))
+    assert row.startswith("| one | 65.00 | 40.00 | 1.00") and row.endswith("| 3.4 |")
+    found = privacy.attacked(stored)
+    assert "| Method | Accuracy [%] | Sent [MB] | Member, one message |" in found
+    assert "| one | 65.00 |" in found
