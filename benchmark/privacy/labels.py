@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmark.channel import Message, State, Value
 from benchmark.privacy.record_messages import LEAST_NUMBERS
-from benchmark.privacy.vectors import Rows, Sketch, flattened, same_structure, with_all_rows
+from benchmark.privacy.vectors import Rows, Sketch, flattened, readable, same_structure, with_all_rows
 
 RIDGE = 0.1
 """The ridge's share of the mean squared length of what is learned from."""
@@ -81,7 +81,7 @@ def _row_lengths(message: Message, num_classes: int, device: torch.device) -> Te
         for tensor in tensors:
             if tensor.dim() and len(tensor) == num_classes and tensor.is_floating_point():
                 squares = squares + tensor.detach().reshape(num_classes, -1).square().sum(1)
-    return squares.sqrt()
+    return readable(squares.sqrt())
 
 
 def relative(message: Message, broadcast: State) -> Message:

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from benchmark.channel import Message, Rows, State, Value
 
+LARGEST = 1e15
+"""Networks that diverge have larger numbers, whose squares and sums would not be finite."""
+
 
 class Flat(NamedTuple):
     """A message as one vector.
@@ -78,8 +81,13 @@ class Sketch:
         self._signs = (2.0 * signs - 1).to(device)
 
     def of(self, vector: Tensor) -> Tensor:
-        """Return the sketch of a vector; the vector itself if it is short."""
+        """Return the sketch of a vector; the vector itself if it is short. What has diverged is 0."""
         if self._folds <= 1:
-            return vector
+            return readable(vector)
         padded = torch.nn.functional.pad(vector, (0, len(self._signs) - len(vector)))
-        return (padded * self._signs).view(self._folds, self._most).sum(0)
+        return readable((padded * self._signs).view(self._folds, self._most).sum(0))
+
+
+def readable(numbers: Tensor) -> Tensor:
+    """Return numbers with 0 in place of those that are not finite, or so large that they say nothing but that."""
+    return torch.where(numbers.abs() < LARGEST, numbers, 0)

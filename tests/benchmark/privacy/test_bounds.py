@@ -1,5 +1,8 @@
 """Behind noise no attack has an area above what the noise allows, and secure aggregation shows it sums alone."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -50,6 +53,21 @@ def test_no_area_is_above_what_noise_allows(name, audit_task):
     found, config = area(name, audit_task, **NOISE)
     margin = 3 * auc_deviation(30, 15) / 3**0.5  # three clients, 30 members and 15 others each
     assert found <= largest_area(promise_of(config).one_message_mu) + margin
+
+
+@pytest.mark.parametrize(
+    ("name", "clip"),
+    [("fedavg", 1e16), ("fd", 1e4), ("fedmoe", 1e16), ("fedproto", 1e6), ("fml", 1e16), ("lg-fedavg", 1e8)],
+)
+def test_networks_that_noise_blows_up_are_audited_like_others(name, clip, audit_task):
+    """Just below what makes losses infinite, gradients of records are so already; yet every score is a number."""
+    method = registry.method(name)[0]
+    config = FederationConfig(clients=3, rounds=2, batch_size=5, **NOISE | {"message_clip": clip})
+    audit = PrivacyAudit(replace(SIZE, rounds=2))
+    federation = Federation(method, audit_task(method, train=30, test=60), config, CPU, observers=[audit])
+    found = audit.artefacts(federation, [federation.round(1), federation.round(2)])["privacy"]
+    assert set(found["membership.round"]) == {1, 2}
+    assert [name for name, of in found.items() if of.dtype.kind == "f" and not np.isfinite(of).all()] == []
 
 
 def test_what_is_found_without_noise_is_lost_in_noise_and_blurred_in_a_sum(audit_task):
