@@ -169,7 +169,7 @@ def verify(results: Path, experiment: str | None, as_json: bool) -> int:
 
     findings, runs = examine(results, experiments_of(results, experiment))
     if not runs:
-        raise RequestError(f"there are no results in {results}; `run` makes some")
+        raise RequestError(f"there are no results in {results}; name a folder of results or of one experiment")
     if as_json:
         listed = [{"path": str(path), "problem": problem} for path, problem in findings]
         click.echo(json.dumps({"ok": not findings, "runs": runs, "findings": listed}, indent=1))

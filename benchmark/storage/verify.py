@@ -57,11 +57,13 @@ class Met(NamedTuple):
 def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding], int]:
     """Return (every problem of the results of some experiments, or of all; the number of runs).
 
-    Conditions that differ among the runs of a comparison are no problem, and are told.
+    results: the folder of all, or of one experiment. Conditions that differ among the runs of a comparison are no problem, and are told.
     """
     findings: list[Finding] = []
     met: list[Met] = []
     folders = [*run_folders(results, experiments, begun=False)]
+    if not folders and not experiments:
+        folders = [*run_folders(results.parent, [results.name], begun=False)]
     for folder in folders:
         if not folder.exists and is_claimed(folder.path / CLAIM):  # it begins just now
             continue

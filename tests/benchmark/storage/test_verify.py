@@ -290,6 +290,7 @@ def test_the_command_says_what_is_wrong_and_where(results, folder, capsys, monke
     document = json.loads(capsys.readouterr().out)
     assert (document["ok"], document["runs"], len(document["findings"])) == (False, 4, 1)
     assert commands.main(["verify", "--results", "nowhere"]) == 2
+    assert commands.main(["verify", "--results", "exp"]) == 1  # the folder of one experiment
     assert commands.main(["verify", "--results", ".", "--experiment", "other"]) == 2
 
 
