@@ -57,7 +57,8 @@ class Met(NamedTuple):
 def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding], int]:
     """Return (every problem of the results of some experiments, or of all; the number of runs).
 
-    results: the folder of all, or of one experiment. Conditions that differ among the runs of a comparison are no problem, and are told.
+    results: the folder of all, or of one experiment. Conditions that differ among the runs of a comparison are no
+    problem, and are told.
     """
     findings: list[Finding] = []
     met: list[Met] = []

@@ -8,7 +8,7 @@ from benchmark.errors import plural
 from benchmark.report.answer import answer_of
 from benchmark.report.cells import mean_cell, spread_cell
 from benchmark.report.frame import Comparison
-from benchmark.report.levelling import TOO_FEW
+from benchmark.report.levelling import THIRD_ROUNDS, TOO_FEW
 from benchmark.report.sentences import sentences
 from tools.docs.blocks import TITLES, markdown_table
 from tools.docs.costs import REFERENCE
@@ -55,12 +55,17 @@ def answer(stored: Mapping[str, Sequence[Comparison]], glances: Mapping[str, Map
 
 
 def longest(comparisons: Iterable[Comparison]) -> list[Comparison]:
-    """Return the comparison with most rounds of each data set and number of clients, of those that lack no method."""
+    """Return the comparison with most rounds of each data set and number of clients, of those that lack no method.
+
+    Those whose rounds are too few to judge their curves, whatever the seeds, are left out.
+    """
     found: dict[tuple[str, int], Comparison] = {}
     for comparison in comparisons:
-        cell = comparison.dataset, comparison.setting["clients"]
-        longer = cell not in found or comparison.setting["rounds"] > found[cell].setting["rounds"]
-        if longer and set(MISSION) <= set(comparison.complete):
+        setting = comparison.setting
+        cell = comparison.dataset, setting["clients"]
+        judged = setting["rounds"] // setting.get("eval_every", 1) >= 3 * THIRD_ROUNDS
+        longer = cell not in found or setting["rounds"] > found[cell].setting["rounds"]
+        if judged and longer and set(MISSION) <= set(comparison.complete):
             found[cell] = comparison
     return [*found.values()]
 
@@ -99,7 +104,7 @@ def _caption(shown: Sequence[Comparison], priced: Comparison) -> str:
 def _participation(comparison: Comparison) -> str:
     """Return the share of clients that take part in a round, if it is not all of them."""
     share = comparison.setting["participation"]
-    return "" if share == 1 else f"{share:.0%} a round, "
+    return "" if share == 1 else f"{100 * share:g} % a round, "
 
 
 def _level(comparison: Comparison) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from benchmark.report.cells import NOTHING, interval_text
 from benchmark.report.differences import Difference, differences
 from benchmark.report.frame import Comparison
+from benchmark.report.levelling import TOO_FEW
 from benchmark.storage.moments import DOWNLOAD, LOCAL
 from tools.docs.blocks import TITLES, markdown_table
 from tools.docs.costs import REFERENCE
@@ -25,7 +26,6 @@ VARIED = "one-change"
 """The folder of runs that differ from a preset in one thing each."""
 METHOD = "fedmoe"
 FAILED = "failed"
-NOT_LEVELLED = "not levelled"
 LINE_UP = "cnn5"
 HEADS = (
     *("method", "published %", "ours %", "published gain"),
@@ -75,12 +75,20 @@ def claims(stored: Mapping[str, Sequence[Comparison]]) -> str:
             comparison = _of_cell(stored.get(COMPARED[0], ()), dataset, clients)
             if comparison and {one, other} <= {*comparison.complete}:
                 found = [differences(comparison, other, moment).get(one) for moment in (LOCAL, DOWNLOAD)]
-                said = NOT_LEVELLED if {one, other} & comparison.unlevelled.keys() else None
+                said = _unjudged(comparison, one, other)
                 answers = [f"{_gain(ours)}: {said or _told(ours)}" if ours else NOTHING for ours in found]
                 price = f"{_total(comparison, one, 'flops') / _total(comparison, other, 'flops'):.2f} ×"
                 rows.append([question, f"{TITLES[dataset]}, N = {clients}", *answers, price])
     heads = ["question", "cell", "after local training", "after the download", "for FLOPs of"]
     return markdown_table(heads, rows, left=2) if rows else "None of them has been run yet."
+
+
+def _unjudged(comparison: Comparison, *labels: str) -> str | None:
+    """Return why the curves of these methods can't be compared; None if they have levelled."""
+    reasons = [comparison.unlevelled[label] for label in labels if label in comparison.unlevelled]
+    if not reasons:
+        return None
+    return "too few rounds or seeds" if all(why.startswith(TOO_FEW) for why in reasons) else "not levelled"
 
 
 def _told(ours: Difference) -> str:
@@ -143,8 +151,7 @@ def _table(comparison: Comparison, cell: int) -> str:
         if name != REFERENCE:
             words += [NOTHING if gain is None else f"{gain:+.2f}", _gain(local.get(name)), _gain(download.get(name))]
             trains = mean is not None and mean > np.mean(comparison.floors)
-            climbs = bool({name, REFERENCE} & comparison.unlevelled.keys())
-            words.append(verdict(gain, local.get(name), trains, climbs))
+            words.append(verdict(gain, local.get(name), trains, _unjudged(comparison, name, REFERENCE)))
         rows.append([f"`{name}`", *words, *[""] * (len(HEADS) - 1 - len(words))])
     return markdown_table(HEADS, rows)
 
@@ -160,19 +167,21 @@ def _gain(ours: Difference | None) -> str:
     return f"{ours.mean:+.2f}" + (f" {interval_text(ours.test.low, ours.test.high)}" if ours.test else "")
 
 
-def verdict(gain: float | None, ours: Difference | None, trains: bool, climbs: bool) -> str:
+def verdict(gain: float | None, ours: Difference | None, trains: bool, unjudged: str | None) -> str:
     """Return what our gain over Standalone says of a published one; None: of a method that failed to converge there.
 
     A published gain is reproduced if our 95 % interval holds it.
 
-    trains: whether it is above the floor here; climbs: whether its curve or Standalone's has not levelled.
+    trains: whether it is above the floor here; unjudged: why its curve or Standalone's can't be compared, or None.
     """
     if ours is None:
         return "not run"
-    if climbs:
-        return f"not comparable: {NOT_LEVELLED}"
+    if gain is None and trains:
+        return "not reproduced: it trains here"
+    if unjudged:
+        return f"not comparable: {unjudged}"
     if gain is None:
-        return "not reproduced: it trains here" if trains else "reproduced: it fails"
+        return "reproduced: it fails"
     if ours.test is None:
         return "not comparable: one seed"
     return "reproduced" if ours.test.low <= gain <= ours.test.high else "not reproduced"

@@ -12,10 +12,10 @@ GLANCES = {name: {"Leaves the client": f"what {name} sends"} for name in ("fml",
 
 @pytest.fixture
 def stored(tmp_path, store):
-    """Two rounds of two clients: fml sends 1 MB up and 2 MB down in each, and computes three times as much."""
+    """Sixteen rounds of two clients: fml sends 1 MB up and 2 MB down in each, and computes three times as much."""
     results = tmp_path / "results"
     for seed in (0, 1):
-        right = [[5, 6 + seed], [7, 8 + seed]]
+        right = [[5, 6 + seed]] * 8 + [[7, 8 + seed]] * 8
         store(results, "fml", right, seed=seed, sent=(10**6, 2 * 10**6), flops=3 * 10**12, experiment="reference")
         store(results, "fml+alpha=0.1", right, seed=seed, experiment="reference")
         for name in {*MISSION} - {"fml"}:
@@ -25,24 +25,26 @@ def stored(tmp_path, store):
 
 def test_a_row_for_each_method_without_variants(stored):
     text = front.answer(stored, GLANCES)
-    # 75 and 80 %: t of one degree of freedom 12.706 times 2.5; 6 MB over two rounds of two clients
+    # 75 and 80 %: t of one degree of freedom 12.706 times 2.5; 3 MB a round of two clients
     assert "| [`fml`](docs/methods/fml.md) | what fml sends | 77.50 ± 31.77 | 1500 | 3.00 × |" in text
     assert "| [`standalone`](docs/methods/standalone.md) | what standalone sends | 77.50 ± 31.77 | 0 | 1.00 × |" in text
     assert "alpha" not in text
     assert "| most frequent class of each client |  | 50.00 |  |  |" in text
-    assert "digits, N = 2: pathological:2, 2 rounds, 2 seeds, **too few rounds and seeds to rank**" in text
+    assert "digits, N = 2: pathological:2, 16 rounds, 2 seeds, **too few rounds and seeds to rank**" in text
     assert "**digits, N = 2:**" not in text  # what has not levelled has no sentence that compares
 
 
 def test_numbers_of_clients_are_columns_of_their_own_and_a_short_comparison_gives_way_to_a_long_one(tmp_path, store):
     for name in MISSION:
-        for rounds in (1, 2):
+        for rounds in (15, 16):
             store(tmp_path, name, [[5, 7]] * rounds, experiment="reference")
-        store(tmp_path, name, [[5, 7, 9]], experiment="reference")
+        store(tmp_path, name, [[5, 7, 9]] * 15, experiment="reference")
+        store(tmp_path, name, [[5, 7, 9, 9]] * 14, experiment="reference")  # nobody can judge so few
     text = front.answer({"reference": read_experiment(tmp_path, "reference", {})}, GLANCES)
     assert "| digits, N = 2, % | digits, N = 3, % |" in text
-    assert "digits, N = 2: pathological:2, 2 rounds" in text
-    assert "digits, N = 3: pathological:2, 1 round" in text
+    assert "digits, N = 2: pathological:2, 16 rounds" in text
+    assert "digits, N = 3: pathological:2, 15 rounds" in text
+    assert "N = 4" not in text
 
 
 @pytest.mark.parametrize(("last", "said"), [(3, "levelled"), (9, "**not levelled**")])

@@ -18,21 +18,28 @@ def gain_of(*points):
 
 
 SITUATIONS = {
-    "the interval holds it": (2.0, gain_of(1.0, 2.0, 3.0), True, False, "reproduced"),
-    "above the interval": (5.0, gain_of(1.0, 2.0, 3.0), True, False, "not reproduced"),
-    "below it": (-2.0, gain_of(1.0, 2.0, 3.0), True, False, "not reproduced"),
-    "still climbs": (2.0, gain_of(1.0, 2.0, 3.0), True, True, "not comparable: not levelled"),
-    "one seed": (2.0, gain_of(2.0), True, False, "not comparable: one seed"),
-    "not run": (2.0, None, False, False, "not run"),
-    "failed there, trains here": (None, gain_of(1.0), True, False, "not reproduced: it trains here"),
-    "fails in both": (None, gain_of(-30.0), False, False, "reproduced: it fails"),
+    "the interval holds it": (2.0, gain_of(1.0, 2.0, 3.0), True, None, "reproduced"),
+    "above the interval": (5.0, gain_of(1.0, 2.0, 3.0), True, None, "not reproduced"),
+    "below it": (-2.0, gain_of(1.0, 2.0, 3.0), True, None, "not reproduced"),
+    "still climbs": (2.0, gain_of(1.0, 2.0, 3.0), True, "not levelled", "not comparable: not levelled"),
+    "one seed": (2.0, gain_of(2.0), True, None, "not comparable: one seed"),
+    "not run": (2.0, None, False, None, "not run"),
+    "failed there, trains here": (None, gain_of(1.0), True, None, "not reproduced: it trains here"),
+    "failed there, trains here in few rounds": (
+        None,
+        gain_of(1.0),
+        True,
+        "too few rounds or seeds",
+        "not reproduced: it trains here",
+    ),
+    "fails in both": (None, gain_of(-30.0), False, None, "reproduced: it fails"),
 }
 
 
-@pytest.mark.parametrize(("published", "ours", "trains", "climbs", "said"), SITUATIONS.values(), ids=SITUATIONS)
-def test_a_verdict(published, ours, trains, climbs, said):
+@pytest.mark.parametrize(("published", "ours", "trains", "unjudged", "said"), SITUATIONS.values(), ids=SITUATIONS)
+def test_a_verdict(published, ours, trains, unjudged, said):
     """Of 1, 2 and 3 points the mean is 2, the standard error 1/sqrt(3), Student's factor 4.303: 2 +- 2.48."""
-    assert reproduction.verdict(published, ours, trains, climbs) == said
+    assert reproduction.verdict(published, ours, trains, unjudged) == said
 
 
 def test_published_gains_are_those_of_the_abstract():
@@ -88,6 +95,16 @@ def test_claims_are_answered_by_intervals(tmp_path, store):
     assert f"| Is it better than FML? | CIFAR-10, N = 10 | {better} | {better} | 2.00 × |" in text
     assert f"better than training alone? | CIFAR-10, N = 10 | {worse}" in text
     assert "FedKD" not in text
+
+
+@pytest.mark.parametrize(("rounds", "said"), [(40, "too few rounds or seeds"), (60, "not levelled")])
+def test_what_cannot_be_compared_says_why(tmp_path, store, rounds, said):
+    for label in ("standalone", "fedmoe"):
+        climbing = [[3 + 6 * t // rounds] * 10 for t in range(rounds)]
+        store(tmp_path, label, climbing, dataset="cifar10", experiment="reference")
+    stored = {"reference": read_experiment(tmp_path, "reference", {})}
+    assert f"| +0.00: {said} | +0.00: {said} |" in reproduction.claims(stored)
+    assert f"| not comparable: {said} |" in reproduction.tables(stored)
 
 
 def test_settings_that_differ_in_one_thing(tmp_path, store):
