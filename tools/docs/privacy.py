@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmark.config import DEFENCES
 from benchmark.privacy.findings import SERIES
-from benchmark.report.cells import spread_cell
+from benchmark.report.cells import NOTHING, spread_cell
 from benchmark.report.frame import Comparison
 from benchmark.report.privacy import Audited, attack_cell, audited_of, noise_cell, privacy_table
 from tools.docs.blocks import markdown_table
@@ -28,16 +28,22 @@ def attacked(stored: Mapping[str, Sequence[Comparison]]) -> str:
 
 
 def defended(stored: Mapping[str, Sequence[Comparison]]) -> str:
-    """Return a row for each method of results/privacy that was run with noise and without: accuracy and membership."""
+    """Return a row for each method of results/privacy that was run with noise and without: accuracy and membership.
+
+    Where a run with noise did not end, its row says how it ended instead.
+    """
     found: dict[bool, Comparison] = {"dp_epsilon" in c.setting: c for c in stored.get(TRIED, ())}
     if len(found) < len((False, True)):
         return f"`results/{TRIED}` does not have runs with noise and without yet."
     with_noise = {of.label: of for of in audited_of(found[True])}
     rows = []
     for of in audited_of(found[False]):
+        plain = [of.label, spread_cell(found[False].scores(of.label)).text]
         if noisy := with_noise.get(of.label):
-            accuracies = [spread_cell(found[noise].scores(of.label)).text for noise in (False, True)]
-            rows.append([of.label, *accuracies, *(_member(each) for each in (of, noisy)), noise_cell(noisy).text])
+            left = spread_cell(found[True].scores(of.label)).text
+            rows.append([*plain, left, _member(of), _member(noisy), noise_cell(noisy).text])
+        elif ends := {run.run["status"] for run in found[True].runs if run.label == of.label} - {"done"}:
+            rows.append([*plain, ", ".join(sorted(ends)), _member(of), NOTHING, NOTHING])
     heads = ["method", "accuracy %", "with noise", "member, series", "with noise", "noise / clipping norm"]
     setting = found[True].setting
     options = ", ".join(f"{name.replace('_', ' ')} {setting[name]}" for name in DEFENCES if name in setting)

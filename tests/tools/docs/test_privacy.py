@@ -44,12 +44,16 @@ def test_what_was_found_and_what_noise_takes(tmp_path, store):
     store(tmp_path, "two", [[6, 7]] * 2, experiment="privacy")
     noise = {"message_layout": "fixed", "message_clip": 1.0, "dp_epsilon": 8.0}
     keep(store(tmp_path, "one", [[4, 4]] * 2, experiment="privacy", **noise), scores(0.0))
+    keep(store(tmp_path, "breaks", [[6, 7]] * 2, experiment="privacy"), scores(9.0))
+    store(tmp_path, "breaks", [[4, 4]] * 2, experiment="privacy", status="diverged", reason="loss is nan", **noise)
     keep(store(tmp_path, "one", [[6, 7]] * 2, experiment="reference"), scores(9.0))
     stored = {name: read_experiment(tmp_path, name, {}) for name in ("privacy", "reference")}
     text = privacy.defended(stored)
     assert "noise: message layout fixed, message clip 1.0, dp epsilon 8.0" in text
     (row,) = (line for line in text.splitlines() if line.startswith("| one"))
     assert row.startswith("| one | 65.00 | 40.00 | 1.00") and row.endswith("| 3.4 |")
+    (row,) = (line for line in text.splitlines() if line.startswith("| breaks"))
+    assert row.startswith("| breaks | 65.00 | diverged | 1.00") and row.endswith("| – | – |")
     found = privacy.attacked(stored)
     assert "| Method | Accuracy [%] | Sent [MB] | Member, one message |" in found
     assert "| one | 65.00 |" in found
