@@ -15,16 +15,16 @@ TRIED = "privacy"
 
 
 def attacked(stored: Mapping[str, Sequence[Comparison]]) -> str:
-    """Return the privacy table of each comparison of results/reference that was audited."""
+    """Return the privacy table of each comparison that was audited and has no noise."""
     parts = []
-    for comparison in stored.get(REAL, ()):
-        if audited := audited_of(comparison):
+    for comparison in (*stored.get(REAL, ()), *stored.get(TRIED, ())):
+        if "dp_epsilon" not in comparison.setting and (audited := audited_of(comparison)):
             table = privacy_table(comparison, audited)
             rows = [[cell.text for cell in row] for row in table.rows]
             notes = sorted({cell.note for row in table.rows for cell in row if cell.note})
             heads = [column.title for column in table.columns]
             parts += [f"{table.setting}.", markdown_table(heads, rows), table.caption, *(f"{note}." for note in notes)]
-    return "\n\n".join(parts) or f"No run of `results/{REAL}` has been audited yet."
+    return "\n\n".join(parts) or "No run has been audited yet."
 
 
 def defended(stored: Mapping[str, Sequence[Comparison]]) -> str:
