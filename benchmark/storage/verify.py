@@ -62,9 +62,9 @@ def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding
     """
     findings: list[Finding] = []
     met: list[Met] = []
+    if not experiments and any(results.glob("*/*/*/run.json")):
+        results, experiments = results.parent, [results.name]
     folders = [*run_folders(results, experiments, begun=False)]
-    if not folders and not experiments:
-        folders = [*run_folders(results.parent, [results.name], begun=False)]
     for folder in folders:
         if not folder.exists and is_claimed(folder.path / CLAIM):  # it begins just now
             continue

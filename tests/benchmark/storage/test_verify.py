@@ -294,6 +294,15 @@ def test_the_command_says_what_is_wrong_and_where(results, folder, capsys, monke
     assert commands.main(["verify", "--results", ".", "--experiment", "other"]) == 2
 
 
+def test_results_in_which_nothing_has_begun_are_no_experiment(tmp_path, store):
+    """A run's folder is there a moment before its run.json."""
+    folder = tmp_path / "results" / "exp" / "digits" / "a" / "0123456789ab"
+    folder.mkdir(parents=True)
+    assert verify(tmp_path / "results") == ([], 0)
+    store(tmp_path / "results", "b", [(4, 6)])
+    assert verify(tmp_path / "results") == verify(tmp_path / "results" / "exp") == ([], 1)
+
+
 @pytest.mark.parametrize(
     "content",
     [
