@@ -16,6 +16,8 @@ MISSION: list[str] = preset("demo")["methods"]
 OTHERS = [name for name in preset("catalogue")["methods"] if name not in MISSION]
 HERE = ("--experiment", "reference")
 CIFAR10 = ("--datasets", "cifar10")
+CIFAR100 = ("--datasets", "cifar100")
+AUDITED = ("--audit", "privacy")
 ONE_CHANGE_FOLDER = ("--seeds", "0", "--experiment", "one-change")
 FRESH = ("--seeds", "3,4,5")
 MISSION_ONLY = ("--methods", ",".join(MISSION))
@@ -31,10 +33,12 @@ ONE_CHANGE = (
 """What the lab's code does otherwise than `levelled`, one thing at a time: as many passes over the data."""
 
 GRIDS: tuple[tuple[str, ...], ...] = (
+    ("run", "--preset", "levelled-n10", *CIFAR10, *AUDITED, *HERE),
+    ("run", "--preset", "levelled-n10", *CIFAR100, *HERE),
     *(
-        ("run", "--preset", f"levelled-{clients}", "--datasets", dataset, *HERE)
-        for clients in ("n10", "n100", "n50")
-        for dataset in ("cifar10", "cifar100")
+        ("run", "--preset", f"levelled-{clients}", *dataset, *HERE)
+        for clients in ("n100", "n50")
+        for dataset in (CIFAR10, CIFAR100)
     ),
     *(
         ("run", "--preset", f"levelled-{clients}", "--methods", ",".join(OTHERS), *CIFAR10, "--seeds", "0", *HERE)
@@ -49,6 +53,8 @@ GRIDS: tuple[tuple[str, ...], ...] = (
         ("run", "--preset", "levelled-n10", "--methods", "standalone,fedmoe", *CIFAR10, *change, *ONE_CHANGE_FOLDER)
         for change in ONE_CHANGE
     ),
+    ("run", "--preset", "privacy", *AUDITED),
+    ("run", "--preset", "privacy", "--methods", "fedavg", "--models", "cnn1", *AUDITED, "--experiment", "privacy"),
 )
 """Command lines without what is said of machines: processes, folders, devices."""
 
