@@ -56,7 +56,7 @@ def _better(unit: str) -> Literal["low"] | None:
 def _front(comparison: Comparison, cost: str) -> set[str]:
     """Return the methods that no other beats in accuracy and in a cost."""
     scored = {label: score for label in comparison.complete if (score := comparison.mean(label)) is not None}
-    totals = [float(np.mean([run.total(cost) for run in comparison.of(label)])) for label in scored]
+    totals = [comparison.mean_total(label, cost) for label in scored]
     return {label for label, front in zip(scored, pareto(totals, [*scored.values()]), strict=True) if front}
 
 

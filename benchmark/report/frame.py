@@ -145,6 +145,10 @@ class Comparison:
         found = self.scores(label)
         return float(np.mean(found)) if found else None
 
+    def mean_total(self, label: str, cost: str) -> float:
+        """Return what a run of a method costs in all, in base units: mean over its seeds."""
+        return float(np.mean([run.total(cost) for run in self.of(label)]))
+
     @cached_property
     def _series(self) -> dict[str, pd.DataFrame]:
         """Label -> mean curve, of those that were asked for: most figures ask for all."""

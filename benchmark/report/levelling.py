@@ -1,5 +1,6 @@
 """Whether a method's curve has levelled, or still climbs when its rounds end."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +10,7 @@ THIRD_ROUNDS = 5
 """With fewer evaluated rounds in the last third nobody can say whether a curve has levelled."""
 THIRD_POINTS = 15
 """Nor with fewer points there of all seeds together."""
-TOO_FEW = "too few rounds to say"
-"""How the reason begins then."""
+_TOO_FEW = "too few rounds to say"
 CLIMB_POINTS = 1.0
 """A rise over the last third of up to so many points of accuracy is level."""
 LEVEL = 0.05
@@ -52,6 +52,11 @@ def trend(rounds: np.ndarray, scores: np.ndarray) -> Trend:
     return Trend(slope * float(rounds[-1]) / 3, float(special.stdtr(freedom, -t)))
 
 
+def too_few(reasons: Iterable[str]) -> bool:
+    """Return whether all of these reasons of `not_levelled` are that rounds and seeds were too few to say."""
+    return all(reason.startswith(_TOO_FEW) for reason in reasons)
+
+
 def not_levelled(rounds: np.ndarray, scores: np.ndarray) -> str | None:
     """Return why a method's curves count as not levelled, in words, or None: [evaluated], [seeds, evaluated].
 
@@ -74,7 +79,7 @@ def not_levelled(rounds: np.ndarray, scores: np.ndarray) -> str | None:
     """
     inside = int(last_third(rounds).sum())
     if inside < THIRD_ROUNDS or inside * len(scores) < THIRD_POINTS:
-        return f"{TOO_FEW}: {inside} evaluated in the last third, {inside * len(scores)} over all seeds"
+        return f"{_TOO_FEW}: {inside} evaluated in the last third, {inside * len(scores)} over all seeds"
     found = trend(rounds, scores)
     climbs = found.rise > CLIMB_POINTS and found.p < LEVEL
     return f"its accuracy rises by {found.rise:.1f} points over the last third of the rounds" if climbs else None

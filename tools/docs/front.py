@@ -8,7 +8,7 @@ from benchmark.errors import plural
 from benchmark.report.answer import answer_of
 from benchmark.report.cells import mean_cell, spread_cell
 from benchmark.report.frame import Comparison
-from benchmark.report.levelling import THIRD_ROUNDS, TOO_FEW
+from benchmark.report.levelling import THIRD_ROUNDS, too_few
 from benchmark.report.sentences import sentences
 from tools.docs.blocks import TITLES, markdown_table
 from tools.docs.costs import REFERENCE
@@ -45,7 +45,7 @@ def answer(stored: Mapping[str, Sequence[Comparison]], glances: Mapping[str, Map
             glances[label]["Leaves the client"],
             *(spread_cell(comparison.values(label, "accuracy_mean")).text for comparison in shown),
             _kilobytes(priced, label),
-            f"{_flops(priced, label) / _flops(priced, REFERENCE):.2f} ×",
+            f"{priced.mean_total(label, 'flops') / priced.mean_total(REFERENCE, 'flops'):.2f} ×",
         ]
         for label in labels
     ]
@@ -82,10 +82,6 @@ def _kilobytes(comparison: Comparison, label: str) -> str:
     return mean_cell([run.total("bytes") / visits / 1e3 for run in comparison.of(label)]).text
 
 
-def _flops(comparison: Comparison, label: str) -> float:
-    return float(np.mean([run.total("flops") for run in comparison.of(label)]))
-
-
 def _caption(shown: Sequence[Comparison], priced: Comparison) -> str:
     """Return the settings, and what the columns are."""
     settings = [
@@ -111,8 +107,8 @@ def _level(comparison: Comparison) -> str:
     """Return whether the curves of a comparison have levelled, as far as its rounds and seeds can say."""
     if comparison.ranked:
         return "levelled"
-    too_few = all(why.startswith(TOO_FEW) for why in comparison.unlevelled.values())
-    return "**too few rounds and seeds to rank**" if too_few else "**not levelled**"
+    short = too_few(comparison.unlevelled.values())
+    return "**too few rounds and seeds to rank**" if short else "**not levelled**"
 
 
 def _said(shown: Sequence[Comparison]) -> list[str]:

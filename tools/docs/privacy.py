@@ -33,7 +33,7 @@ def defended(stored: Mapping[str, Sequence[Comparison]]) -> str:
     Where a run with noise did not end, its row says how it ended instead.
     """
     found: dict[bool, Comparison] = {"dp_epsilon" in c.setting: c for c in stored.get(TRIED, ())}
-    if len(found) < len((False, True)):
+    if len(found) < 2:
         return f"`results/{TRIED}` does not have runs with noise and without yet."
     with_noise = {of.label: of for of in audited_of(found[True])}
     rows = []

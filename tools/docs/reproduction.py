@@ -15,7 +15,7 @@ import numpy as np
 from benchmark.report.cells import NOTHING, interval_text
 from benchmark.report.differences import Difference, differences
 from benchmark.report.frame import Comparison
-from benchmark.report.levelling import TOO_FEW
+from benchmark.report.levelling import too_few
 from benchmark.storage.moments import DOWNLOAD, LOCAL
 from tools.docs.blocks import TITLES, markdown_table
 from tools.docs.costs import REFERENCE
@@ -77,7 +77,7 @@ def claims(stored: Mapping[str, Sequence[Comparison]]) -> str:
                 found = [differences(comparison, other, moment).get(one) for moment in (LOCAL, DOWNLOAD)]
                 said = _unjudged(comparison, one, other)
                 answers = [f"{_gain(ours)}: {said or _told(ours)}" if ours else NOTHING for ours in found]
-                price = f"{_total(comparison, one, 'flops') / _total(comparison, other, 'flops'):.2f} ×"
+                price = f"{comparison.mean_total(one, 'flops') / comparison.mean_total(other, 'flops'):.2f} ×"
                 rows.append([question, f"{TITLES[dataset]}, N = {clients}", *answers, price])
     heads = ["question", "cell", "after local training", "after the download", "for FLOPs of"]
     return markdown_table(heads, rows, left=2) if rows else "None of them has been run yet."
@@ -88,7 +88,7 @@ def _unjudged(comparison: Comparison, *labels: str) -> str | None:
     reasons = [comparison.unlevelled[label] for label in labels if label in comparison.unlevelled]
     if not reasons:
         return None
-    return "too few rounds or seeds" if all(why.startswith(TOO_FEW) for why in reasons) else "not levelled"
+    return "too few rounds or seeds" if too_few(reasons) else "not levelled"
 
 
 def _told(ours: Difference) -> str:
@@ -96,10 +96,6 @@ def _told(ours: Difference) -> str:
     if ours.test is None:
         return "one seed"
     return "yes" if ours.test.low > 0 else "no" if ours.test.high < 0 else "not told apart"
-
-
-def _total(comparison: Comparison, label: str, cost: str) -> float:
-    return float(np.mean([run.total(cost) for run in comparison.of(label)]))
 
 
 def one_change(stored: Mapping[str, Sequence[Comparison]]) -> str:
