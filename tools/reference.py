@@ -20,6 +20,11 @@ CIFAR100 = ("--datasets", "cifar100")
 AUDITED = ("--audit", "privacy")
 ONE_CHANGE_FOLDER = ("--seeds", "0", "--experiment", "one-change")
 FRESH = ("--seeds", "3,4,5")
+FEW_RECORDS = (
+    *("--partition", "pathological:5", "--clients", "120", "--participation", "0.1"),
+    *("--rounds", "5", "--eval-every", "5", "--local-epochs", "5"),
+)
+"""400 records of five classes for each client, and networks that have hardly been trained: what attacks like best."""
 MISSION_ONLY = ("--methods", ",".join(MISSION))
 ONE_CHANGE = (
     (),
@@ -34,6 +39,7 @@ ONE_CHANGE = (
 
 GRIDS: tuple[tuple[str, ...], ...] = (
     ("run", "--preset", "levelled-n10", *CIFAR10, *AUDITED, *HERE),
+    ("run", "--preset", "levelled-n100", *MISSION_ONLY, *CIFAR10, "--seeds", "1", *AUDITED, *HERE),
     ("run", "--preset", "levelled-n10", *CIFAR100, *HERE),
     *(
         ("run", "--preset", f"levelled-{clients}", *dataset, *HERE)
@@ -53,7 +59,9 @@ GRIDS: tuple[tuple[str, ...], ...] = (
         ("run", "--preset", "levelled-n10", "--methods", "standalone,fedmoe", *CIFAR10, *change, *ONE_CHANGE_FOLDER)
         for change in ONE_CHANGE
     ),
-    ("run", "--preset", "privacy", *AUDITED),
+    ("run", "--preset", "levelled-n10", "--methods", "fd", *CIFAR10, *AUDITED, *HERE),
+    ("run", "--preset", "privacy", "--partition", "iid", *AUDITED),
+    ("run", "--preset", "privacy", *FEW_RECORDS, *AUDITED),
     ("run", "--preset", "privacy", "--methods", "fedavg", "--models", "cnn1", *AUDITED, "--experiment", "privacy"),
 )
 """Command lines without what is said of machines: processes, folders, devices."""

@@ -16,5 +16,5 @@ def test_each_grid_is_a_command(words):
 
 
 def test_the_headline_comes_first_and_no_grid_twice():
-    assert [words[2] for words in GRIDS[:3]] == ["levelled-n10", "levelled-n10", "levelled-n100"]
+    assert [words[2] for words in GRIDS[:4]] == ["levelled-n10", "levelled-n100"] * 2
     assert len({*GRIDS}) == len(GRIDS)

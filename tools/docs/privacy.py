@@ -1,5 +1,6 @@
 """The generated parts of docs/privacy.md: what audits found, and what noise takes from attacks and from accuracy."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from benchmark.config import DEFENCES
@@ -28,26 +29,34 @@ def attacked(stored: Mapping[str, Sequence[Comparison]]) -> str:
 
 
 def defended(stored: Mapping[str, Sequence[Comparison]]) -> str:
-    """Return a row for each method of results/privacy that was run with noise and without: accuracy and membership.
+    """Return for each comparison of results/privacy that was run with noise and without: accuracy and membership.
 
-    Where a run with noise did not end, its row says how it ended instead.
+    A row is a method. Where a run with noise did not end, its row says how it ended instead.
     """
-    found: dict[bool, Comparison] = {"dp_epsilon" in c.setting: c for c in stored.get(TRIED, ())}
-    if len(found) < 2:
-        return f"`results/{TRIED}` does not have runs with noise and without yet."
-    with_noise = {of.label: of for of in audited_of(found[True])}
+    plain = {_without_defences(c): c for c in stored.get(TRIED, ()) if "dp_epsilon" not in c.setting}
+    noisy = [c for c in stored.get(TRIED, ()) if "dp_epsilon" in c.setting]
+    found = [_compared(plain[key], c) for c in noisy if (key := _without_defences(c)) in plain]
+    return "\n\n".join(found) or f"`results/{TRIED}` does not have runs with noise and without yet."
+
+
+def _without_defences(comparison: Comparison) -> str:
+    setting = {name: value for name, value in comparison.setting.items() if name not in DEFENCES}
+    return json.dumps([setting, comparison.training], sort_keys=True)
+
+
+def _compared(plain: Comparison, noisy: Comparison) -> str:
+    with_noise = {of.label: of for of in audited_of(noisy)}
     rows = []
-    for of in audited_of(found[False]):
-        plain = [of.label, spread_cell(found[False].scores(of.label)).text]
-        if noisy := with_noise.get(of.label):
-            left = spread_cell(found[True].scores(of.label)).text
-            rows.append([*plain, left, _member(of), _member(noisy), noise_cell(noisy).text])
-        elif ends := {run.run["status"] for run in found[True].runs if run.label == of.label} - {"done"}:
-            rows.append([*plain, ", ".join(sorted(ends)), _member(of), NOTHING, NOTHING])
+    for of in audited_of(plain):
+        row = [of.label, spread_cell(plain.scores(of.label)).text]
+        if same := with_noise.get(of.label):
+            left = spread_cell(noisy.scores(of.label)).text
+            rows.append([*row, left, _member(of), _member(same), noise_cell(same).text])
+        elif ends := {run.run["status"] for run in noisy.runs if run.label == of.label} - {"done"}:
+            rows.append([*row, ", ".join(sorted(ends)), _member(of), NOTHING, NOTHING])
     heads = ["method", "accuracy %", "with noise", "member, series", "with noise", "noise / clipping norm"]
-    setting = found[True].setting
-    options = ", ".join(f"{name.replace('_', ' ')} {setting[name]}" for name in DEFENCES if name in setting)
-    return f"{found[False].title}; noise: {options}.\n\n{markdown_table(heads, rows)}"
+    options = ", ".join(f"{name.replace('_', ' ')} {noisy.setting[name]}" for name in DEFENCES if name in noisy.setting)
+    return f"{plain.title}; noise: {options}.\n\n{markdown_table(heads, rows)}"
 
 
 def _member(of: Audited) -> str:

@@ -46,6 +46,7 @@ def test_what_was_found_and_what_noise_takes(tmp_path, store):
     keep(store(tmp_path, "one", [[4, 4]] * 2, experiment="privacy", **noise), scores(0.0))
     keep(store(tmp_path, "breaks", [[6, 7]] * 2, experiment="privacy"), scores(9.0))
     store(tmp_path, "breaks", [[4, 4]] * 2, experiment="privacy", status="diverged", reason="loss is nan", **noise)
+    keep(store(tmp_path, "one", [[3, 3]] * 3, experiment="privacy"), scores(9.0))  # of other rounds: without a pair
     keep(store(tmp_path, "one", [[6, 7]] * 2, experiment="reference"), scores(9.0))
     stored = {name: read_experiment(tmp_path, name, {}) for name in ("privacy", "reference")}
     text = privacy.defended(stored)
@@ -56,4 +57,4 @@ def test_what_was_found_and_what_noise_takes(tmp_path, store):
     assert row.startswith("| breaks | 65.00 | diverged | 1.00") and row.endswith("| – | – |")
     found = privacy.attacked(stored)
     assert "| Method | Accuracy [%] | Sent [MB] | Member, one message |" in found
-    assert found.count("| one | 65.00 |") == 2 and "| 40.00 |" not in found
+    assert found.count("| one | 65.00 |") == 2 and found.count("| one | 30.00 |") == 1 and "| 40.00 |" not in found
