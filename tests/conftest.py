@@ -86,6 +86,7 @@ def store(
     target: float | None = 70.0,
     rounds: Sequence[dict] | None = None,
     on_validation: Sequence[Sequence[int]] | None = None,
+    hyperparameters: dict | None = None,
     **federation: object,
 ) -> RunFolder:
     """One run as `run` leaves it: clients with 10 test samples each; correct[t] is what they get right in round t.
@@ -97,7 +98,11 @@ def store(
     spec = RunSpec(
         dataset=dataset,
         data_hash="d" * 16,
-        method=MethodSpec(name=label.partition("+")[0], label=label, hyperparameters={"variant": label}),
+        method=MethodSpec(
+            name=label.partition("+")[0],
+            label=label,
+            hyperparameters=hyperparameters or {"variant": label, "collect": "during"},
+        ),
         partition=partition,
         models="cnn5",
         federation=FederationConfig(**config),

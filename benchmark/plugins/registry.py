@@ -14,15 +14,17 @@ import inspect
 import os
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
+import benchmark.fields
 from benchmark.config import MethodSpec, TrainingConfig, request_error
 from benchmark.errors import RequestError, plural, refusing, unknown
+from benchmark.fields import Before
 from benchmark.plugins.user_modules import is_module, is_path, module_of, name_of, source_file
 from benchmark.storage.names import file_name, folded
 from benchmark.storage.strict_json import check_storable
@@ -76,8 +78,25 @@ def method_fields(tree: ast.Module) -> list[tuple[str, ast.expr, ast.AnnAssign]]
 
 def method_defaults(name: str) -> dict[str, Any]:
     """Return hyper-parameter -> default, a literal, for a method of the catalogue, which is not imported."""
-    tree = ast.parse(catalogue("methods")[name].read_text(encoding="utf-8"))
-    return {field: ast.literal_eval(default) for field, default, _ in method_fields(tree)}
+    return {field: ast.literal_eval(default) for field, default, _ in method_fields(_tree(name))}
+
+
+@cache
+def changed_defaults(name: str) -> dict[str, Any]:
+    """Return field -> what a stored run had that does not say, for a method of the catalogue, which is not imported.
+
+    Only of fields whose default is another by now. Empty for a name that is not in the catalogue.
+    """
+    if name not in catalogue("methods"):
+        return {}
+    defaults, statements = method_defaults(name), method_fields(_tree(name))
+    types = {field: getattr(benchmark.fields, ast.unparse(node.annotation), None) for field, _, node in statements}
+    before = {field: mark.value for field, of in types.items() for mark in get_args(of) if isinstance(mark, Before)}
+    return {field: value for field, value in before.items() if value != defaults[field]}
+
+
+def _tree(name: str) -> ast.Module:
+    return ast.parse(catalogue("methods")[name].read_text(encoding="utf-8"))
 
 
 def method(text: str) -> tuple["Method", MethodSpec]:

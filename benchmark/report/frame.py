@@ -17,6 +17,7 @@ import pandas as pd
 
 from benchmark.config import DEFENCES, TrainingConfig
 from benchmark.errors import plural
+from benchmark.plugins.registry import changed_defaults
 from benchmark.report.levelling import not_levelled
 from benchmark.report.statistics import intervals
 from benchmark.report.stored_run import StoredRun
@@ -232,15 +233,21 @@ def read_experiment(
 
 
 def _labelled(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], dict[str, Any]]:
-    """Name in each label the training settings of a federation that differ from those of most runs; and the latter."""
+    """Name in each label what a run did that its method's name no longer says, and return how most runs train.
+
+    That is the defaults that the method had when it was stored, and the training settings that differ from most runs'.
+    """
     counts = Counter(json.dumps(run.training) for run in runs)
     usual: dict[str, Any] = json.loads(min(counts, key=lambda training: (-counts[training], training)))
     labelled = []
     for run in runs:
-        own = run.run["specification"]["method"].get("training") or {}
+        method = run.run["specification"]["method"]
+        own = method.get("training") or {}
+        earlier = {} if method.get("source_hash") else changed_defaults(method["name"])
+        had = [f"{k}={v}" for k, v in earlier.items() if k not in method["hyperparameters"]]
         differs = {k: v for k, v in run.training.items() if v != usual[k] and k not in own}
-        words = [f"{key}={differs[key]}" for key in sorted(differs)]
-        labelled.append(replace(run, label="+".join([run.label, *words])))
+        words = [*had, *(f"{key}={differs[key]}" for key in sorted(differs))]
+        labelled.append(replace(run, label="+".join([run.label, *(w for w in words if w not in run.label.split("+"))])))
     return told_apart(labelled), usual
 
 

@@ -78,8 +78,15 @@ def not_levelled(rounds: np.ndarray, scores: np.ndarray) -> str | None:
     cases however many the rounds: of twenty methods, one. Of curves that climb 1 point a third half are called so.
     """
     inside = int(last_third(rounds).sum())
-    if inside < THIRD_ROUNDS or inside * len(scores) < THIRD_POINTS:
-        return f"{_TOO_FEW}: {inside} evaluated in the last third, {inside * len(scores)} over all seeds"
-    found = trend(rounds, scores)
-    climbs = found.rise > CLIMB_POINTS and found.p < LEVEL
-    return f"its accuracy rises by {found.rise:.1f} points over the last third of the rounds" if climbs else None
+    climbs = _climbs(trend(rounds, scores)) if inside >= THIRD_ROUNDS else None
+    if inside >= THIRD_ROUNDS and inside * len(scores) >= THIRD_POINTS:
+        return climbs
+    few = f"{_TOO_FEW}: {inside} evaluated in the last third, {inside * len(scores)} over all seeds"
+    return f"{few}; {climbs}" if climbs else few
+
+
+def _climbs(found: Trend) -> str | None:
+    """Return that a curve climbs, in words; None if it does not, as far as its points can say."""
+    if found.rise <= CLIMB_POINTS or found.p >= LEVEL:
+        return None
+    return f"its accuracy rises by {found.rise:.1f} points over the last third of the rounds"

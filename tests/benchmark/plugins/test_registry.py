@@ -55,6 +55,21 @@ def test_defaults_are_the_same_without_importing(name):
     assert registry.method_defaults(name) == vars(registry.method(name)[0])
 
 
+@pytest.mark.parametrize("name", registry.catalogue("methods"))
+def test_what_runs_had_before_a_field_came_is_known_without_importing(name):
+    """A run that was stored with that value does not have the field, as if it was from before."""
+    defaults = registry.method_defaults(name)
+    changed = registry.changed_defaults(name)
+    assert changed == ({"collect": "after"} if defaults.get("collect") == "during" else {})
+    for field, value in changed.items():
+        assert field in registry.method(name)[1].hyperparameters
+        assert field not in registry.method(f"{name}+{field}={value}")[1].hyperparameters
+
+
+def test_of_users_methods_nothing_is_known_of_before():
+    assert registry.changed_defaults("mine") == {}
+
+
 def test_one_s_own_method_from_a_path(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     method, spec = registry.method(f"{tmp_path / 'mine.py'}+strength=0.25")

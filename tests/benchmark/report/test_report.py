@@ -590,3 +590,17 @@ def test_versions_of_a_method_are_two_methods_and_not_two_seeds(tmp_path, store,
             "neither": ["mine", "mine"],
         }[what]
     )
+
+
+def test_a_default_that_has_changed_since_is_named(tmp_path, store):
+    """FedProto without `collect` is from before that field, when prototypes were taken after training."""
+    for label, hyperparameters in (
+        ("fedproto", {"weighting": "plain"}),
+        ("fedproto+collect=after", {"weighting": "plain"}),
+        ("fedproto+weighting=samples", {"weighting": "samples", "collect": "during"}),
+        ("mine", {"weighting": "plain"}),
+    ):
+        store(tmp_path, label, [[5, 5]], hyperparameters=hyperparameters, seed=len(label))
+    (comparison,) = read_experiment(tmp_path, "exp", {})
+    assert sorted(comparison.methods) == ["fedproto+collect=after", "fedproto+weighting=samples", "mine"]
+    assert comparison.seeds == [4, 8, 22, 26]
