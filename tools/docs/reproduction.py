@@ -26,6 +26,7 @@ VARIED = "one-change"
 """The folder of runs that differ from a preset in one thing each."""
 METHOD = "fedmoe"
 FAILED = "failed"
+NOT_RUN = "not run"
 LINE_UP = "cnn5"
 HEADS = (
     *("method", "published %", "ours %", "published gain"),
@@ -68,9 +69,13 @@ def tables(stored: Mapping[str, Sequence[Comparison]]) -> str:
 
 
 def claims(stored: Mapping[str, Sequence[Comparison]]) -> str:
-    """Return a row for each claim and published cell whose two methods were run in results/reference."""
-    rows = []
+    """Return a row for each claim and published cell whose two methods were run in results/reference.
+
+    A claim without such a cell has a row that says so.
+    """
+    rows: list[list[str]] = []
     for question, one, other in CLAIMS:
+        answered = len(rows)
         for dataset, clients in published()["cells"]:
             comparison = _of_cell(stored.get(COMPARED[0], ()), dataset, clients)
             if comparison and {one, other} <= {*comparison.complete}:
@@ -79,8 +84,10 @@ def claims(stored: Mapping[str, Sequence[Comparison]]) -> str:
                 answers = [f"{_gain(ours)}: {said or _told(ours)}" if ours else NOTHING for ours in found]
                 price = f"{comparison.mean_total(one, 'flops') / comparison.mean_total(other, 'flops'):.2f} ×"
                 rows.append([question, f"{TITLES[dataset]}, N = {clients}", *answers, price])
+        if len(rows) == answered:
+            rows.append([question, NOTHING, NOT_RUN, NOT_RUN, NOTHING])
     heads = ["question", "cell", "after local training", "after the download", "for FLOPs of"]
-    return markdown_table(heads, rows, left=2) if rows else "None of them has been run yet."
+    return markdown_table(heads, rows, left=2)
 
 
 def _unjudged(comparison: Comparison, *labels: str) -> str | None:
@@ -171,7 +178,7 @@ def verdict(gain: float | None, ours: Difference | None, trains: bool, unjudged:
     trains: whether it is above the floor here; unjudged: why its curve or Standalone's can't be compared, or None.
     """
     if ours is None:
-        return "not run"
+        return NOT_RUN
     if gain is None and trains:
         return "not reproduced: it trains here"
     if unjudged:
