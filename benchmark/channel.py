@@ -168,7 +168,7 @@ class Inbox:
         present = torch.stack([table.present for table in tables])  # [S, C]
         weight = present.float()
         if counts is not None:
-            weight = weight * torch.stack(self.of(counts))
+            weight = weight * torch.stack(self.of(counts)).clamp_min(0)  # noise makes counts negative
         total = weight.sum(0).clamp_min(torch.finfo(weight.dtype).tiny)  # [C]
         values = torch.stack([table.values for table in tables])  # [S, C, d]
         return Rows((weight[..., None] * values).sum(0) / total[:, None], present.any(0))

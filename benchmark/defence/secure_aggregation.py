@@ -1,9 +1,10 @@
 """Secure aggregation, simulated: the server sees sums alone, and its keys and masks have a size.
 
 Bonawitz et al., "Practical Secure Aggregation for Privacy-Preserving Machine Learning", CCS 2017, section 7: of n
-clients each sends 2n public keys and 5n - 4 shares of 256 bits, m masked numbers of ceil(log2(n (2^b - 1) + 1)) bits,
-and a list of n bits. The sum is what it would be without masks, so the arithmetic of a run does not change; numbers are
-in fixed point, of 32 bits unless --message-bits says fewer.
+clients each sends and receives, together, 2n public keys and 5n - 4 shares of 256 bits, m masked numbers of
+ceil(log2(n (2^b - 1) + 1)) bits, and a list of n bits; all of it counts as sent. The sum is what it would be without
+masks, so the arithmetic of a run does not change; numbers are in fixed point, of 32 bits unless --message-bits says
+fewer.
 """
 
 from math import ceil, log2
@@ -14,7 +15,7 @@ KEY_BITS = 256
 
 
 def key_bytes(clients: int) -> int:
-    """Return the bytes of keys, shares and list that each of so many clients sends in a round."""
+    """Return the bytes of keys, shares and list that each of so many clients sends and receives in a round."""
     return ceil((KEY_BITS * (2 * clients + 5 * clients - 4) + clients) / 8)
 
 

@@ -56,10 +56,9 @@ class PrivacyAudit(Observer):
             mean = mean_message(self._messages["up"], {i.id: i.num_samples for i in federation.task.infos})
             self._messages["up"] = dict.fromkeys(sent, mean)
         audit = RoundAudit(federation, t, self._size, sent, self._messages, self._server)
-        if audit.sends_nothing:
-            found: dict[str, Any] = {"sends_nothing": True}
-        else:
-            found = {"scores": to_text(audit.scores()), "sheet": audit.sheet()}
+        found: dict[str, Any] = {"sends_nothing": True} if audit.sends_nothing else {"sheet": audit.sheet()}
+        if scores := audit.scores():
+            found["scores"] = to_text(scores)
         record.setdefault("observed", {})[AUDIT_NAME] = found | {"seconds": perf_counter() - begun}
         self._before = {}
 

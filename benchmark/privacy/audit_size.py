@@ -10,10 +10,11 @@ class AuditSize:
     clients: audited in each round; rounds: audited, evenly spaced, the first and the last among them
     candidates: most members, and most others, of each client; auxiliary: records that span the metric
     shadows: clients with other data of the same labels, of each client and level; shadow_records: most records of each
-    surrogate_records: most records that private parts are guessed from
+    surrogate_records: most records that private parts are guessed from; surrogate_rounds: rounds of that, at most
     label_shadows: clients with random labels that label sets and architectures are learned from; label_records: of each
     decoys: class means that the true one is ranked among
-    passes: over auxiliary records, for which a copy of a private network is trained
+    passes: rounds on auxiliary records for which a copy of a private network is trained
+    distillation_passes: over the same records, for the copy that is taught the network's outputs
     """
 
     clients: int = 5
@@ -21,12 +22,14 @@ class AuditSize:
     candidates: int = 200
     auxiliary: int = 200
     shadows: int = 2
-    shadow_records: int = 256
+    shadow_records: int = 1024
     surrogate_records: int = 1024
+    surrogate_rounds: int = 2
     label_shadows: int = 60
     label_records: int = 128
     decoys: int = 99
     passes: int = 3
+    distillation_passes: int = 12
 
 
 FULL_AUDIT = AuditSize()
@@ -38,9 +41,11 @@ SMALL_AUDIT = AuditSize(
     shadows=1,
     shadow_records=64,
     surrogate_records=128,
+    surrogate_rounds=1,
     label_shadows=24,
     label_records=48,
     passes=1,
+    distillation_passes=10,
 )
 SIZES = {"privacy": FULL_AUDIT, "privacy:small": SMALL_AUDIT}
 """What `run --audit` may ask for."""

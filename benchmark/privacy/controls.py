@@ -1,6 +1,7 @@
 """Attacks on messages of which one knows what they give away; a column counts only if its controls read as they must.
 
-Besides those here, every attack is made on noise in place of the message, and on another client's message.
+Besides those here, every attack is made on noise in place of the message, and on the message of a client with other
+data of the same labels.
 """
 
 from typing import NamedTuple
@@ -13,29 +14,33 @@ from benchmark.privacy.record_messages import MOST_NUMBERS, NUMBERS_PER_RECORD
 from benchmark.privacy.vectors import Sketch
 from benchmark.task import Task
 
+FEW_PICTURES = 50
+"""Members that are in the control's mean pictures, at most: an attack worth its name finds them among so few."""
 NOISE_MU = 1.0
 """Distance in standard deviations that one record makes in the control with known noise."""
 
 
 class Control(NamedTuple):
-    """Scores [n] of a client's candidates under a control."""
+    """Scores [n] of a client's candidates, or of some of them, under a control."""
 
     name: str
+    candidates: Candidates
     scores: Tensor
 
 
 def membership_controls(task: Task, client: int, candidates: Candidates) -> list[Control]:
     """Return the controls of membership on one client's candidates."""
     fingerprints = Fingerprints(task, candidates)
-    pixels = PixelMeans(task, client, candidates)
+    few = candidates.with_members(FEW_PICTURES)
+    pixels = PixelMeans(task, few)
     counts = task.class_counts[client].double()
     return [
-        Control("clear", fingerprints.scores(noise=0.0)),
-        Control("known noise", fingerprints.scores(noise=1 / NOISE_MU)),
-        Control("pixel means", pixels.attack.scores(pixels.remainder)),
-        Control("pixel means, not whitened", pixels.attack.plain_scores(pixels.remainder)),
-        Control("labels alone", counts[task.labels[candidates.records]]),
-        Control("pictures alone", blind_scores(task, candidates)),
+        Control("clear", candidates, fingerprints.scores(noise=0.0)),
+        Control("known noise", candidates, fingerprints.scores(noise=1 / NOISE_MU)),
+        Control("pixel means", few, pixels.attack.scores(pixels.remainder)),
+        Control("pixel means, not whitened", few, pixels.attack.plain_scores(pixels.remainder)),
+        Control("labels alone", candidates, counts[task.labels[candidates.records]]),
+        Control("pictures alone", candidates, blind_scores(task, candidates)),
     ]
 
 
@@ -58,19 +63,19 @@ class Fingerprints:
 
 
 class PixelMeans:
-    """The message is the mean picture of each class, one row per class, over all of the client's training data."""
+    """The message is the mean picture of each class, one row per class, over the members among the candidates."""
 
-    def __init__(self, task: Task, client: int, candidates: Candidates) -> None:
+    def __init__(self, task: Task, candidates: Candidates) -> None:
         self._task = task
-        train = task.clients[client].train
+        members = candidates.records[candidates.member]
         records, auxiliary = (self._rows(of) for of in (candidates.records, candidates.auxiliary))
         of_auxiliary = task.labels[candidates.auxiliary]
         self.attack = MembershipAttack(records, task.labels[candidates.records], auxiliary, of_auxiliary)
         classes = of_auxiliary.unique()
-        means = [pictures_of(task, train[task.labels[train] == c]).mean(0) for c in classes]
-        rows = torch.stack([self._row(mean, int(c)) for mean, c in zip(means, classes, strict=True)])
+        own = {int(c): members[task.labels[members] == c] for c in classes}
+        rows = torch.stack([self._row(pictures_of(task, of).mean(0), c) for c, of in own.items() if len(of)])
         references = torch.stack(
-            [self._row(pictures_of(task, of).mean(0), int(c)) for c, of in self._known(candidates)]
+            [self._row(pictures_of(task, of).mean(0), int(c)) for c, of in self._known(candidates) if len(own[c])]
         )
         self.remainder = (rows - references).sum(0).double()
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.channel import Message, Rows, State, nbytes
+from benchmark.channel import Message, Rows, State, Wire
 from benchmark.privacy.vectors import flattened
 from benchmark.task import Task
 
@@ -21,16 +21,18 @@ def exposure(
     downloads: Mapping[int, Message],
     private: Mapping[int, State],
     sums_suffice: bool | None,
+    wire: Wire,
 ) -> dict[str, Any]:
     """Return the sheet of a method, from the messages of some clients in one round.
 
     private: each client's own network after its training, by the names of its parts
+    wire: what uploads have passed
     sums_suffice: whether the server's work depends on sums of messages alone; None if that is not known
     """
     counts = {k: task.class_counts[k] for k in uploads}
     return {
-        "up": _direction(task, uploads, counts),
-        "down": _direction(task, downloads, counts),
+        "up": _direction(task, uploads, counts, wire),
+        "down": _direction(task, downloads, counts, Wire()),
         "private_share": float(np.mean([exposed_share(uploads[k], private[k]) for k in uploads])),
         "silent": len({_structure(message) for message in uploads.values()}) == 1,
         "architectures": len({task.infos[k].architecture for k in uploads}),
@@ -38,7 +40,7 @@ def exposure(
     }
 
 
-def _direction(task: Task, messages: Mapping[int, Message], counts: Mapping[int, Tensor]) -> dict[str, Any]:
+def _direction(task: Task, messages: Mapping[int, Message], counts: Mapping[int, Tensor], wire: Wire) -> dict[str, Any]:
     """Return names with bytes, and what is keyed by class, present by class, or counted."""
     values = [(k, name, value) for k, message in messages.items() for name, value in message.items()]
     tables = [
@@ -46,7 +48,7 @@ def _direction(task: Task, messages: Mapping[int, Message], counts: Mapping[int,
     ]
     tensors = [(k, tensor) for k, _, value in values if not isinstance(value, Rows) for tensor in _tensors(value)]
     return {
-        "bytes": {name: _mean_bytes(messages, name) for name in dict.fromkeys(name for _, name, _ in values)},
+        "bytes": _mean_bytes([wire.sizes(message) for message in messages.values()]),
         "by_class": bool(tables) or any(task.num_classes in tensor.shape for _, tensor in tensors),
         "own_rows_only": bool(tables) and all(torch.equal(rows.present, counts[k] > 0) for k, rows in tables),
         "counts": any(_are_counts(tensor, counts[k]) for k, tensor in tensors),
@@ -55,8 +57,10 @@ def _direction(task: Task, messages: Mapping[int, Message], counts: Mapping[int,
     }
 
 
-def _mean_bytes(messages: Mapping[int, Message], name: str) -> float:
-    return float(np.mean([nbytes(message[name]) for message in messages.values() if name in message]))
+def _mean_bytes(sizes: Sequence[Mapping[str, int | Tensor]]) -> dict[str, float]:
+    """Return the mean bytes of each name over the clients that sent it."""
+    names = dict.fromkeys(name for of in sizes for name in of)
+    return {name: float(np.mean([int(of[name]) for of in sizes if name in of])) for name in names}
 
 
 def _tensors(value: Any) -> Sequence[Tensor]:

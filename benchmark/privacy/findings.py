@@ -14,12 +14,19 @@ from benchmark.privacy.metrics import (
     cluster_interval,
     histogram_skill,
     standardised,
-    tpr_at,
+    threshold_at,
 )
 from benchmark.privacy.tables import Columns, rows_of
 
+SERVER, AUDITOR = "server", "auditor"
+"""Who attacks: one that has seen messages alone, and guesses private parts; one that knows all but who is a member."""
+LEAST_OTHERS = 100
 POOLED_NON_MEMBERS = 10_000
-"""Non-members from which a rate at 0.1 % false alarms means something."""
+"""Non-members from which a rate at 1 % false alarms means something, and one at 0.1 %."""
+LABELS_ALONE = "labels alone"
+"""The control that is judged over classes: within them all its scores are equal."""
+GAIN_DRAWS = 2000
+"""Bootstrap draws of clients for the interval of a gain."""
 SERIES = 0
 """Stands for the sum of a client's scores over all audited rounds, in place of a round."""
 
@@ -61,6 +68,10 @@ class Membership:
         self.rounds = sorted({int(t) for table in self._tables for t in np.unique(table.get("round", []))})
         self.levels = sorted({str(of) for table in self._tables for of in table.get("level", [])} - {"control"})
 
+    def level(self, wanted: str) -> str:
+        """Return the level of knowledge that is asked for; the other if nothing is private, so that they are one."""
+        return wanted if wanted in self.levels or not self.levels else self.levels[0]
+
     def clusters(self, kind: str, level: str, round: int) -> dict[tuple[int, int], Attacked]:
         """Return (seed's number, client) -> its candidates under one attack. round: SERIES for the sum over all."""
         return {
@@ -69,34 +80,29 @@ class Membership:
             for client, attacked in _attacked(table, kind, level, round)
         }
 
-    def strongest(self, round: int, kind: str = "message") -> dict[tuple[int, int], Attacked]:
-        """Return each cluster at the level that is stronger on all other clusters: never chosen by its own."""
-        by_level = {level: self.clusters(kind, level, round) for level in self.levels}
-        chosen = {}
-        for cluster in next(iter(by_level.values()), {}):
-            means = {
-                level: np.mean([other.auc for k, other in of.items() if k != cluster] or [0.5])
-                for level, of in by_level.items()
-            }
-            chosen[cluster] = by_level[max(means, key=lambda level: means[level])][cluster]
-        return chosen
+    def messages(self, round: int, level: str) -> list[Attacked]:
+        """Return the candidates of each cluster under the attack on messages at a level of knowledge."""
+        return [*self.clusters("message", self.level(level), round).values()]
 
-    def area(self, round: int, level: str | None = None, kind: str = "message") -> Found | None:
-        """Return the area of an attack, mean over clusters. level: None for the stronger one."""
-        clusters = self.strongest(round, kind) if level is None else self.clusters(kind, level, round)
-        return found([of.auc for of in clusters.values()])
+    def area(self, round: int, level: str) -> Found | None:
+        """Return the area of the attack on messages, mean over clusters."""
+        return found([of.auc for of in self.messages(round, level)])
 
-    def rate(self, round: int, fpr: float = 0.01) -> Found | None:
-        """Return the share of members found at this share of false alarms, mean over clusters."""
-        return found([tpr_at(of.scores, of.member, fpr) for of in self.strongest(round).values()])
+    def control(self, kind: str, round: int) -> Found | None:
+        """Return the area of an attack that sees something else than a message, mean over clusters."""
+        return found([of.auc for of in self.clusters(kind, "control", round).values()])
 
-    def pooled_rate(self, round: int, fpr: float = 0.001) -> Found | None:
-        """Return the same over all clusters' scores together; None for fewer than 10,000 non-members."""
-        clusters = list(self.strongest(round).values())
-        member = np.concatenate([of.member for of in clusters]) if clusters else np.zeros(0, bool)
-        if int((~member).sum()) < POOLED_NON_MEMBERS:
+    def rate(self, round: int, level: str, fpr: float = 0.01, least: int = LEAST_OTHERS) -> Found | None:
+        """Return the share of members found at this share of false alarms among all clusters' non-members.
+
+        It is a mean over clusters; None for fewer non-members than `least`.
+        """
+        clusters = self.messages(round, level)
+        others = np.concatenate([np.zeros(0), *(of.scores[~of.member] for of in clusters)])
+        if len(others) < least:
             return None
-        return Found(tpr_at(np.concatenate([of.scores for of in clusters]), member, fpr), None, len(clusters))
+        threshold = threshold_at(others, fpr)
+        return found([float((of.scores[of.member] > threshold).mean()) for of in clusters])
 
 
 def _attacked(table: Columns, kind: str, level: str, round: int) -> Iterator[tuple[int, Attacked]]:
@@ -112,16 +118,17 @@ def _attacked(table: Columns, kind: str, level: str, round: int) -> Iterator[tup
             continue
         first = parts[0]
         calibration = table["calibration"][first]
-        total = np.sum([_calibrated(table, part) for part in parts], axis=0)
+        total = np.sum([_calibrated(table, part, by_class=kind != LABELS_ALONE) for part in parts], axis=0)
         yield int(client), Attacked(total[~calibration], table["member"][first][~calibration])
 
 
-def _calibrated(table: Columns, rows: np.ndarray) -> np.ndarray:
-    return standardised(table["score"][rows], table["label"][rows], table["calibration"][rows])
+def _calibrated(table: Columns, rows: np.ndarray, by_class: bool) -> np.ndarray:
+    labels = table["label"][rows]
+    return standardised(table["score"][rows], labels if by_class else np.zeros_like(labels), table["calibration"][rows])
 
 
 class Labels(NamedTuple):
-    """Classes, shares and networks as they are guessed, against chance."""
+    """Classes, shares and networks as they are guessed, against chance; None where there is nothing to guess."""
 
     presence: Found | None
     skill: Found | None
@@ -137,7 +144,8 @@ def labels_of(runs: Sequence[RawScores], kind: str = "message") -> Labels:
             truth = table["truth"][i].astype(float)
             presence.append(balanced_accuracy(truth > 0, table["presence"][i] > 0))
             skill.append(histogram_skill(truth, table["shares"][i].astype(float), table["prior"][i].astype(float)))
-            right.append(float(table["architecture"][i] == table["architecture_guess"][i]))
+            if table["architecture_guess"][i] >= 0:
+                right.append(float(table["architecture"][i] == table["architecture_guess"][i]))
             number = int(table["architectures"][i])
     return Labels(found(presence), found(skill), found(right) if number > 1 else None, number)
 
@@ -151,25 +159,17 @@ class Identity(NamedTuple):
     candidates: int
 
 
-def identity_of(runs: Sequence[RawScores], kind: str = "message", level: str | None = None) -> Identity:
-    """Return how well class means are found. level: None for the one with which more are, on all other clusters."""
+def identity_of(runs: Sequence[RawScores], level: str, kind: str = "message") -> Identity:
+    """Return how well class means are found at a level of knowledge; at the other if nothing is private."""
     levels = sorted({str(of) for run in runs for of in rows_of(run, "identity").get("level", [])})
-    by_level = {of: _ranks(runs, kind, of) for of in ([level] if level else levels)}
-    chosen = []
-    for cluster in next(iter(by_level.values()), {}):
-        best = max(by_level, key=lambda of: _others(by_level[of], cluster))
-        chosen.append(by_level[best].get(cluster, np.zeros((0, 2))))
+    ranks = [of for of in _ranks(runs, kind, level if level in levels or not levels else levels[0]).values() if len(of)]
     number = max((int(c) for run in runs for c in rows_of(run, "identity").get("candidates", [])), default=0)
     return Identity(
-        found([float((of[:, 0] < 1).mean()) for of in chosen if len(of)]),
-        found([float((of[:, 0] < 5).mean()) for of in chosen if len(of)]),
-        found([float(of[:, 1].mean()) for of in chosen if len(of)]),
+        found([float((of[:, 0] < 1).mean()) for of in ranks]),
+        found([float((of[:, 0] < 5).mean()) for of in ranks]),
+        found([float(of[:, 1].mean()) for of in ranks]),
         number,
     )
-
-
-def _others(of: Mapping[tuple[int, int], np.ndarray], cluster: tuple[int, int]) -> float:
-    return float(np.mean([(rows[:, 0] < 1).mean() for k, rows in of.items() if k != cluster] or [0.0]))
 
 
 def _ranks(runs: Sequence[RawScores], kind: str, level: str) -> dict[tuple[int, int], np.ndarray]:
@@ -184,25 +184,46 @@ def _ranks(runs: Sequence[RawScores], kind: str, level: str) -> dict[tuple[int, 
 
 
 class Fidelity(NamedTuple):
-    """Agreement of a copy with the private network, without a message, with it, and distilled; and the gain, 0 to 1."""
+    """Agreement of a copy with the private network, without a message, with it, and distilled; and the gain, 0 to 1.
+
+    differences: of each client, with the message less without it
+    """
 
     blind: Found | None
     agreement: Found | None
     reachable: Found | None
     gain: Found | None
+    differences: Sequence[float]
 
 
 def fidelity_of(runs: Sequence[RawScores], kind: str = "message") -> Fidelity:
-    """Return how much nearer a message brings a copy of the private network, of what distilling it would."""
-    tables = [rows_of(run, "model") for run in runs]
-    blind, agreement, reachable, gains = [], [], [], []
-    for table in tables:
+    """Return how much nearer a message brings a copy of the private network, of what distilling it would.
+
+    The gain is a ratio of means over clients: single clients' ratios have denominators near 0.
+    """
+    rows = []
+    for table in (rows_of(run, "model") for run in runs):
         for client in np.unique(table["client"]) if table else ():
             of = {str(table["kind"][i]): i for i in np.flatnonzero(table["client"] == client)}
-            without, seen = (float(table[column][of[kind]]) for column in ("blind", "agreement"))
-            best = float(table["agreement"][of["clear"]])
-            blind.append(without)
-            agreement.append(seen)
-            reachable.append(best)
-            gains.append(float(np.clip((seen - without) / (best - without), 0, 1)) if best > without else np.nan)
-    return Fidelity(found(blind), found(agreement), found(reachable), found(gains))
+            rows.append([table["blind"][of[kind]], table["agreement"][of[kind]], table["agreement"][of["clear"]]])
+    agreements = np.array(rows, dtype=float).reshape(len(rows), 3)
+    blind, seen, best = agreements.T
+    gain = _gain_of(agreements)
+    share = None if np.isnan(gain) else Found(gain, _interval_of_gain(agreements), len(rows))
+    return Fidelity(found([*blind]), found([*seen]), found([*best]), share, [*(seen - blind)])
+
+
+def _interval_of_gain(agreements: np.ndarray) -> tuple[float, float] | None:
+    """Return the 95 % percentile bootstrap interval over clients [n, 3]; None for fewer than three."""
+    n, rng = len(agreements), np.random.default_rng(0)
+    draws = [_gain_of(agreements[chosen]) for chosen in rng.integers(0, n, (GAIN_DRAWS, n))]
+    low, high = np.nanquantile(draws, [0.025, 0.975])
+    return (float(low), float(high)) if n >= 3 else None
+
+
+def _gain_of(agreements: np.ndarray) -> float:
+    """Return the gain of clients [n, 3], agreement without, with, and distilled; NaN if distilling gains nothing."""
+    if not len(agreements):
+        return float("nan")
+    blind, seen, best = agreements.mean(0)
+    return float(np.clip((seen - blind) / (best - blind), 0, 1)) if best > blind else float("nan")

@@ -7,7 +7,7 @@ metric of records' messages (Homer et al. 2008 for averages; FedMIA, arXiv 2402.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -32,6 +32,13 @@ class Candidates:
     member: Tensor
     calibration: Tensor
     auxiliary: Tensor
+
+    def with_members(self, most: int) -> "Candidates":
+        """Return these with so many of the members at most, drawn at random; the others are all there."""
+        members = self.member.nonzero()[:, 0]
+        some = members[torch.randperm(len(members))[:most].to(members.device)].sort().values
+        kept = torch.cat([some, (~self.member).nonzero()[:, 0]])
+        return replace(self, records=self.records[kept], member=self.member[kept], calibration=self.calibration[kept])
 
     @classmethod
     def of(cls, task: Task, client: int, pool: Tensor, per_side: int, auxiliary: int) -> "Candidates":

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-BOOTSTRAP_DRAWS = 2000
+BOOTSTRAP_DRAWS = 10_000
 CONTROL_LEVEL = 0.9995
 """Level of the interval of chance that a control has to lie in: a table has dozens, and few may fail by chance."""
 
@@ -25,13 +25,20 @@ def auc(scores: np.ndarray, member: np.ndarray) -> float:
     return float((ranks - positive * (positive + 1) / 2) / (positive * negative))
 
 
+def threshold_at(others: np.ndarray, fpr: float) -> float:
+    """Return the lowest threshold that at most a share `fpr` of the scores [n] of non-members exceeds.
+
+    One more non-member exceeds it with probability (floor(n fpr) + 1) / (n + 1), which for few is above fpr.
+    """
+    descending = np.sort(others)[::-1]
+    return float(descending[int(np.floor(fpr * len(others)))]) if fpr < 1 else -np.inf
+
+
 def tpr_at(scores: np.ndarray, member: np.ndarray, fpr: float) -> float:
     """Return the share of members above the lowest threshold that at most a share `fpr` of the non-members exceeds."""
-    negative = np.sort(scores[~member])[::-1]
-    if not len(negative) or not member.any():
+    if member.all() or not member.any():
         return float("nan")
-    threshold = negative[int(np.floor(fpr * len(negative)))] if fpr < 1 else -np.inf
-    return float((scores[member] > threshold).mean())
+    return float((scores[member] > threshold_at(scores[~member], fpr)).mean())
 
 
 def auc_deviation(members: int, others: int) -> float:
@@ -46,16 +53,24 @@ def chance_interval(members: int, others: int, level: float = CONTROL_LEVEL) -> 
 
 
 def cluster_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-    """Return the percentile bootstrap interval of the mean over clusters, such as the areas of (seed, client).
+    """Return the expanded percentile bootstrap interval of the mean over clusters, such as the areas of (seed, client).
 
-    None for fewer than three clusters: they say nothing of the spread.
+    It takes the percentiles by which Student's interval is wider than the normal one (Hesterberg 2015, The American
+    Statistician 69(4)): with five clusters the plain percentiles cover 85 % and not 95. Shares that are 0, or 1, in all
+    clusters have the bounds of Clopper and Pearson, each cluster being one trial. None for fewer than three clusters:
+    they say nothing of the spread.
     """
     sample = np.asarray(values, dtype=float)
-    if len(sample) < 3:
+    n = len(sample)
+    if n < 3:
         return None
+    if set(sample) in ({0.0}, {1.0}):
+        bound = ((1 - level) / 2) ** (1 / n)
+        return (0.0, 1 - bound) if sample[0] == 0 else (bound, 1.0)
+    tail = float(stats.norm.cdf(stats.t.ppf((1 - level) / 2, n - 1) * np.sqrt(n / (n - 1))))
     rng = np.random.default_rng(0)
-    draws = sample[rng.integers(0, len(sample), (BOOTSTRAP_DRAWS, len(sample)))]
-    low, high = np.quantile(draws.mean(1), [(1 - level) / 2, (1 + level) / 2])
+    draws = sample[rng.integers(0, n, (BOOTSTRAP_DRAWS, n))]
+    low, high = np.quantile(draws.mean(1), [tail, 1 - tail])
     return float(low), float(high)
 
 

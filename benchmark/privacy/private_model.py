@@ -11,11 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.channel import Message, RoundNumber, Rows, State, Value
+from benchmark.channel import Message, RoundNumber, State
 from benchmark.client import Client
 from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine, frozen
+from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.shadow_clients import ShadowClients
-from benchmark.privacy.vectors import same_structure
+from benchmark.privacy.vectors import same, same_structure
 
 OWN_NETWORK = ("extractor", "header")
 DISTILLATION_RATE = 1e-3
@@ -25,14 +26,25 @@ DISTILLATION_BATCH = 64
 class PrivateModelAttack:
     """The attack on one client: copies of its network from the download alone, and from its message.
 
-    samples: auxiliary records; test: those on which predictions are compared; passes: over the former, for each copy
+    samples: auxiliary records; test: those on which predictions are compared
     """
 
     def __init__(
-        self, lab: ShadowClients, client: int, t: RoundNumber, samples: Tensor, test: Tensor, passes: int
+        self, lab: ShadowClients, client: int, t: RoundNumber, samples: Tensor, test: Tensor, size: AuditSize
     ) -> None:
-        self._lab, self._client, self._t = lab, client, t
-        self._samples, self._test, self._passes = samples, test, passes
+        self._lab, self._client, self._t, self._size = lab, client, t, size
+        self._samples, self._test = samples, test
+        self._info = replace(lab.engine.task.infos[client], progress=t)
+
+    def message_stands_in(self, state: State, download: Message) -> bool:
+        """Return whether a message can stand in place of the broadcast: what is received twice is as if once.
+
+        It can't where clients add what they receive to what they have.
+        """
+        receive = self._lab.engine.method.receive
+        once = receive(state, download, self._info)
+        again = receive(once, download, self._info)
+        return all(same(value, again.get(name)) for name, value in once.items())
 
     def predicted(self, state: State) -> Tensor:
         """Return the classes [n] that a client in this state names."""
@@ -42,13 +54,12 @@ class PrivateModelAttack:
         """Return the classes [n] that the copy names. message: sent by the client; {} for none."""
         sent = {**download, **received(message, download)}
         lab, engine = self._lab, self._lab.engine
-        info = replace(engine.task.infos[self._client], progress=self._t)
-        state = engine.method.receive(surrogate, sent, info)
+        state = engine.method.receive(surrogate, sent, self._info)
         if sent.keys() >= engine.load(self._client, state, self._t).parts.keys():
             return self.predicted(state)  # nothing is private
         if part := self._classifier(state, sent):
             return self._of_part(state, part)
-        for _ in range(self._passes):
+        for _ in range(self._size.passes):
             state = lab.train(self._client, state, self._samples, self._t).state
         return self.predicted(state)
 
@@ -59,7 +70,7 @@ class PrivateModelAttack:
         client = engine.load(self._client, surrogate, self._t)
         tensors = [tensor for module in client.parts.values() for tensor in module.eval().requires_grad_().parameters()]
         optimiser = torch.optim.Adam(tensors, lr=DISTILLATION_RATE)
-        for _ in range(self._passes):
+        for _ in range(self._size.distillation_passes):
             for chosen in torch.randperm(len(self._samples)).split(DISTILLATION_BATCH):
                 chosen = chosen.to(self._samples.device)
                 scores = engine.method.predict(client, engine.batch(self._samples[chosen]).x)
@@ -122,23 +133,3 @@ def private_parts(state: State) -> State:
 def received(message: Message, download: Message) -> Message:
     """Return what of a message can stand in place of the broadcast: values of the same name and structure."""
     return {name: value for name, value in message.items() if same_structure(value, download.get(name))}
-
-
-def with_noise(message: Message, download: Message) -> Message:
-    """Return the broadcast with noise of the size of what the message adds to it."""
-    return {name: _with_noise(value, download[name]) for name, value in received(message, download).items()}
-
-
-def _with_noise(value: Value, known: Value) -> Value:
-    if isinstance(value, dict) and isinstance(known, dict):
-        return {name: _noisy(tensor, known[name]) for name, tensor in value.items()}
-    if isinstance(value, Rows) and isinstance(known, Rows):
-        return Rows(_noisy(value.values, known.values), value.present)
-    assert isinstance(value, Tensor) and isinstance(known, Tensor)
-    return _noisy(value, known)
-
-
-def _noisy(tensor: Tensor, known: Tensor) -> Tensor:
-    if not tensor.is_floating_point():
-        return tensor
-    return known + (tensor - known).std(unbiased=False) * torch.randn_like(tensor)

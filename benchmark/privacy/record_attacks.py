@@ -10,12 +10,14 @@ from torch import Tensor
 from benchmark.channel import Message, RoundNumber, State, copied
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.controls import membership_controls, pictures_of
+from benchmark.privacy.findings import AUDITOR
 from benchmark.privacy.identity import LEAST_RECORDS, Inversion, candidate_means, fitted_scale, identified
 from benchmark.privacy.membership import Candidates, MembershipAttack
 from benchmark.privacy.private_model import record_losses
 from benchmark.privacy.record_messages import RecordMessages
 from benchmark.privacy.shadow_clients import ShadowClients
 from benchmark.privacy.tables import Tables
+from benchmark.privacy.vectors import broadcast_like
 from benchmark.privacy.victims import Victim, Victims
 from benchmark.seeds import torch_seeded
 
@@ -30,7 +32,8 @@ MOST_GAIN = 99.0
 class Level(NamedTuple):
     """An attack at one level of knowledge, ready to judge messages.
 
-    samples: records of each shadow; shadows: [s, m], what shadows send; references: [2, m], what others would send
+    samples: records of each shadow; shadows: [m] each, what they send; another: the same of one more in the last round
+    references: [r, m], what others would send
     """
 
     name: str
@@ -39,6 +42,7 @@ class Level(NamedTuple):
     attack: MembershipAttack
     samples: Sequence[Tensor]
     shadows: Sequence[Tensor]
+    another: Sequence[Tensor]
     references: Tensor
 
     def remainder(self, message: Tensor) -> Tensor:
@@ -54,48 +58,66 @@ class RecordAttacks:
     ) -> None:
         self._lab, self._victims, self._size, self._tables = lab, victims, size, tables
         self._t, self._server, self._task = t, server, lab.engine.task
+        self._last = t.round == t.rounds
 
-    def attack(self, victim: Victim, another: Message | None, after: State) -> None:
-        """Make them. another: the message of another client; after: the client's state after its training"""
-        with torch_seeded("audit", seed=self._task.seed, client=victim.client):  # the same in every round
-            candidates = Candidates.of(
-                self._task, victim.client, victim.known, self._size.candidates, self._size.auxiliary
-            )
+    def attack(self, victim: Victim, after: State) -> None:
+        """Make them. after: the client's state after its training"""
+        candidates = self._candidates(victim.client, victim.known)
         if not len(candidates.records):
             return
         for name, state in victim.states.items():
             level = self._level(victim, candidates, name, state)
             seen = {"message": level.messages.difference(victim.upload)}
-            seen["noise"] = torch.randn_like(seen["message"])
-            if another is not None:
-                seen["another client"] = level.messages.difference(another)
+            if self._last:
+                seen |= {"noise": torch.randn_like(seen["message"]), "another client": level.another[0]}
             remainders = {kind: level.remainder(of) for kind, of in seen.items()}
             for kind, remainder in remainders.items():
-                self._add(victim, candidates, name, kind, level.attack.scores(remainder))
-            if self._t.round == self._t.rounds:
+                self._add(victim.client, candidates, name, kind, level.attack.scores(remainder))
+            if self._last:
                 self._duplicates(victim, candidates, level)
                 self._identify(victim, candidates, level, remainders)
-        if self._t.round == self._t.rounds:
-            self._control(victim, candidates, after)
+        if self._last:
+            self._control(victim, candidates)
+            self._attack_network(victim.client, victim.states[AUDITOR], candidates, "state alone")
+            self._attack_network(victim.client, after, candidates, "released")
+
+    def attack_released(self, client: int, after: State) -> None:
+        """Attack a client's own network alone, as if it were released: all that can be done if it sends nothing."""
+        candidates = self._candidates(client, self._victims.pool(client)[0])
+        if len(candidates.records):
+            self._attack_network(client, after, candidates, "released")
+
+    def _candidates(self, client: int, known: Tensor) -> Candidates:
+        size = self._size
+        with torch_seeded("audit", seed=self._task.seed, client=client):  # the same in every round
+            return Candidates.of(self._task, client, known, size.candidates, size.auxiliary)
+
+    def _attack_network(self, client: int, state: State, candidates: Candidates, kind: str) -> None:
+        losses = record_losses(self._lab.engine, client, state, candidates.records, self._t)
+        self._add(client, candidates, "control", kind, -losses)
 
     def _level(self, victim: Victim, candidates: Candidates, name: str, state: State) -> Level:
         messages = RecordMessages(self._lab.engine, victim.client, state, self._t, self._server)
         attack = MembershipAttack.prepared(messages, candidates, self._task.labels)
         number, most = self._size.shadows, self._size.shadow_records
-        samples = [self._victims.like(victim.client, victim.known, most) for _ in range(number)]
-        shadows = [messages.difference(self._shadow(victim, state, some)) for some in samples]
-        expected = attack.expected(self._task.class_counts[victim.client])
-        references = torch.stack([expected, torch.stack(shadows).mean(0)])
-        return Level(name, state, messages, attack, samples, shadows, references)
+        samples = [self._victims.like(victim.client, victim.known, most) for _ in range(number + self._last)]
+        sent = [messages.difference(self._shadow(victim, state, some)) for some in samples]
+        shadows, another = sent[:number], sent[number:]
+        references = [attack.expected(self._task.class_counts[victim.client]), torch.stack(shadows).mean(0)]
+        if self._lab.engine.config.message_clip is not None:  # a clipped message has some of the broadcast left in it
+            references.append(messages.difference(broadcast_like(victim.upload, victim.download)))
+        return Level(name, state, messages, attack, samples[:number], shadows, another, torch.stack(references))
 
     def _shadow(self, victim: Victim, state: State, samples: Tensor) -> Message:
-        return self._lab.train(victim.client, copied(state), samples, self._t).message
+        """Return what the client would send that had trained on these, without noise, which has a mean of zero."""
+        message = self._lab.train(victim.client, copied(state), samples, self._t).message
+        return self._lab.defended(victim.client, message, victim.download, self._t, noise=False)
 
-    def _add(self, victim: Victim, candidates: Candidates, level: str, kind: str, scores: Tensor) -> None:
+    def _add(self, client: int, candidates: Candidates, level: str, kind: str, scores: Tensor) -> None:
         self._tables.add(
             "membership",
             round=self._t.round,
-            client=victim.client,
+            client=client,
             level=level,
             kind=kind,
             label=self._task.labels[candidates.records].cpu().numpy(),
@@ -104,12 +126,9 @@ class RecordAttacks:
             score=_unit(scores),
         )
 
-    def _control(self, victim: Victim, candidates: Candidates, after: State) -> None:
-        """Add the controls, and what the network itself would give away if it were released."""
+    def _control(self, victim: Victim, candidates: Candidates) -> None:
         for control in membership_controls(self._task, victim.client, candidates):
-            self._add(victim, candidates, "control", control.name, control.scores)
-        losses = record_losses(self._lab.engine, victim.client, after, candidates.records, self._t)
-        self._add(victim, candidates, "control", "released", -losses)
+            self._add(victim.client, control.candidates, "control", control.name, control.scores)
 
     def _duplicates(self, victim: Victim, candidates: Candidates, level: Level) -> None:
         """Train a shadow on ten copies of each of ten records that are no members: they must be found."""

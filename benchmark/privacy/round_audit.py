@@ -9,15 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.channel import Message, RoundNumber, State, copied
+from benchmark.defence.wire import wire_of
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.exposure import exposure
+from benchmark.privacy.findings import AUDITOR, SERVER
 from benchmark.privacy.labels import features, guessed, learned, random_labels
-from benchmark.privacy.private_model import PrivateModelAttack, private_parts, with_noise
+from benchmark.privacy.private_model import PrivateModelAttack, private_parts
 from benchmark.privacy.record_attacks import RecordAttacks
 from benchmark.privacy.shadow_clients import ShadowClients
 from benchmark.privacy.sums import sums_suffice
 from benchmark.privacy.tables import Columns, Tables
-from benchmark.privacy.victims import AUDITOR, SERVER, Victim, Victims
+from benchmark.privacy.vectors import noise_like, same
+from benchmark.privacy.victims import Victim, Victims
+
+NO_GUESS = -1
+"""Stands for a guessed network where clients receive unlike messages, which would give each client away instead."""
 
 
 class RoundAudit:
@@ -40,8 +46,9 @@ class RoundAudit:
         self._task, self._method = federation.task, federation.method
         self._before, self._up, self._down = before, messages["up"], messages["down"]
         self._lab = ShadowClients(self._method, self._task, federation.config, federation.device)
-        self._victims = Victims(self._task, self._method, self._lab, t, size.surrogate_records)
+        self._victims = Victims(self._task, self._method, self._lab, t, size)
         self._tables = Tables()
+        self._records = RecordAttacks(self._lab, self._victims, size, self._tables, t, server)
 
     @property
     def sends_nothing(self) -> bool:
@@ -57,26 +64,25 @@ class RoundAudit:
         up, down = ({k: of[k] for k in self._before} for of in (self._up, self._down))
         own = {k: private_parts(self._federation.states[k]) for k in self._before}
         message = next(iter(up.values()))
-        return exposure(self._task, up, down, own, sums_suffice(self._method, self._server, message, self._t))
+        samples = {k: self._task.infos[k].num_samples for k in self._federation.schedule.participants(self._t.round)}
+        wire = wire_of(self._federation.config, self._task.seed, self._t, samples)
+        return exposure(self._task, up, down, own, sums_suffice(self._method, self._server, message, self._t), wire)
 
     def scores(self) -> Columns:
         """Make all attacks; return their scores as columns."""
+        after = self._federation.states
+        if self.sends_nothing:
+            for k in self._before if self._last else ():
+                self._records.attack_released(k, after[k])
+            return self._tables.arrays()
         victims = [self._victims.of(k, state, self._down[k], self._up[k]) for k, state in self._before.items()]
-        records = RecordAttacks(self._lab, self._victims, self._size, self._tables, self._t, self._server)
         for victim in victims:
-            records.attack(victim, self._another(victims, victim), self._federation.states[victim.client])
+            self._records.attack(victim, after[victim.client])
         if self._last:
             self._attack_labels(victims)
             for victim in victims:
                 self._attack_model(victim)
         return self._tables.arrays()
-
-    def _another(self, victims: list[Victim], victim: Victim) -> Message | None:
-        """Return the message of the next client: it says nothing of this one's records. None if there is none."""
-        others = [v for v in victims if v is not victim]
-        if not others or self._federation.config.sums_alone:
-            return None
-        return next((v.upload for v in others if v.client > victim.client), others[0].upload)
 
     def _attack_labels(self, victims: list[Victim]) -> None:
         """Guess classes, shares and networks of all clients at once, from clients with random labels."""
@@ -86,10 +92,12 @@ class RoundAudit:
         vectors, shares, of_network = self._examples(victims, F.one_hot(networks, len(names)))
         reader, clear = learned(vectors, shares, of_network), learned((shares > 0).float(), shares, of_network)
         real = torch.stack([self._features(v.upload, v.download) for v in victims])
+        alike = all(same(v.download, victims[0].download) for v in victims)
         truth = torch.stack([task.class_counts[v.client] / task.class_counts[v.client].sum() for v in victims])
+        noise = torch.stack([self._features(noise_like(v.upload, v.download), v.download) for v in victims])
         guesses = {
             "message": guessed(reader, real, task.num_classes),
-            "noise": guessed(reader, F.normalize(torch.randn_like(real), dim=1), task.num_classes),
+            "noise": guessed(reader, noise, task.num_classes),
             "clear": guessed(clear, (truth > 0).float(), task.num_classes),
         }
         for kind, guess in guesses.items():
@@ -102,7 +110,7 @@ class RoundAudit:
                 shares=guess.shares.cpu().numpy(),
                 prior=shares.mean(0).cpu().numpy()[None],
                 architecture=networks.numpy(),
-                architecture_guess=guess.architecture.argmax(1).cpu().numpy(),
+                architecture_guess=guess.architecture.argmax(1).cpu().numpy() if alike else NO_GUESS,
                 architectures=len(names),
             )
 
@@ -114,7 +122,8 @@ class RoundAudit:
             victim, state = victims[turn], next(iter(victims[turn].states.values()))
             drawn = random_labels(task.num_classes).to(task.labels.device)
             samples = self._victims.drawn(victim.known, drawn, self._size.label_records)
-            message = self._lab.train(victim.client, copied(state), samples, self._t).message
+            trained = self._lab.train(victim.client, copied(state), samples, self._t).message
+            message = self._lab.defended(victim.client, trained, victim.download, self._t, noise=True)
             counts = torch.bincount(task.labels[samples], minlength=task.num_classes)
             network = networks[turn].to(counts.device).float()
             found.append((self._features(message, victim.download), counts / counts.sum(), network))
@@ -127,16 +136,18 @@ class RoundAudit:
 
     def _attack_model(self, victim: Victim) -> None:
         """Compare copies of a private network with the original on the client's test records."""
-        k, t = victim.client, self._t
-        samples = self._victims.like(k, victim.known, self._size.shadow_records)
-        attack = PrivateModelAttack(self._lab, k, t, samples, self._task.clients[k].test, self._size.passes)
+        k, t, size = victim.client, self._t, self._size
+        samples = self._victims.like(k, victim.known, size.shadow_records)
+        attack = PrivateModelAttack(self._lab, k, t, samples, self._task.clients[k].test, size)
         original = self._federation.states[k]
         surrogate = victim.states.get(SERVER) or victim.states[AUDITOR]
+        if not attack.message_stands_in(surrogate, victim.download):
+            return
         truth = attack.predicted(original)
         blind = attack.copy(surrogate, victim.download, {})
         copies = {
             "message": attack.copy(surrogate, victim.download, victim.upload),
-            "noise": attack.copy(surrogate, victim.download, with_noise(victim.upload, victim.download)),
+            "noise": attack.copy(surrogate, victim.download, noise_like(victim.upload, victim.download)),
             "clear": attack.distilled(surrogate, original),
         }
         for kind, guess in copies.items():

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from benchmark.channel import Message, RoundNumber, State, copied
 from benchmark.config import FederationConfig
+from benchmark.defence.wire import wire_of
 from benchmark.engine.eager import EagerEngine
 from benchmark.measure.meter import Meter
 from benchmark.method import Method
+from benchmark.privacy.vectors import same
 from benchmark.schedule import Schedule
 from benchmark.task import ClientData, Task
 
@@ -30,12 +32,13 @@ class Shadow(NamedTuple):
 class ShadowClients:
     """A laboratory with an engine of its own, so that nothing of a run is touched.
 
-    Its clients have the numbers, and so the architectures, of those in the task.
+    Its clients have the numbers, and so the architectures, of those in the task. Defences that the attacker knows are
+    part of what they send.
     """
 
     def __init__(self, method: Method, task: Task, config: FederationConfig, device: torch.device) -> None:
         self.engine = EagerEngine(method, task, config, device)
-        self._task = task
+        self._task, self._config, self._sent = task, config, 0
 
     def with_data(self, client: int, samples: Tensor) -> None:
         """Give a client these training samples in place of its own, and all others theirs."""
@@ -56,16 +59,33 @@ class ShadowClients:
         self.engine.task = self._task
         return shadow
 
-    def surrogate(self, client: int, before: State, download: Message, samples: Tensor, t: RoundNumber) -> State:
+    def defended(self, client: int, message: Message, download: Message, t: RoundNumber, noise: bool) -> Message:
+        """Return what travels in place of a message under the defences of the run, with random draws of its own.
+
+        noise: False for an attacker's best guess of what is below the noise, whose mean is zero
+        """
+        self._sent += 1  # a seed for each message: an attacker does not know the noise of the run
+        config = self._config if noise else self._config.model_copy(update={"dp_epsilon": None})
+        participants = Schedule(self._task, self._config).participants(t.round)
+        samples = {k: self._task.infos[k].num_samples for k in participants}
+        return wire_of(config, SURROGATE_SEED + self._sent, t, samples).protected(client, message, download)
+
+    def surrogate(
+        self, client: int, before: State, download: Message, samples: Tensor, t: RoundNumber, rounds: int
+    ) -> State:
         """Return a client's state as one has to guess it who has only seen what was sent to the client.
 
         Values that it holds besides its parts, which came from the server, are those of its true state, and what was
-        just sent is as it was received. Parts are trained from other initial weights on these samples.
+        just sent is as it was received. Parts are trained from other initial weights on these samples, for so many
+        rounds.
         """
         self.engine.task = replace(self._task, seed=self._task.seed + SURROGATE_SEED)
         initial = copied(self.engine.initial_state(client))
         info = replace(self._task.infos[client], progress=t)
-        receive = self.engine.method.receive
-        values = {name: value for name, value in before.items() if name not in initial}
-        begun = receive(initial | values, download, info)
-        return receive(self.train(client, begun, samples, t).state, download, info)
+        guess = initial | {name: value for name, value in before.items() if name not in initial}
+        begun = self.engine.method.receive(guess, download, info)
+        known = {name: value for name, value in begun.items() if not same(value, guess.get(name))}
+        state = begun
+        for _ in range(rounds):
+            state = self.train(client, state, samples, t).state | known
+        return state

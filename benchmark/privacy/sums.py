@@ -48,8 +48,11 @@ def refusal(method: Method, task: Task, config: FederationConfig, device: torch.
 def sums_suffice(method: Method, server: State, message: Message, t: RoundNumber) -> bool:
     """Return whether the server does the same for all messages with the same sum.
 
-    Some clients send the message; then one adds to it what another takes away, name by name.
+    Some clients send the message; then one adds to it what another takes away, name by name. And two clients whose
+    messages have unlike rows exchange them.
     """
+    if not _looks_at_sums_of_rows(method, server, message, t):
+        return False
     alike = [_whole(message) for _ in range(SENDERS)]
     expected = _aggregated(method, server, alike, t)
     for more, less in _shifted_values(alike[0]):
@@ -60,6 +63,15 @@ def sums_suffice(method: Method, server: State, message: Message, t: RoundNumber
         if cancelled > TOLERANCE * alone + LEAST_DISTANCE:
             return False
     return True
+
+
+def _looks_at_sums_of_rows(method: Method, server: State, message: Message, t: RoundNumber) -> bool:
+    """Return whether the server does the same if two clients with unlike rows change places."""
+    even, odd = (_with_every_second_row(message, first) for first in (0, 1))
+    whole = _whole(message)
+    placed = [_aggregated(method, server, sent, t) for sent in ([even, odd, whole], [odd, even, whole])]
+    moved = _distance(placed[0], _aggregated(method, server, [whole] * SENDERS, t))
+    return _distance(*placed) <= TOLERANCE * moved + LEAST_DISTANCE
 
 
 def _aggregated(method: Method, server: State, messages: Sequence[Message], t: RoundNumber) -> list[Tensor]:
@@ -75,6 +87,17 @@ def _whole(message: Message) -> Message:
         name: Rows(value.values, torch.ones_like(value.present)) if isinstance(value, Rows) else value
         for name, value in message.items()
     }
+
+
+def _with_every_second_row(message: Message, first: int) -> Message:
+    """Return a message with the rows first, first + 2, ... of its tables."""
+    found: Message = {}
+    for name, value in message.items():
+        if isinstance(value, Rows):
+            kept = torch.arange(len(value.present), device=value.present.device) % 2 == first
+            value = Rows(torch.where(kept[:, None], value.values, 0), kept)
+        found[name] = value
+    return found
 
 
 def _shifted_values(message: Message) -> Iterator[tuple[Message, Message]]:

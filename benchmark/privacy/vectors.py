@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from benchmark.channel import Message, Rows, State, Value
+from benchmark.defence.parts import with_change
 
 LARGEST = 1e15
 """Networks that diverge have larger numbers, whose squares and sums would not be finite."""
@@ -15,26 +16,32 @@ LARGEST = 1e15
 class Flat(NamedTuple):
     """A message as one vector.
 
-    values: [m] float32, 0 where nothing travelled; sent: [m] bool
+    values: [m] float32, 0 where nothing travelled; sent: [m] bool, None if everything did
     """
 
     values: Tensor
-    sent: Tensor
+    sent: Tensor | None
 
     def less(self, other: "Flat") -> Tensor:
         """Return the difference [m], 0 where this message has sent nothing."""
-        return torch.where(self.sent, self.values - other.values, 0)
+        difference = self.values - other.values
+        return difference if self.sent is None else torch.where(self.sent, difference, 0)
 
 
 def flattened(message: Message) -> Flat:
     """Return a message as one vector; whole numbers, which count steps, are left out."""
     pieces = [piece for value in message.values() for piece in _pieces(value)]
     if not pieces:
-        return Flat(torch.zeros(0), torch.zeros(0, dtype=torch.bool))
-    return Flat(torch.cat([values for values, _ in pieces]), torch.cat([sent for _, sent in pieces]))
+        return Flat(torch.zeros(0), None)
+    values = torch.cat([values for values, _ in pieces])
+    if all(sent is None for _, sent in pieces):
+        return Flat(values, None)
+    everything = (torch.ones_like(of, dtype=torch.bool) if sent is None else sent for of, sent in pieces)
+    return Flat(values, torch.cat([*everything]))
 
 
-def _pieces(value: Value) -> Iterator[tuple[Tensor, Tensor]]:
+def _pieces(value: Value) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Yield vectors of numbers, and which of them travelled; None if all did."""
     if isinstance(value, Rows):
         present = value.present[:, None].expand_as(value.values)
         yield torch.where(present, value.values, 0).flatten().float(), present.flatten()
@@ -42,7 +49,7 @@ def _pieces(value: Value) -> Iterator[tuple[Tensor, Tensor]]:
         for tensor in value.values():
             yield from _pieces(tensor)
     elif value.is_floating_point():
-        yield value.detach().flatten().float(), torch.ones(value.numel(), dtype=torch.bool, device=value.device)
+        yield value.detach().flatten().float(), None
 
 
 def with_all_rows(message: Message, broadcast: State) -> Message:
@@ -64,6 +71,32 @@ def same_structure(value: object, other: object) -> bool:
     if isinstance(value, Rows) and isinstance(other, Rows):
         return value.values.shape == other.values.shape
     return isinstance(value, Tensor) and isinstance(other, Tensor) and value.shape == other.shape
+
+
+def same(value: object, other: object) -> bool:
+    """Return whether two values are equal to the bit."""
+    if not same_structure(value, other):
+        return False
+    if isinstance(value, dict) and isinstance(other, dict):
+        return all(same(value[key], other[key]) for key in value)
+    if isinstance(value, Rows) and isinstance(other, Rows):
+        return torch.equal(value.values, other.values) and torch.equal(value.present, other.present)
+    assert isinstance(value, Tensor) and isinstance(other, Tensor)
+    return torch.equal(value, other)
+
+
+def broadcast_like(message: Message, broadcast: State) -> Message:
+    """Return the broadcast in the names and shapes of a message; zeros where nothing like it was broadcast."""
+    return with_change(message, broadcast, lambda x, known: known)
+
+
+def noise_like(message: Message, broadcast: State) -> Message:
+    """Return the broadcast with noise of the size of what a message adds to it; noise alone where that is nothing."""
+
+    def noise(x: Tensor, known: Tensor) -> Tensor:
+        return known + (x - known).std(unbiased=False) * torch.randn_like(x)
+
+    return with_change(message, broadcast, noise)
 
 
 class Sketch:

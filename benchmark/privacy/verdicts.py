@@ -7,13 +7,23 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from benchmark.privacy.findings import Attacked, Membership, RawScores, fidelity_of, identity_of, labels_of
+from benchmark.privacy.findings import (
+    LABELS_ALONE,
+    Attacked,
+    Membership,
+    RawScores,
+    fidelity_of,
+    identity_of,
+    labels_of,
+)
 from benchmark.privacy.metrics import CONTROL_LEVEL, auc, auc_deviation, balanced_accuracy, standardised
 from benchmark.privacy.tables import rows_of
 
 DEVIATIONS = float(stats.norm.ppf((1 + CONTROL_LEVEL) / 2))
 NOISE_BOUND = float(stats.norm.cdf(1 / sqrt(2)))
 """The largest area of a record that noise of mu = 1 hides."""
+FOUND_DEVIATIONS = float(stats.norm.ppf(0.95))
+"""How far above chance what has to be found is, one-sided at 5 %."""
 CLEAR = 0.99
 
 
@@ -47,28 +57,34 @@ def invalid(made: Sequence[Verdict]) -> dict[str, str]:
     }
 
 
+def column_of(table: str, level: str) -> str:
+    """Return the name of the column of an attack at one level of knowledge."""
+    return f"{table}, {level}"
+
+
 def _membership(membership: Membership) -> list[Verdict]:
     last = max(membership.rounds, default=0)
     made = []
     for kind in ("noise", "another client"):
         for level in membership.levels:
-            made.append(_chance(f"{kind} ({level})", list(membership.clusters(kind, level, last).values())))
+            clusters = list(membership.clusters(kind, level, last).values())
+            made.append(_chance(column_of("membership", level), kind, clusters))
     control = {kind: list(membership.clusters(kind, "control", last).values()) for kind in _KINDS}
-    made += [_chance(kind, control[kind]) for kind in ("labels alone", "pictures alone")]
+    made += [_chance("membership", kind, control[kind]) for kind in (LABELS_ALONE, "pictures alone")]
     area, margin = _mean_area(control["known noise"]), DEVIATIONS * _deviation(control["known noise"])
     made.append(Verdict("membership", "noise of mu 1", area, 0.5, NOISE_BOUND + margin))
     made.append(Verdict("membership", "data in the clear", _mean_area(control["clear"]), CLEAR, 1.0))
-    plain = _mean_area(control["pixel means, not whitened"]) - margin
-    made.append(Verdict("membership", "mean pictures, whitened", _mean_area(control["pixel means"]), plain, 1.0))
+    least = max(0.5, _mean_area(control["pixel means, not whitened"]) - 2 * margin) + margin
+    made.append(Verdict("membership", "mean pictures, whitened", _mean_area(control["pixel means"]), least, 1.0))
     return made
 
 
-_KINDS = ("clear", "known noise", "pixel means", "pixel means, not whitened", "labels alone", "pictures alone")
+_KINDS = ("clear", "known noise", "pixel means", "pixel means, not whitened", LABELS_ALONE, "pictures alone")
 
 
-def _chance(name: str, clusters: Sequence[Attacked]) -> Verdict:
+def _chance(column: str, name: str, clusters: Sequence[Attacked]) -> Verdict:
     margin = DEVIATIONS * _deviation(clusters)
-    return Verdict("membership", name, _mean_area(clusters), 0.5 - margin, 0.5 + margin)
+    return Verdict(column, name, _mean_area(clusters), 0.5 - margin, 0.5 + margin)
 
 
 def _mean_area(clusters: Sequence[Attacked]) -> float:
@@ -82,22 +98,28 @@ def _deviation(clusters: Sequence[Attacked]) -> float:
 
 
 def _duplicates(runs: Sequence[RawScores]) -> list[Verdict]:
-    """Records that a client trains on ten times have to be found, at the stronger level."""
+    """Return whether records that a client trains on ten times are found, at each level of knowledge."""
     areas: dict[str, list[float]] = {}
-    positive = negative = 0
+    squares: dict[str, float] = {}
     for table in (rows_of(run, "duplicates") for run in runs):
-        for level in np.unique(table["level"]) if table else ():
+        for level in map(str, np.unique(table["level"]) if table else ()):
             for client in np.unique(table["client"]):
                 rows = (table["client"] == client) & (table["level"] == level)
                 chosen = table["duplicated"][rows]
                 scores = standardised(table["score"][rows], table["label"][rows], ~chosen)
-                areas.setdefault(str(level), []).append(auc(scores, chosen))
-                positive, negative = int(chosen.sum()), int((~chosen).sum())
-    if not areas:
-        return []
-    best = max(areas.values(), key=lambda of: float(np.mean(of)))
-    least = 0.5 + float(stats.norm.ppf(0.95)) * auc_deviation(positive, negative) / sqrt(len(best))
-    return [Verdict("membership", "records that stand ten times", float(np.mean(best)), least, 1.0)]
+                areas.setdefault(level, []).append(auc(scores, chosen))
+                deviation = auc_deviation(int(chosen.sum()), int((~chosen).sum()))
+                squares[level] = squares.get(level, 0.0) + deviation**2
+    return [
+        Verdict(
+            column_of("membership", level),
+            "records that stand ten times",
+            float(np.mean(of)),
+            0.5 + FOUND_DEVIATIONS * sqrt(squares[level]) / len(of),
+            1.0,
+        )
+        for level, of in areas.items()
+    ]
 
 
 def _labels(runs: Sequence[RawScores]) -> list[Verdict]:
@@ -126,23 +148,30 @@ def _identity(runs: Sequence[RawScores]) -> list[Verdict]:
     tables = [rows_of(run, "identity") for run in runs]
     made = []
     for level in sorted({str(of) for table in tables for of in table.get("level", [])}):
-        noise, clear = (identity_of(runs, kind, level) for kind in ("noise", "clear"))
+        noise, clear = (identity_of(runs, level, kind) for kind in ("noise", "clear"))
         trials = sum(int(((t["kind"] == "noise") & (t["level"] == level)).sum()) for t in tables if t)
         if noise.top1 is None or clear.top1 is None:
             continue
         most = float(stats.binom.ppf(CONTROL_LEVEL, trials, 1 / noise.candidates)) / trials
-        made.append(Verdict("identity", f"noise ({level})", noise.top1.value, 0.0, most))
-        made.append(Verdict("identity", "mean pictures in the clear", clear.top1.value, CLEAR, 1.0))
+        column = column_of("identity", level)
+        made.append(Verdict(column, "noise", noise.top1.value, 0.0, most))
+        made.append(Verdict(column, "mean pictures in the clear", clear.top1.value, CLEAR, 1.0))
     return made
 
 
 def _model(runs: Sequence[RawScores]) -> list[Verdict]:
-    noise = fidelity_of(runs, "noise")
-    if noise.blind is None or noise.agreement is None or noise.reachable is None:
+    """Return whether noise brings a copy no nearer, and the network's own outputs do."""
+    noise, clear = (np.array(fidelity_of(runs, kind).differences) for kind in ("noise", "clear"))
+    n = len(noise)
+    if n < 2:
         return []
-    records = sum(int(rows_of(run, "model")["records"].sum()) for run in runs) / 3
-    margin = DEVIATIONS * 0.5 / sqrt(records)
+    tables = [rows_of(run, "model") for run in runs]
+    records = sum(int(table["records"][table["kind"] == "noise"].sum()) for table in tables if table)
+    # Records of one client are right or wrong together, so what chance does is also seen in how clients differ.
+    most = stats.t.ppf((1 + CONTROL_LEVEL) / 2, n - 1) * noise.std(ddof=1) / sqrt(n)
+    least = stats.t.ppf(0.95, n - 1) * clear.std(ddof=1) / sqrt(n)
+    chance = 0.5 / sqrt(records)
     return [
-        Verdict("model", "noise", noise.agreement.value - noise.blind.value, -1.0, margin),
-        Verdict("model", "distilled", noise.reachable.value - noise.blind.value, -margin, 1.0),
+        Verdict("model", "noise", float(noise.mean()), -1.0, float(max(most, DEVIATIONS * chance))),
+        Verdict("model", "distilled", float(clear.mean()), float(max(least, FOUND_DEVIATIONS * chance)), 1.0),
     ]

@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmark.channel import Message, RoundNumber, State
 from benchmark.method import Method
+from benchmark.privacy.audit_size import AuditSize
+from benchmark.privacy.findings import AUDITOR, SERVER
 from benchmark.privacy.shadow_clients import ShadowClients
+from benchmark.privacy.vectors import same
 from benchmark.seeds import torch_seeded
 from benchmark.task import Task
-
-SERVER, AUDITOR = "server", "auditor"
-"""Who attacks: one that has seen messages alone, and guesses private parts; one that knows all but who is a member."""
 
 
 @dataclass(frozen=True)
@@ -34,28 +33,28 @@ class Victim:
 
 
 class Victims:
-    """Draws auxiliary records, and guesses states. surrogate_records: most records that a guess is trained on."""
+    """Draws auxiliary records, and guesses states."""
 
-    def __init__(self, task: Task, method: Method, lab: ShadowClients, t: RoundNumber, surrogate_records: int) -> None:
-        self._task, self._method, self._lab, self._t = task, method, lab, t
-        self._surrogate_records = surrogate_records
+    def __init__(self, task: Task, method: Method, lab: ShadowClients, t: RoundNumber, size: AuditSize) -> None:
+        self._task, self._method, self._lab, self._t, self._size = task, method, lab, t, size
 
     def of(self, k: int, before: State, download: Message, upload: Message) -> Victim:
         """Return client k. before: its state before the download"""
-        with torch_seeded("audit", seed=self._task.seed, client=k):
-            known, apart = self._pool(k)
+        known, apart = self.pool(k)
         info = replace(self._task.infos[k], progress=self._t)
         true = self._method.receive(before, download, info)
-        guess = self._lab.surrogate(k, before, download, self.like(k, known, self._surrogate_records), self._t)
-        alike = all(_equal(value, guess.get(name)) for name, value in true.items())
+        samples, rounds = self.like(k, known, self._size.surrogate_records), self._size.surrogate_rounds
+        guess = self._lab.surrogate(k, before, download, samples, self._t, min(rounds, self._t.round))
+        alike = all(same(value, guess.get(name)) for name, value in true.items())
         states = {AUDITOR: true} if alike else {SERVER: guess, AUDITOR: true}
         return Victim(k, states, download, upload, known, apart)
 
-    def _pool(self, k: int) -> tuple[Tensor, Tensor]:
-        """Return the test records of all other clients, which nobody trains on, in two halves."""
+    def pool(self, k: int) -> tuple[Tensor, Tensor]:
+        """Return the test records of all others, which nobody trains on, in two halves, the same in every round."""
         tests = [data.test for j, data in enumerate(self._task.clients) if j != k]
         pool = torch.cat(tests) if tests else self._task.clients[k].test[:0]
-        shuffled = pool[torch.randperm(len(pool)).to(pool.device)]
+        with torch_seeded("audit", seed=self._task.seed, client=k):
+            shuffled = pool[torch.randperm(len(pool)).to(pool.device)]
         labels = self._task.labels[shuffled]
         first = torch.zeros_like(labels, dtype=torch.bool)
         for c in labels.unique():
@@ -63,23 +62,20 @@ class Victims:
         return shuffled[first], shuffled[~first]
 
     def like(self, k: int, pool: Tensor, most: int) -> Tensor:
-        """Draw records from a pool, with replacement: as many of each class as a client has, `most` at most."""
+        """Draw records from a pool: as many of each class as a client has, `most` at most, or as there are."""
         counts = self._task.class_counts[k]
         return self.drawn(pool, counts / counts.sum(), min(int(counts.sum()), most))
 
     def drawn(self, pool: Tensor, shares: Tensor, number: int) -> Tensor:
-        """Draw so many records from a pool, with replacement, of classes in these shares [C]; of any if it has none."""
-        labels = self._task.labels[pool]
-        of_class = torch.bincount(labels, minlength=self._task.num_classes).clamp_min(1)
-        weights = (shares.to(labels.device) / of_class)[labels]
-        if not weights.sum() > 0:
-            weights = torch.ones_like(weights)
-        return pool[torch.multinomial(weights.cpu().double(), max(2, number), replacement=True).to(pool.device)]
+        """Draw so many records of classes in these shares [C] from a pool, none twice, or as many as there are of each.
 
-
-def _equal(value: Any, other: Any) -> bool:
-    if isinstance(value, dict):
-        return isinstance(other, dict) and all(torch.equal(value[name], other[name]) for name in value)
-    if isinstance(value, tuple):
-        return isinstance(other, tuple) and all(torch.equal(x, y) for x, y in zip(value, other, strict=True))
-    return torch.equal(value, other)
+        Of any class if the pool has none of these.
+        """
+        shuffled = pool[torch.randperm(len(pool)).to(pool.device)]
+        labels = self._task.labels[shuffled]
+        wanted = (shares.to(labels.device) * number).round().long()
+        place = torch.zeros_like(labels)
+        for c in labels.unique():
+            place[labels == c] = torch.arange(int((labels == c).sum()), device=labels.device)
+        chosen = shuffled[place < wanted[labels]]
+        return chosen if len(chosen) > 1 else shuffled[: max(2, number)]

@@ -10,9 +10,20 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.config import FederationConfig
 from benchmark.defence.accounting import MOST_OF_A_RECORD, largest_area, promise_of
-from benchmark.privacy.findings import SERIES, Found, Membership, RawScores, fidelity_of, identity_of, labels_of
+from benchmark.privacy.findings import (
+    AUDITOR,
+    POOLED_NON_MEMBERS,
+    SERIES,
+    SERVER,
+    Found,
+    Membership,
+    RawScores,
+    fidelity_of,
+    identity_of,
+    labels_of,
+)
 from benchmark.privacy.tables import facts_of
-from benchmark.privacy.verdicts import Verdict, invalid, verdicts
+from benchmark.privacy.verdicts import Verdict, column_of, invalid, verdicts
 from benchmark.report.cells import NOTHING, Cell, Column, Table, mean_cell
 from benchmark.report.document import Part
 from benchmark.report.drawing import Drawn, logarithmic, name_methods, sheet
@@ -53,9 +64,9 @@ class Audited:
         """The last round that was attacked."""
         return max(self.membership.rounds, default=0)
 
-    def released(self) -> Found | None:
-        """Return the area of an attack on the loss of the private network, which nobody sends."""
-        return self.membership.area(self.last, "control", "released")
+    def private(self, kind: str) -> Found | None:
+        """Return the area of an attack on the loss of the private network, which nobody sends, in the last round."""
+        return self.membership.control(kind, self.last)
 
 
 def write_privacy(comparison: Comparison, style: Style, commands: Sequence[str], folder: Path) -> Part:
@@ -80,25 +91,35 @@ FoundOf = Callable[[Audited], Found | None]
 
 def _columns(audited: Sequence[Audited]) -> list[tuple[Column, str, FoundOf]]:
     """Return columns of attacks: title, the column of controls that they stand or fall with, values."""
-    candidates = max((identity_of(of.scores).candidates for of in audited), default=0)
+    candidates = max((identity_of(of.scores, SERVER).candidates for of in audited), default=0)
     networks = max((labels_of(of.scores).architectures for of in audited), default=0)
     return [
         (
             Column("Member, one message", "low", "area under the ROC curve, last round; chance 0.5"),
-            "membership",
-            lambda of: of.membership.area(of.last),
+            column_of("membership", SERVER),
+            lambda of: of.membership.area(of.last, SERVER),
         ),
         (
-            Column("Member, series", "low", "the same for the sum of scores over all audited rounds; chance 0.5"),
-            "membership",
-            lambda of: of.membership.area(SERIES),
+            Column("Member, series", "low", "the same for the sum of scores over a client's rounds; chance 0.5"),
+            column_of("membership", SERVER),
+            lambda of: of.membership.area(SERIES, SERVER),
         ),
         (
             Column("Found at 1 %", "low", "share of members found at 1 % false alarms, series; chance 0.01"),
-            "membership",
-            lambda of: of.membership.rate(SERIES),
+            column_of("membership", SERVER),
+            lambda of: of.membership.rate(SERIES, SERVER),
         ),
-        *([_FOUND_RARELY] if any(of.membership.pooled_rate(SERIES) for of in audited) else []),
+        *([_FOUND_RARELY] if any(_rare(of) for of in audited) else []),
+        (
+            Column("Member, auditor", "low", "the series by who knows private state too; chance: without a message"),
+            column_of("membership", AUDITOR),
+            lambda of: of.membership.area(SERIES, AUDITOR),
+        ),
+        (
+            Column("Auditor, no message", None, "area by the loss in the private state before the last round"),
+            "membership",
+            lambda of: of.private("state alone"),
+        ),
         (
             Column("Classes", "low", "balanced accuracy of which classes a client has; chance 0.5"),
             "labels",
@@ -111,8 +132,13 @@ def _columns(audited: Sequence[Audited]) -> list[tuple[Column, str, FoundOf]]:
         ),
         (
             Column(f"Picture, first of {candidates}", "low", f"class means found; chance {1 / max(1, candidates):.2g}"),
-            "identity",
-            lambda of: identity_of(of.scores).top1,
+            column_of("identity", SERVER),
+            lambda of: identity_of(of.scores, SERVER).top1,
+        ),
+        (
+            Column("Picture, auditor", "low", "the same by who knows private state too"),
+            column_of("identity", AUDITOR),
+            lambda of: identity_of(of.scores, AUDITOR).top1,
         ),
         (
             Column("Copy", "low", "gain in agreement with the private network, 1 being a distilled copy; chance 0"),
@@ -129,10 +155,14 @@ def _columns(audited: Sequence[Audited]) -> list[tuple[Column, str, FoundOf]]:
 
 _FOUND_RARELY: tuple[Column, str, FoundOf] = (
     Column("Found at 0.1 %", "low", "the same at 0.1 %, all clients' and seeds' scores together; chance 0.001"),
-    "membership",
-    lambda of: of.membership.pooled_rate(SERIES),
+    column_of("membership", SERVER),
+    lambda of: _rare(of),
 )
 """A column for audits with 10,000 non-members or more: with fewer it would be chance's."""
+
+
+def _rare(of: Audited) -> Found | None:
+    return of.membership.rate(SERIES, SERVER, 0.001, POOLED_NON_MEMBERS)
 
 
 def privacy_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
@@ -151,7 +181,7 @@ def privacy_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
             mean_cell(comparison.scores(of.label), NUMBER),
             mean_cell([run.total("bytes") / 1e6 for run in comparison.of(of.label)]),
             *(attack_cell(of, control, value) for _, control, value in attacks),
-            _found_cell(of.released() if of.sends else None),
+            _found_cell(of.private("released")),
         ]
         for of in audited
     ]
@@ -171,8 +201,9 @@ def attack_cell(of: Audited, control: str, value: FoundOf) -> Cell:
     if not of.sends:
         return Cell(SENDS_NOTHING)
     cell = _found_cell(value(of))
-    if control in of.invalid:
-        return Cell(f"invalid ({cell.text})", None, f"{of.label}: this says nothing, as {of.invalid[control]}")
+    table = control.partition(",")[0]
+    if why := of.invalid.get(control) or of.invalid.get(table):
+        return Cell(f"invalid ({cell.text})", None, f"{of.label}: this says nothing, as {why}")
     if control == "labels" and of.sheets[-1]["up"]["own_rows_only"]:
         shown = f"{of.label}: a client's classes are shown by the rows that are there; guessed is with all rows"
         return cell._replace(note=shown)
@@ -189,13 +220,14 @@ def _found_cell(found: Found | None) -> Cell:
 def _caption(audited: Sequence[Audited]) -> str:
     facts = [facts_of(scores) for of in audited for scores in of.scores]
     rounds = sorted({t for of in facts for t in of["rounds"]})
-    clients = sorted({len(of.membership.strongest(of.last)) for of in audited if of.sends})
+    clients = sorted({len(of.membership.messages(of.last, SERVER)) for of in audited if of.sends})
     seconds = [float(np.mean([facts_of(scores)["seconds"] for scores in of.scores])) for of in audited if of.sends]
     return (
         f"Uploads of rounds {', '.join(map(str, rounds))}, of {' or '.join(map(str, clients)) or 'no'} clients, all "
         "seeds together; brackets are 95 % bootstrap intervals over clients and seeds. Members and others are of one "
-        "client, matched class by class. Of two levels of knowledge, seeing messages alone or all but who is a member, "
-        f"each client's number is of the one that is stronger on the other clients. {NO_PROOF} "
+        "client, matched class by class. Attacks are a server's, which sees messages alone; an auditor knows all but "
+        "who is a member, the private state before the round included, which may show members without any message. "
+        f"{NO_PROOF} "
         + _promised(audited)
         + (f"An audit took {min(seconds):.0f} to {max(seconds):.0f} s a run." if seconds else "")
     )
@@ -300,25 +332,29 @@ def _control_row(label: str, control: Verdict) -> list[Cell]:
 
 def _figures(comparison: Comparison, audited: Sequence[Audited], style: Style, folder: Path) -> list[Drawn]:
     """Draw what can be drawn of methods that send something."""
-    drawable = [of for of in audited if of.sends and "membership" not in of.invalid and of.membership.area(SERIES)]
+    drawable = [of for of in audited if of.sends and not _says_nothing(of) and of.membership.messages(of.last, SERVER)]
     if not drawable:
         return []
     stem = f"{comparison.name}-privacy"
     with sheet(folder / stem, 2, (6.5, 3.0), comparison.title, len(drawable), style.paper) as panels:
         draw_fronts(panels, comparison, drawable, style)
-    made = [Drawn(stem, "Membership against accuracy and bytes", f"Series of messages. {NO_PROOF}")]
+    made = [Drawn(stem, "Membership against accuracy and bytes", f"By a server, series of messages. {NO_PROOF}")]
     if max(len(of.membership.rounds) for of in drawable) > 1:
         over = f"{comparison.name}-privacy-rounds"
         with sheet(folder / over, 1, (6.0, 3.2), comparison.title, len(drawable), style.paper) as panels:
             draw_rounds(panels[0], drawable, style)
-        caption = "Each point is one message; the dotted line is chance. Rounds were fixed before the run."
+        caption = "By a server; each point is one message, the dotted line is chance. Rounds were fixed before the run."
         made.append(Drawn(over, "Membership over rounds", caption))
     return made
 
 
+def _says_nothing(of: Audited) -> bool:
+    return not {"membership", column_of("membership", SERVER)}.isdisjoint(of.invalid)
+
+
 def draw_fronts(panels: Sequence[Axes], comparison: Comparison, audited: Sequence[Audited], style: Style) -> None:
     """Draw the area of membership against accuracy (left) and bytes (right), with the fronts that nothing beats."""
-    areas = [found.value for of in audited if (found := of.membership.area(SERIES))]
+    areas = [found.value for of in audited if (found := of.membership.area(SERIES, SERVER))]
     accuracies = [comparison.mean(of.label) or 0.0 for of in audited]
     sent = [float(np.mean([run.total("bytes") / 1e6 for run in comparison.of(of.label)])) for of in audited]
     for axes, x, better in ((panels[0], accuracies, 1), (panels[1], sent, -1)):
@@ -343,7 +379,7 @@ def draw_fronts(panels: Sequence[Axes], comparison: Comparison, audited: Sequenc
 def draw_rounds(axes: Axes, audited: Sequence[Audited], style: Style) -> None:
     """Draw the area of membership of single messages over the audited rounds."""
     for of in audited:
-        found = {t: area for t in of.membership.rounds if (area := of.membership.area(t))}
+        found = {t: area for t in of.membership.rounds if (area := of.membership.area(t, SERVER))}
         axes.plot(list(found), [area.value for area in found.values()], label=of.label, **style.of(of.label).line)
         if all(area.interval for area in found.values()):
             low, high = zip(*(area.interval for area in found.values() if area.interval), strict=True)

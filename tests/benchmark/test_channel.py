@@ -114,6 +114,13 @@ def test_rows_are_averaged_over_those_who_sent_them_alike_or_by_counts():
     assert alike.present.tolist() == weighted.present.tolist() == [True, True, False]
 
 
+def test_a_count_that_noise_has_made_negative_weighs_nothing():
+    tables = [Rows(torch.tensor([[x], [x]]), torch.tensor([True, True])) for x in (2.0, 8.0)]
+    counts = [torch.tensor([-3.0, -1.0]), torch.tensor([2.0, -1.0])]
+    box = Inbox({k: {"t": t, "n": n} for k, (t, n) in enumerate(zip(tables, counts, strict=True))}, {0: 1, 1: 1})
+    assert box.mean_rows("t", counts="n").values.tolist() == [[8.0], [0.0]]
+
+
 def inbox(*weights: float, samples=(1, 1, 1)) -> Inbox:
     return Inbox({k: {"net": {"w": torch.tensor([w])}} for k, w in enumerate(weights)}, dict(enumerate(samples)))
 

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from benchmark.config import DEFENCES
-from benchmark.privacy.findings import SERIES
+from benchmark.privacy.findings import SERIES, SERVER
+from benchmark.privacy.verdicts import column_of
 from benchmark.report.cells import NOTHING, spread_cell
 from benchmark.report.frame import Comparison
 from benchmark.report.privacy import Audited, attack_cell, audited_of, noise_cell, privacy_table
@@ -60,4 +61,5 @@ def _compared(plain: Comparison, noisy: Comparison) -> str:
 
 
 def _member(of: Audited) -> str:
-    return attack_cell(of, "membership", lambda each: each.membership.area(SERIES)).text
+    column = column_of("membership", SERVER)
+    return attack_cell(of, column, lambda each: each.membership.area(SERIES, SERVER)).text

@@ -13,8 +13,8 @@ from benchmark.privacy.sums import refusal
 from benchmark.storage.checkpoint import fingerprint
 
 NOISE = {"message_layout": "fixed", "message_clip": 1.0, "dp_epsilon": 8.0}
-SINGLE = {"fd", "fedgh", "fedtgp", "fedkd"}
-"""Methods whose server looks at messages one by one: it keeps, trains on or decodes each of them."""
+SINGLE = {"fd", "fedgh", "fedssa", "fedtgp", "fedkd"}
+"""Methods whose server looks at messages one by one: it keeps, trains on or decodes them, or keeps who sent a row."""
 NAMES = sorted(registry.catalogue("methods"))
 
 

@@ -113,6 +113,16 @@ def test_the_server_gets_what_travels():
         ({"dp_delta": "2"}, "--dp-delta should be less than 1, not '2'"),
         ({"dp_noise": "central"}, "dp_noise and dp_delta are of use with dp_epsilon only"),
         ({"message_bits": "5"}, "message_bits is 8 or 4, not 5"),
+        (
+            {
+                "message_bits": "8",
+                "message_layout": "fixed",
+                "message_clip": "1",
+                "dp_epsilon": "8",
+                "dp_noise": "central",
+            },
+            "message_bits with dp_noise central rounds each share of the noise",
+        ),
         ({"message_clip": "0"}, "--message-clip should be greater than 0, not '0'"),
         (
             {"message_bits": "8", "secure_aggregation": "true"},

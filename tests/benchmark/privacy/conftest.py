@@ -44,8 +44,10 @@ def tiny() -> AuditSize:
         shadows=1,
         shadow_records=12,
         surrogate_records=12,
+        surrogate_rounds=1,
         label_shadows=4,
         label_records=8,
         decoys=9,
         passes=1,
+        distillation_passes=2,
     )

@@ -1,6 +1,7 @@
 """An audit changes nothing, whatever the method, and leaves what its attacks have found."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from benchmark.conformance.toy import CPU
 from benchmark.federation import Federation
 from benchmark.plugins import registry
 from benchmark.privacy.audit import PrivacyAudit, audited_clients, audited_rounds
-from benchmark.privacy.findings import SERIES, Membership
+from benchmark.privacy.findings import SERIES, SERVER, Membership
 from benchmark.storage.checkpoint import fingerprint
 from benchmark.storage.schema import ROUND
 
 FEW = 3
+ADDS_WHAT_IT_RECEIVES = ("fedkd", "fedssa")
+"""Clients of these add a message to what they have, so that an upload does not stand in its place."""
 
 
 def brief(name):
@@ -47,6 +50,9 @@ def test_an_audit_changes_no_weight_no_byte_and_no_flop(name, audit_task, tiny):
     found = [ROUND.validate_python(r)["observed"]["privacy"] for r in records]
     if name == "standalone":
         assert all(of["sends_nothing"] for of in found)
+        released = Membership([audit.artefacts(watched, records)["privacy"]])
+        assert released.messages(2, SERVER) == []
+        assert len(released.clusters("released", "control", 2)) == 2
         return
     scores = audit.artefacts(watched, records)["privacy"]
     facts = json.loads(str(scores["facts"]))
@@ -54,12 +60,13 @@ def test_an_audit_changes_no_weight_no_byte_and_no_flop(name, audit_task, tiny):
     assert facts["sheet"]["up"]["bytes"].keys() == records[0]["clients"][0]["bytes_up"].keys()
     membership = Membership([scores])
     for t in (1, 2, SERIES):
-        clusters = membership.strongest(t)
+        clusters = membership.messages(t, SERVER)
         assert len(clusters) == 2
-        for attacked in clusters.values():  # twelve of each kind, half of the others set the scale
+        for attacked in clusters:  # twelve of each kind, half of the others set the scale
             assert int(attacked.member.sum()) == 12 and int((~attacked.member).sum()) == 6
             assert np.isfinite(attacked.scores).all()
-    assert {"labels.truth", "identity.rank", "model.agreement", "duplicates.score"} <= scores.keys()
+    assert {"labels.truth", "identity.rank", "duplicates.score"} <= scores.keys()
+    assert ("model.agreement" in scores) == (name not in ADDS_WHAT_IT_RECEIVES)
 
 
 def test_rounds_and_clients_are_fixed_before_anything_is_known(audit_task):
@@ -85,3 +92,14 @@ def test_a_resumed_run_finds_the_same(audit_task, tiny):
     second = resumed.round(2)
     assert "observed" not in first
     assert second["observed"]["privacy"]["scores"] == both[1]["scores"]
+
+
+@pytest.mark.parametrize("defence", [{"message_bits": 8}, {"secure_aggregation": True}, {}], ids=str)
+def test_the_sheet_has_the_bytes_that_are_counted(audit_task, tiny, defence):
+    method = brief("fedproto")
+    audit = PrivacyAudit(replace(tiny, clients=3))
+    config = FederationConfig(clients=3, rounds=1, batch_size=6, lr=0.1, **defence)
+    (record,) = Federation(method, audit_task(method), config, CPU, observers=[audit]).run()
+    sent = [client["bytes_up"] for client in record["clients"]]
+    sheet = record["observed"]["privacy"]["sheet"]["up"]["bytes"]
+    assert sheet == {name: np.mean([of[name] for of in sent]) for name in sent[0]}

@@ -14,7 +14,7 @@ from benchmark.federation import Federation
 from benchmark.plugins import registry
 from benchmark.privacy.audit import PrivacyAudit
 from benchmark.privacy.audit_size import AuditSize
-from benchmark.privacy.findings import Membership
+from benchmark.privacy.findings import AUDITOR, Membership
 from benchmark.privacy.metrics import auc_deviation
 from benchmark.privacy.sums import mean_message
 
@@ -26,10 +26,12 @@ SIZE = AuditSize(
     shadows=1,
     shadow_records=30,
     surrogate_records=30,
+    surrogate_rounds=1,
     label_shadows=4,
     label_records=10,
     decoys=9,
     passes=1,
+    distillation_passes=2,
 )
 NOISE = {"message_layout": "fixed", "message_clip": 1.0, "dp_epsilon": 8.0}
 
@@ -41,7 +43,7 @@ def area(name, audit_task, **settings):
     audit = PrivacyAudit(SIZE)
     federation = Federation(method, audit_task(method, train=30, test=60), config, CPU, observers=[audit])
     found = Membership([audit.artefacts(federation, list(federation.run()))["privacy"]])
-    return found.area(1, "auditor").value, config
+    return found.area(1, AUDITOR).value, config
 
 
 SENDS_UNDER_NOISE = sorted({*registry.catalogue("methods")} - {"standalone", "fedkd"})
@@ -77,6 +79,14 @@ def test_what_is_found_without_noise_is_lost_in_noise_and_blurred_in_a_sum(audit
     assert plain > 0.75
     assert noisy < 0.5 + 3 * auc_deviation(30, 15) / 3**0.5
     assert 0.5 < summed < plain
+
+
+def test_an_attacker_that_knows_of_the_clipping_finds_as_much_behind_it(audit_task):
+    """What is left of the broadcast in a clipped message is the same for whoever sends it."""
+    plain, _ = area("fedproto", audit_task)
+    clipped, _ = area("fedproto", audit_task, message_clip=0.05)
+    assert plain > 0.6
+    assert clipped == pytest.approx(plain, abs=0.05)
 
 
 def test_all_that_sums_show_is_a_mean(rows):

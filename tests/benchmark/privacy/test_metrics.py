@@ -12,6 +12,7 @@ from benchmark.privacy.metrics import (
     cluster_interval,
     histogram_skill,
     standardised,
+    threshold_at,
     tpr_at,
 )
 
@@ -51,12 +52,26 @@ def test_chance_has_the_spread_of_chance():
     assert np.mean([low <= area <= high for area in areas]) == pytest.approx(0.95, abs=0.02)
 
 
-def test_interval_over_clusters_covers():
-    """Ten clusters a draw, 300 draws: the percentile interval of their mean covers it about nine times in ten."""
+@pytest.mark.parametrize("clusters", [5, 15])
+def test_interval_over_clusters_covers(clusters):
+    """Plain percentiles of five clusters' means cover 85 %."""
     rng = np.random.default_rng(1)
-    found = [cluster_interval(rng.normal(0.6, 0.05, 10)) for _ in range(300)]
-    assert np.mean([low <= 0.6 <= high for low, high in found]) > 0.87
+    found = [cluster_interval(rng.normal(0.6, 0.05, clusters)) for _ in range(300)]
+    assert np.mean([low <= 0.6 <= high for low, high in found]) > 0.92
     assert cluster_interval([0.5, 0.6]) is None
+
+
+def test_shares_that_are_all_alike_have_an_interval():
+    """Clopper and Pearson: of five trials without a hit the share is up to 1 - 0.025^(1/5) = 0.522."""
+    assert cluster_interval([0.0] * 5) == (0.0, pytest.approx(0.5218, abs=1e-4))
+    assert cluster_interval([1.0] * 5) == (pytest.approx(0.4782, abs=1e-4), 1.0)
+
+
+def test_a_threshold_lets_as_few_pass_as_it_says():
+    """Of 199 others one may be above, so it is the second highest; of 50 none."""
+    assert threshold_at(np.arange(199.0), 0.01) == 197
+    assert threshold_at(np.arange(50.0), 0.01) == 49
+    assert threshold_at(np.arange(50.0), 1) == -np.inf
 
 
 def test_balanced_accuracy_is_that_of_scikit_learn():
