@@ -24,8 +24,8 @@ class AuditSize:
     shadows: int = 2
     shadow_records: int = 1024
     surrogate_records: int = 1024
-    surrogate_rounds: int = 2
-    label_shadows: int = 60
+    surrogate_rounds: int = 5
+    label_shadows: int = 100
     label_records: int = 128
     decoys: int = 99
     passes: int = 3

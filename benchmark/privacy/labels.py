@@ -1,8 +1,8 @@
 """P2: which classes does a client have, and how much of each? And which network? Learned from clients of one's own.
 
-The attacker trains clients whose labels it draws at random, learns from their messages what labels and architectures
-look like, and reads the real message. Absent rows are filled with the broadcast's: what they say by being absent is on
-the exposure sheet, and needs no attack.
+The attacker trains clients whose labels it draws as the run's settings do, learns from their messages what labels and
+architectures look like, and reads the real message. Absent rows are filled with the broadcast's: what they say by being
+absent is on the exposure sheet, and needs no attack.
 """
 
 from typing import NamedTuple
@@ -17,8 +17,6 @@ from benchmark.privacy.vectors import Rows, Sketch, flattened, readable, same_st
 
 RIDGE = 0.1
 """The ridge's share of the mean squared length of what is learned from."""
-PRESENT = 0.5
-"""Probability that a class is among those of a client with random labels."""
 
 
 class LabelGuess(NamedTuple):
@@ -50,12 +48,14 @@ class RidgeReader:
         return (vectors.double() - self._centre) @ centred.T @ self._weights + self._mean
 
 
-def random_labels(num_classes: int, generator: torch.Generator | None = None) -> Tensor:
-    """Draw shares [C] of classes: each is present with probability a half, and those present are Dirichlet(1)."""
-    present = torch.rand(num_classes) < PRESENT
-    present[torch.randint(num_classes, ())] = True
-    weights = torch.where(present, -torch.rand(num_classes).clamp_min(1e-9).log(), 0)
-    return weights / weights.sum()
+def random_labels(counts: Tensor) -> Tensor:
+    """Draw shares [C] of classes as a run's settings let clients have them: some client's [N, C], of other classes.
+
+    Which classes a client has is what is asked for; how uneven clients are is no secret.
+    """
+    of_client = counts[int(torch.randint(len(counts), ()))]
+    permuted = of_client[torch.randperm(len(of_client)).to(counts.device)].float()
+    return permuted / permuted.sum()
 
 
 def features(message: Message, broadcast: State, num_classes: int) -> Tensor:

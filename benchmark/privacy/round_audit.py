@@ -19,7 +19,7 @@ from benchmark.privacy.record_attacks import RecordAttacks
 from benchmark.privacy.shadow_clients import ShadowClients
 from benchmark.privacy.sums import sums_suffice
 from benchmark.privacy.tables import Columns, Tables
-from benchmark.privacy.vectors import noise_like, same
+from benchmark.privacy.vectors import noise_like, same, with_all_rows
 from benchmark.privacy.victims import Victim, Victims
 
 NO_GUESS = -1
@@ -94,7 +94,8 @@ class RoundAudit:
         real = torch.stack([self._features(v.upload, v.download) for v in victims])
         alike = all(same(v.download, victims[0].download) for v in victims)
         truth = torch.stack([task.class_counts[v.client] / task.class_counts[v.client].sum() for v in victims])
-        noise = torch.stack([self._features(noise_like(v.upload, v.download), v.download) for v in victims])
+        noises = [noise_like(with_all_rows(v.upload, v.download), v.download) for v in victims]
+        noise = torch.stack([self._features(of, v.download) for of, v in zip(noises, victims, strict=True)])
         guesses = {
             "message": guessed(reader, real, task.num_classes),
             "noise": guessed(reader, noise, task.num_classes),
@@ -120,7 +121,7 @@ class RoundAudit:
         for number in range(self._size.label_shadows):
             turn = number % len(victims)
             victim, state = victims[turn], next(iter(victims[turn].states.values()))
-            drawn = random_labels(task.num_classes).to(task.labels.device)
+            drawn = random_labels(task.class_counts).to(task.labels.device)
             samples = self._victims.drawn(victim.known, drawn, self._size.label_records)
             trained = self._lab.train(victim.client, copied(state), samples, self._t).message
             message = self._lab.defended(victim.client, trained, victim.download, self._t, noise=True)

@@ -126,7 +126,13 @@ def test_without_a_message_the_rank_of_a_client_is_uniform():
 
 def test_labels_in_the_clear_are_read_off():
     torch.manual_seed(4)
-    shares = torch.stack([random_labels(5) for _ in range(60)])
+    counts = torch.tensor([[4, 1, 0, 0, 0], [2, 2, 2, 0, 0]])
+    shares = torch.stack([random_labels(counts) for _ in range(60)])
+    assert {tuple(row.sort().values.tolist()) for row in (shares * 60).round().int()} == {
+        (0, 0, 0, 12, 48),
+        (0, 0, 20, 20, 20),
+    }
+    assert ((shares > 0).float().mean(0) > 0.2).all()
     networks = torch.eye(2)[torch.arange(60) % 2]
     guess = guessed(learned((shares > 0).float(), shares, networks), (shares[:9] > 0).float(), 5)
     assert torch.equal(guess.presence > 0, shares[:9] > 0)
