@@ -10,6 +10,7 @@ from benchmark.report.cells import mean_cell, spread_cell
 from benchmark.report.frame import Comparison
 from benchmark.report.levelling import THIRD_ROUNDS, too_few
 from benchmark.report.sentences import sentences
+from benchmark.storage.moments import DOWNLOAD, LOCAL
 from tools.docs.blocks import TITLES, markdown_table
 from tools.docs.costs import REFERENCE
 from tools.reference import MISSION
@@ -43,7 +44,7 @@ def answer(stored: Mapping[str, Sequence[Comparison]], glances: Mapping[str, Map
         [
             f"[`{label}`](docs/methods/{label}.md)",
             glances[label]["Leaves the client"],
-            *(spread_cell(comparison.values(label, "accuracy_mean")).text for comparison in shown),
+            *(accuracy(comparison, label) for comparison in shown),
             _kilobytes(priced, label),
             f"{priced.mean_total(label, 'flops') / priced.mean_total(REFERENCE, 'flops'):.2f} ×",
         ]
@@ -75,6 +76,13 @@ def _title(comparison: Comparison) -> str:
     return f"{name}, N = {comparison.setting['clients']}"
 
 
+def accuracy(comparison: Comparison, label: str) -> str:
+    """Return the accuracy after local training, and in brackets after the next download, if that is another."""
+    local, download = (comparison.values(label, moment.key("accuracy_mean")) for moment in (LOCAL, DOWNLOAD))
+    text, other = spread_cell(local).text, f"{np.mean(download):.2f}" if download else ""
+    return text if other in ("", f"{np.mean(local):.2f}") else f"{text} ({other})"
+
+
 def _kilobytes(comparison: Comparison, label: str) -> str:
     """Return what a participant sends and receives in a round, in thousands of bytes: mean over rounds and seeds."""
     setting = comparison.setting
@@ -91,7 +99,8 @@ def _caption(shown: Sequence[Comparison], priced: Comparison) -> str:
     ]
     s = priced.setting
     return (
-        f"Accuracy after local training with its 95 % interval, N clients on `{s['models']}`. "
+        "Accuracy after local training with its 95 % interval, in brackets after the next download if that is another; "
+        f"N clients on `{s['models']}`. "
         f"{'; '.join(settings)}. Kilobytes that a client sends and receives in a round, and FLOPs of clients and "
         f"server beside Standalone's: {_title(priced)}."
     )

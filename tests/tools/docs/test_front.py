@@ -1,8 +1,11 @@
 """README's table, worked out by hand."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from benchmark.report.frame import read_experiment
+from benchmark.storage.moments import DOWNLOAD, LOCAL
 from tools.docs import front
 from tools.docs.data_sets import data_sets
 from tools.reference import MISSION
@@ -53,6 +56,13 @@ def test_curves_that_climb_are_told_from_level_ones(tmp_path, store, last, said)
         store(tmp_path, name, [[3 + (last - 3) * t // 59, 5] for t in range(60)], experiment="reference")
     text = front.answer({"reference": read_experiment(tmp_path, "reference", {})}, GLANCES)
     assert f"digits, N = 2: pathological:2, 60 rounds, 1 seed, {said}. Kilobytes" in text
+
+
+@pytest.mark.parametrize(("download", "said"), [(80.0, "80.00"), (81.5, "80.00 (81.50)"), (None, "80.00")])
+def test_what_the_download_changes_is_in_brackets(download, said):
+    """One seed with 80 % after local training."""
+    found = {LOCAL.key("accuracy_mean"): [80.0], DOWNLOAD.key("accuracy_mean"): [download] if download else []}
+    assert front.accuracy(SimpleNamespace(values=lambda label, name: found[name]), "fml") == said
 
 
 def test_without_results_it_says_so():
