@@ -41,6 +41,8 @@ def _who_differs(answer: Answer) -> str:
             return f"There is no difference to {reference}: {answer.left_out[reference]}."
         case "nothing beside the reference":
             return f"There is no difference to {reference}, as no other method can be paired with it."
+    if _is_mixed(answer):
+        return f"There is no answer over all {answer.tasks} tasks together, as some of their curves have not levelled."
     over = f"Over {plural(answer.tasks, 'task')} together, " if answer.tasks else ""
     if not answer.tested:
         return (
@@ -58,6 +60,11 @@ def _who_differs(answer: Answer) -> str:
         rest = f"the other {len(answer.others)}" if many else listed(answer.others)
         words.append(f"{rest} {'are' if len(answer.others) > 1 else 'is'} not told apart from it")
     return f"{over}{'; '.join(words)}."
+
+
+def _is_mixed(answer: Answer) -> bool:
+    """Return whether an answer over several tasks would be a mean over curves that have not levelled."""
+    return bool(answer.tasks and answer.unlevelled)
 
 
 def _at(moments: Sequence[Moment]) -> str:
@@ -117,7 +124,8 @@ def _who_is_cheapest(answer: Answer) -> str:
     if not answer.prices:
         return "No method has finished, so there is none to choose."
     if answer.best is None:
-        return f"No method is called the best before all curves have levelled; {_cheapest(answer, 'of all methods')}."
+        costs = "" if _is_mixed(answer) else f"; {_cheapest(answer, 'of all methods')}"
+        return f"No method is called the best before all curves have levelled{costs}."
     best = f"{answer.best} ({_score(answer)})"
     if answer.seeds < 2:
         return f"One seed tells no method apart from {best}; {_cheapest(answer, 'of all methods')}."

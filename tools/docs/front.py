@@ -6,13 +6,15 @@ import numpy as np
 
 from benchmark.errors import plural
 from benchmark.report.answer import answer_of
-from benchmark.report.cells import mean_cell, spread_cell
+from benchmark.report.cells import NOTHING, mean_cell, spread_cell
+from benchmark.report.differences import differences
 from benchmark.report.frame import Comparison
 from benchmark.report.levelling import THIRD_ROUNDS, too_few
 from benchmark.report.sentences import sentences
 from benchmark.storage.moments import DOWNLOAD, LOCAL
 from tools.docs.blocks import TITLES, markdown_table
 from tools.docs.costs import REFERENCE
+from tools.docs.reproduction import gain_text
 from tools.reference import MISSION
 
 SHOWN = ("mnist5k", "reference")
@@ -121,9 +123,20 @@ def _level(comparison: Comparison) -> str:
 
 
 def _said(shown: Sequence[Comparison]) -> list[str]:
-    """Return what reports say of the comparisons that have levelled; only these are ranked."""
+    """Return what reports say of the comparisons that have levelled; of others how far methods are from Standalone."""
     return [
-        f"**{_title(c)}:** " + " ".join(sentences(answer_of(c, REFERENCE))[:2])
+        f"**{_title(c)}:** " + (" ".join(sentences(answer_of(c, REFERENCE))[:2]) if c.ranked else _so_far(c))
         for c in shown
-        if c.ranked and c.of(REFERENCE)
+        if c.of(REFERENCE)
     ]
+
+
+def _so_far(comparison: Comparison) -> str:
+    """Return differences to Standalone at both moments, by name, as nobody knows yet how they will end."""
+    local, download = (differences(comparison, REFERENCE, moment) for moment in (LOCAL, DOWNLOAD))
+    found = []
+    for label in sorted(local):
+        before, after = gain_text(local[label]), gain_text(download.get(label))
+        found.append(f"{label} {before}" + (f", {after} after the download" if after not in (before, NOTHING) else ""))
+    listed = "; ".join(found)
+    return f"not ranked; so far, in points beside {REFERENCE}: {listed}."

@@ -81,7 +81,7 @@ def claims(stored: Mapping[str, Sequence[Comparison]]) -> str:
             if comparison and {one, other} <= {*comparison.complete}:
                 found = [differences(comparison, other, moment).get(one) for moment in (LOCAL, DOWNLOAD)]
                 said = _unjudged(comparison, one, other)
-                answers = [f"{_gain(ours)}: {said or _told(ours)}" if ours else NOTHING for ours in found]
+                answers = [f"{gain_text(ours)}: {said or _told(ours)}" if ours else NOTHING for ours in found]
                 price = f"{comparison.mean_total(one, 'flops') / comparison.mean_total(other, 'flops'):.2f} ×"
                 rows.append([question, f"{TITLES[dataset]}, N = {clients}", *answers, price])
         if len(rows) == answered:
@@ -119,7 +119,7 @@ def one_change(stored: Mapping[str, Sequence[Comparison]]) -> str:
             if label.partition("+")[0] == REFERENCE:
                 end = label.removeprefix(REFERENCE)
                 gains = [
-                    _gain(differences(comparison, label, moment).get(METHOD + end)) for moment in (LOCAL, DOWNLOAD)
+                    gain_text(differences(comparison, label, moment).get(METHOD + end)) for moment in (LOCAL, DOWNLOAD)
                 ]
                 climbing = [name for name in (label, METHOD + end) if name in comparison.unlevelled]
                 setting = ", ".join([*apart, *end.split("+")[1:]])
@@ -152,7 +152,11 @@ def _table(comparison: Comparison, cell: int) -> str:
         gain = None if FAILED in (value, known[REFERENCE]) else value - known[REFERENCE]
         words = [_number(value), NOTHING if mean is None else f"{mean:.2f}"]
         if name != REFERENCE:
-            words += [NOTHING if gain is None else f"{gain:+.2f}", _gain(local.get(name)), _gain(download.get(name))]
+            words += [
+                NOTHING if gain is None else f"{gain:+.2f}",
+                gain_text(local.get(name)),
+                gain_text(download.get(name)),
+            ]
             trains = mean is not None and mean > np.mean(comparison.floors)
             words.append(verdict(gain, local.get(name), trains, _unjudged(comparison, name, REFERENCE)))
         rows.append([f"`{name}`", *words, *[""] * (len(HEADS) - 1 - len(words))])
@@ -163,7 +167,7 @@ def _number(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.2f}"
 
 
-def _gain(ours: Difference | None) -> str:
+def gain_text(ours: Difference | None) -> str:
     """Return a gain in points with its interval, if there are two seeds."""
     if ours is None:
         return NOTHING

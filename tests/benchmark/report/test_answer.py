@@ -1,5 +1,7 @@
 """What a report says on top, in crafted situations: the facts by hand, and words that the sentences must have."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -176,6 +178,17 @@ def test_over_several_tasks(comparison_of):
     assert cheapest.startswith("a (+4.00 points to standalone after local training) is told apart")
     assert overall_answer([one], "standalone") is None
     assert overall_answer([one, comparison_of({"c": of_seeds(1, 2)}, dataset="y")], "standalone") is None
+
+
+def test_over_tasks_that_have_not_levelled_nothing_is_averaged(comparison_of):
+    """A mean over a task of three rounds and one of sixty would be a mean of how fast methods learn."""
+    both = {"standalone": of_seeds(*BASE), "a": above(5, 5.1, 4.9)}
+    found = [comparison_of(both, prices=PRICES, dataset=name) for name in ("digits", "x")]
+    got = replace(overall_answer(found, "standalone"), best=None, contenders=[], unlevelled=["x"])
+    who, cheapest, enough = sentences(got)
+    assert who == "There is no answer over all 2 tasks together, as some of their curves have not levelled."
+    assert cheapest == "No method is called the best before all curves have levelled."
+    assert "in x" in enough
 
 
 def test_amounts_have_units():
