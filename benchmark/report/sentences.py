@@ -117,7 +117,7 @@ def _cost(answer: Answer, label: str) -> str:
     """Say what a method sends, and how many times the reference's FLOPs it computes."""
     price, other = answer.prices[label], answer.prices[answer.reference]
     computed = f"{price.flops / other.flops:.2f} times its FLOPs" if other.flops else quantity(price.flops, FLOP_UNITS)
-    return f"for {quantity(price.bytes, BYTE_UNITS)} sent and {computed}"
+    return f"for {quantity(price.bytes, BYTE_UNITS)} up and down and {computed}"
 
 
 def _who_is_cheapest(answer: Answer) -> str:

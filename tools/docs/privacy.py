@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from benchmark.config import DEFENCES
 from benchmark.privacy.findings import SERIES, SERVER
 from benchmark.privacy.verdicts import column_of
+from benchmark.report.audited import Audited, audited_of
 from benchmark.report.cells import NOTHING, spread_cell
 from benchmark.report.frame import Comparison
-from benchmark.report.privacy import Audited, attack_cell, audited_of, noise_cell, privacy_table
+from benchmark.report.privacy import attack_cell, noise_cell, privacy_table
 from tools.docs.blocks import markdown_table
 
 REAL = "reference"

@@ -67,8 +67,8 @@ def test_one_winner(answer):
     assert got.contenders == ["a"]
     who, cheapest, _ = sentences(got)
     assert who == (
-        "a is above standalone by 5.00 points [+4.75, +5.25] after local training, for 4 MB sent and 1.50 times its "
-        "FLOPs; b is not told apart from it."
+        "a is above standalone by 5.00 points [+4.75, +5.25] after local training, for 4 MB up and down and 1.50 times "
+        "its FLOPs; b is not told apart from it."
     )
     assert (
         cheapest

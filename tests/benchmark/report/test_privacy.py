@@ -7,9 +7,10 @@ import pytest
 
 from benchmark.errors import RequestError
 from benchmark.privacy.tables import Tables
+from benchmark.report.audited import Audited
 from benchmark.report.frame import read_experiment
 from benchmark.report.looks import Style
-from benchmark.report.privacy import Audited, privacy_table, sheet_table, write_privacy
+from benchmark.report.privacy import privacy_table, sheet_table, write_privacy
 from benchmark.report.write import ReportOptions, write_report
 
 SHEET = {

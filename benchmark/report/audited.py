@@ -1,0 +1,50 @@
+"""A method whose messages were attacked: its raw scores, and what they say."""
+
+from benchmark.config import FederationConfig
+from benchmark.defence.accounting import promise_of
+from benchmark.privacy.findings import Found, Membership, RawScores
+from benchmark.privacy.tables import facts_of
+from benchmark.privacy.verdicts import invalid, verdicts
+from benchmark.report.frame import Comparison
+
+NO_PROOF = (
+    "At chance an attack fails; that does not make a method private, as a stronger attack may not fail. "
+    "Columns are not added up: methods may stand in opposite orders in two of them."
+)
+"""What every table and figure of attacks says."""
+
+
+class Audited:
+    """One method of a comparison whose messages were attacked: its scores, and what they say."""
+
+    def __init__(self, comparison: Comparison, label: str) -> None:
+        self.label = label
+        self._runs = [run for run in comparison.of(label) if run.privacy]
+        self.scores: list[RawScores] = [run.privacy for run in self._runs]
+        self.sheets = [sheet for scores in self.scores if (sheet := facts_of(scores)["sheet"])]
+        federations = [run.run["specification"]["federation"] for run in self._runs]
+        self.promise = promise_of(FederationConfig.model_validate(federations[0])) if federations else None
+        self.membership = Membership(self.scores)
+        self.controls = verdicts(self.scores)
+        self.invalid = invalid(self.controls)
+
+    @property
+    def sends(self) -> bool:
+        """Whether its clients send anything."""
+        return bool(self.sheets)
+
+    @property
+    def last(self) -> int:
+        """The last round that was attacked."""
+        return max(self.membership.rounds, default=0)
+
+    def private(self, kind: str) -> Found | None:
+        """Return the area of an attack on the loss of the private network, which nobody sends, in the last round."""
+        return self.membership.control(kind, self.last)
+
+
+def audited_of(comparison: Comparison) -> list[Audited]:
+    """Return the methods whose messages were attacked."""
+    return [
+        Audited(comparison, label) for label in comparison.complete if any(run.privacy for run in comparison.of(label))
+    ]
