@@ -94,8 +94,7 @@ def calibration(run: Run, work: Workload, device: torch.device) -> Calibration:
     test = min(EVALUATION_BATCH, 1 << (most - 1).bit_length())  # so that partitions alike in this share a rehearsal
     clients = min(max(2, len(work.task.line_up.architectures)), work.task.num_clients)
     numbers = {"clients": clients, "participation": 1.0, "rounds": ROUNDS + 1, "eval_every": ROUNDS + 1}
-    epochs = min(2, run.spec.federation.local_epochs)  # steps of the last pass, and of others: they may collect or not
-    numbers |= {"batch_size": batch, "local_epochs": epochs, "validation": 0.0, "finetune": 0}
+    numbers |= {"batch_size": batch, "local_epochs": 1, "validation": 0.0, "finetune": 0}
     spec = run.spec.model_copy(
         update={
             "federation": run.spec.federation.model_copy(update=numbers),
