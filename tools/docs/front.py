@@ -124,11 +124,13 @@ def _level(comparison: Comparison) -> str:
 
 def _said(shown: Sequence[Comparison]) -> list[str]:
     """Return what reports say of the comparisons that have levelled; of others how far methods are from Standalone."""
-    return [
-        f"**{_title(c)}:** " + (" ".join(sentences(answer_of(c, REFERENCE))[:2]) if c.ranked else _so_far(c))
-        for c in shown
-        if c.of(REFERENCE)
-    ]
+    told = {c: f"**{_title(c)}:** {_words(c)}" for c in shown if c.of(REFERENCE)}
+    unranked = " ".join(words for c, words in told.items() if not c.ranked)
+    return [*(words for c, words in told.items() if c.ranked), *([unranked] if unranked else [])]
+
+
+def _words(comparison: Comparison) -> str:
+    return " ".join(sentences(answer_of(comparison, REFERENCE))[:2]) if comparison.ranked else _so_far(comparison)
 
 
 def _so_far(comparison: Comparison) -> str:
