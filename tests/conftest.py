@@ -11,6 +11,7 @@ import torch
 
 from benchmark.channel import Rows
 from benchmark.config import FederationConfig, MethodSpec, RunSpec
+from benchmark.plugins.registry import changed_defaults, method_defaults
 from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.summary import summarise
 
@@ -95,13 +96,15 @@ def store(
     """
     clients = len(correct[0]) if correct else 2
     config = {"clients": clients, "rounds": max(1, len(correct))} | federation
+    name = label.partition("+")[0]
+    now = {field: method_defaults(name)[field] for field in changed_defaults(name)}
     spec = RunSpec(
         dataset=dataset,
         data_hash="d" * 16,
         method=MethodSpec(
-            name=label.partition("+")[0],
+            name=name,
             label=label,
-            hyperparameters=hyperparameters or {"variant": label, "collect": "during"},
+            hyperparameters=hyperparameters or {"variant": label} | now,
         ),
         partition=partition,
         models="cnn5",

@@ -12,12 +12,9 @@ import numpy as np
 from benchmark.errors import plural
 from benchmark.report.aggregate import differences_over_tasks, tasks
 from benchmark.report.differences import Difference, differences, not_told_apart
-from benchmark.report.frame import Comparison
+from benchmark.report.frame import LEAST_SEEDS, Comparison
 from benchmark.report.statistics import detectable
 from benchmark.storage.moments import Moment
-
-LEAST_SEEDS = 3
-"""With fewer seeds a t-test has one degree of freedom or none, and tells next to nothing."""
 
 Pairing = Literal["paired", "no reference", "reference not done", "nothing beside the reference"]
 """Whether there are differences to the reference, or why there are none."""

@@ -18,7 +18,7 @@ from benchmark.report.cells import Table
 from benchmark.report.charts import chart_data, client_data, forest_data, partition_data
 from benchmark.report.drawing import Drawn
 from benchmark.report.formats import commands, for_page
-from benchmark.report.frame import Comparison
+from benchmark.report.frame import LEAST_SEEDS, Comparison
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.levelling import RULE
 from benchmark.report.links import links_of
@@ -227,7 +227,8 @@ def _flat(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 def _chart_caption(comparison: Comparison) -> str:
     seeds = len(comparison.seeds)
-    bands = f"mean over {seeds} seeds, bands and bars are 95 % intervals" if seeds > 1 else "one seed, so no intervals"
+    drawn = "bands and bars are" if seeds >= LEAST_SEEDS else "bars are"
+    bands = f"mean over {seeds} seeds, {drawn} 95 % intervals" if seeds > 1 else "one seed, so no intervals"
     return (
         f"Accuracy is a mean over all clients: {bands}. FLOPs: clients and server. With a target or a budget a method "
         "stands where its curve, as it is drawn here, first reaches the one or last keeps within the other."

@@ -225,7 +225,10 @@ CUT_WORDS = "bands of 95 % go on beyond the axis"
 """What a figure says of intervals that its axis cuts."""
 PLOTS: Mapping[str, Plot] = {
     "rounds": Plot(
-        "Accuracy over rounds", "Mean over seeds; the band is the 95 % interval.", _over_rounds, judges=True
+        "Accuracy over rounds",
+        "Mean over seeds; bands are 95 % intervals of three or more.",
+        _over_rounds,
+        judges=True,
     ),
     "bytes": Plot(
         "Accuracy over bytes",

@@ -28,6 +28,8 @@ from benchmark.storage.run_folder import run_folders
 COST_UNITS = {"bytes": ("MB", 1e6), "flops": ("TFLOP", 1e12), "seconds": ("s", 1.0)}
 """Column of a curve -> its unit, and how many base units that is. FLOPs are those of clients and server together."""
 
+LEAST_SEEDS = 3
+"""With fewer seeds a t-test has one degree of freedom or none, and tells next to nothing."""
 PARALLEL_FROM_RUNS = 40
 """Read runs with several processes from this many on."""
 SETTING_WORDS: Mapping[str, Callable[[Any], str]] = {
@@ -158,7 +160,8 @@ class Comparison:
     def series(self, label: str) -> pd.DataFrame:
         """Return a method's mean curve over its seeds, a row per evaluated round: costs, accuracy, interval low, high.
 
-        The accuracy is that of the primary moment. The interval is that of 95 %; with one seed low and high are NaN.
+        The accuracy is that of the primary moment. The interval is that of 95 %, as far as accuracies go; with fewer
+        than three seeds low and high are NaN, as an interval of two is wider than what any figure shows.
         """
         if label not in self._series:
             self._series[label] = self._mean_curve(label)
@@ -172,7 +175,9 @@ class Comparison:
         means = by_round[[*COST_UNITS, "accuracy"]].mean()
         scores = by_round["accuracy"].agg(list)
         low, high = intervals(np.array(scores.to_list())) if len(scores) else (np.empty(0), np.empty(0))
-        return means.assign(low=low, high=high).reset_index()
+        if len(runs) < LEAST_SEEDS:
+            low, high = np.full_like(low, np.nan), np.full_like(high, np.nan)
+        return means.assign(low=low.clip(0, 100), high=high.clip(0, 100)).reset_index()
 
     def paired(self, label: str, reference: str) -> list[tuple[StoredRun, StoredRun]]:
         """Return pairs of the runs of two methods under the same seed."""

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from benchmark.errors import plural
-from benchmark.report.answer import LEAST_SEEDS, Answer
+from benchmark.report.answer import Answer
 from benchmark.report.cells import interval_text
 from benchmark.report.differences import Difference
+from benchmark.report.frame import LEAST_SEEDS
 from benchmark.storage.moments import Moment
 
 MOST_NAMED = 3

@@ -30,14 +30,22 @@ def draw(kind, results, number=1):
     return axes
 
 
-def test_bands_of_two_seeds_do_not_stretch_the_axis_and_are_cut_with_a_word(tmp_path, store):
-    """50 and 70 %: the interval is 60 +- 127, means stay between 55 and 60."""
+def test_wide_bands_do_not_stretch_the_axis_and_are_cut_with_a_word(tmp_path, store):
+    """50, 90 and 40 %: the interval is 60 +- 66, means stay between 55 and 60."""
+    for seed, (first, last) in enumerate([(5, 5), (6, 9), (6, 4)]):
+        store(tmp_path, "a", [(first, first), (last, last)], seed=seed)
+    (axes,) = draw("rounds", tmp_path)
+    low, high = axes.get_ylim()
+    assert 45 < low < 57 and 60 < high < 70
+    assert CUT_WORDS in [text.get_text() for text in axes.texts]
+
+
+def test_two_seeds_have_no_band(tmp_path, store):
+    """50 and 70 %: the interval would be 60 +- 127."""
     store(tmp_path, "a", [(5, 5), (5, 5)])
     store(tmp_path, "a", [(6, 6), (7, 7)], seed=1)
     (axes,) = draw("rounds", tmp_path)
-    low, high = axes.get_ylim()
-    assert 45 < low < 55 and 60 < high < 70
-    assert CUT_WORDS in [text.get_text() for text in axes.texts]
+    assert not axes.collections and len(axes.lines[0].get_ydata()) == 2
 
 
 def test_bands_that_fit_are_whole_and_nothing_is_said(tmp_path, store):
