@@ -313,7 +313,8 @@ def _unpaired(a: Met, b: Met) -> Iterator[str]:
     """Yield differences of two methods under one seed: partition, networks, participants, test samples are the same."""
     if a.run["partition"] != b.run["partition"]:
         yield "its partition differs from that of"
-    if a.run["dataset"] != b.run["dataset"]:
+    known = a.run["dataset"].keys() & b.run["dataset"].keys()  # earlier versions did not store the names of classes
+    if any(a.run["dataset"][name] != b.run["dataset"][name] for name in known):  # type: ignore[literal-required]
         yield "its data set differs from that of"
     if a.run["architectures"] != b.run["architectures"]:
         yield "its architectures differ from those of"

@@ -228,6 +228,13 @@ def test_damage_is_found(results, folder, kind):
     assert all("exp/digits/fedmoe" in finding or "exp/digits/standalone" in finding for finding in findings)
 
 
+def test_data_of_other_size_is_found_and_what_earlier_versions_did_not_store_is_no_finding(results, folder):
+    edit(folder, lambda run: run["dataset"].update(class_names=[str(c) for c in range(10)]))
+    assert found(results) == []
+    edit(folder, lambda run: run["dataset"].update(samples=10**6))
+    assert any("its data set differs from that of" in finding for finding in found(results))
+
+
 def test_two_runs_with_one_seed_are_found(results, folder):
     """A copy that says it is another seed: key, digest and folder all fit."""
     from benchmark.config import RunSpec
