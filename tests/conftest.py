@@ -11,7 +11,7 @@ import torch
 
 from benchmark.channel import Rows
 from benchmark.config import FederationConfig, MethodSpec, RunSpec
-from benchmark.plugins.registry import changed_defaults, method_defaults
+from benchmark.plugins.listed import changed_defaults, method_defaults
 from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.summary import summarise
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.errors import RequestError
 from benchmark.measure.environment import environment, find_device, version
-from benchmark.plugins import registry
+from benchmark.plugins import listed
 from benchmark.storage.files import check_writable
 
 DISTRIBUTION = "mhpfl-benchmark"
@@ -20,8 +20,8 @@ def diagnose(data: Path) -> list[tuple[str, bool, str]]:
     findings = [(name, version(name) is not None, version(name) or "not installed") for name in needed_packages()]
     if all(good for name, good, _ in findings if name in FOR_MACHINE):
         findings += _machine()
-    kept = [name for name in registry.catalogue("datasets.sources") if (data / f"{name}.npz").exists()]
-    rest = [name for name in registry.catalogue("datasets.sources") if name not in kept]
+    kept = [name for name in listed.catalogue("datasets.sources") if (data / f"{name}.npz").exists()]
+    rest = [name for name in listed.catalogue("datasets.sources") if name not in kept]
     try:
         check_writable(data)
         found = f"{data}: has {', '.join(kept) or 'nothing'}; fetched when asked for: {', '.join(rest) or 'nothing'}"

@@ -15,7 +15,7 @@ from benchmark.conformance.suite import Check, Result, run_checks
 from benchmark.errors import RequestError, unknown
 from benchmark.method import Method
 from benchmark.models.line_up import LineUp
-from benchmark.plugins import registry
+from benchmark.plugins import listed, registry
 
 SUITES: dict[str, Sequence[Check]] = {
     "method": methods.CHECKS,
@@ -46,15 +46,15 @@ def resolve_targets(text: str, data: Path, image_size: int | None = None) -> lis
     if image_size is not None and (found := resolve_targets(text, data)) and found[0].kind == "data set":
         return resolve_targets(f"{text}+image-size={image_size}", data)
     name = text.partition("+")[0]
-    if name in registry.catalogue("methods"):
+    if name in listed.catalogue("methods"):
         return [_method(text)]
     if name in registry.LINE_UP_MODULES:
         return [_line_up(text, registry.line_up(text))]
-    if (data_set := registry.sized(text)[0]) in registry.catalogue("datasets.sources") or _is_data(data_set, data):
+    if (data_set := registry.sized(text)[0]) in listed.catalogue("datasets.sources") or _is_data(data_set, data):
         return [_data(text, data)]
     if registry.is_module(name):
         return _of_module(text, name.partition(":")[0], data)
-    known = [*registry.catalogue("methods"), *registry.LINE_UP_MODULES, *registry.catalogue("datasets.sources")]
+    known = [*listed.catalogue("methods"), *registry.LINE_UP_MODULES, *listed.catalogue("datasets.sources")]
     raise unknown("method, line-up or data set", text, known)
 
 

@@ -6,7 +6,6 @@ set or a line-up may also be a user-defined module, by path or by dotted name, a
 image folder.
 """
 
-import ast
 import dataclasses
 import importlib
 import importlib.util
@@ -14,17 +13,16 @@ import inspect
 import os
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-import benchmark.fields
 from benchmark.config import MethodSpec, TrainingConfig, request_error
 from benchmark.errors import RequestError, plural, refusing, unknown
-from benchmark.fields import Before
+from benchmark.plugins.listed import catalogue
 from benchmark.plugins.user_modules import is_module, is_path, module_of, name_of, source_file
 from benchmark.storage.names import file_name, folded
 from benchmark.storage.strict_json import check_storable
@@ -46,57 +44,6 @@ LINE_UP_MODULES = {
         ("fe2", "fe3", "fe4", "fe5", "fe8", "fe9", "headers4", "mixed10", "resnet3"), "benchmark.models.groups"
     ),
 }
-
-
-def catalogue(package: str, suffix: str = ".py") -> dict[str, Path]:
-    """Return the names that a package offers -> their files, without importing any."""
-    spec = importlib.util.find_spec(package)
-    folders = spec.submodule_search_locations if spec else None
-    files = sorted(file for folder in folders or () for file in Path(folder).glob(f"*{suffix}"))
-    return {file.stem.replace("_", "-"): file for file in files if not file.stem.startswith("_")}
-
-
-def described_catalogue(package: str) -> list[dict[str, str]]:
-    """Return name and first line of the docstring of each file that a package offers, read without importing."""
-    listing = []
-    for name, file in catalogue(package).items():
-        summary = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n")[0]
-        listing.append({"name": name, "description": summary.partition(": ")[2] or summary})
-    return listing
-
-
-def method_fields(tree: ast.Module) -> list[tuple[str, ast.expr, ast.AnnAssign]]:
-    """Return (name, default, statement) of each field of a file's Method, in order, read without importing."""
-    return [
-        (node.target.id, node.value, node)
-        for cls in tree.body
-        if isinstance(cls, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "Method" for b in cls.bases)
-        for node in cls.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value
-    ]
-
-
-def method_defaults(name: str) -> dict[str, Any]:
-    """Return hyper-parameter -> default, a literal, for a method of the catalogue, which is not imported."""
-    return {field: ast.literal_eval(default) for field, default, _ in method_fields(_tree(name))}
-
-
-@cache
-def changed_defaults(name: str) -> dict[str, Any]:
-    """Return field -> what a stored run had that does not say, for a method of the catalogue, which is not imported.
-
-    Only of fields whose default is another by now. Empty for a name that is not in the catalogue.
-    """
-    if name not in catalogue("methods"):
-        return {}
-    defaults, statements = method_defaults(name), method_fields(_tree(name))
-    types = {field: getattr(benchmark.fields, ast.unparse(node.annotation), None) for field, _, node in statements}
-    before = {field: mark.value for field, of in types.items() for mark in get_args(of) if isinstance(mark, Before)}
-    return {field: value for field, value in before.items() if value != defaults[field]}
-
-
-def _tree(name: str) -> ast.Module:
-    return ast.parse(catalogue("methods")[name].read_text(encoding="utf-8"))
 
 
 def method(text: str) -> tuple["Method", MethodSpec]:

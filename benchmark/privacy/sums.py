@@ -19,7 +19,7 @@ SENDERS = 3
 LEAST_DISTANCE = 1e-6
 TOLERANCE = 0.01
 """A server looks at sums alone if what cancels in them moves it by less than this share of what does not cancel."""
-FEW_RECORDS = 16
+RECORDS_OF_AN_EXAMPLE = 16
 
 
 def refusal(method: Method, task: Task, config: FederationConfig, device: torch.device) -> str | None:
@@ -35,7 +35,7 @@ def refusal(method: Method, task: Task, config: FederationConfig, device: torch.
         server = copied(method.server_init(lab.engine.task))
         info, records = lab.engine.task.infos[0], lab.engine.task.clients[0].train
         state = method.receive(lab.engine.initial_state(0), copied(method.download(server, info)), info)
-        few = (records[:1], records[-FEW_RECORDS:])
+        few = (records[:1], records[-RECORDS_OF_AN_EXAMPLE:])
         other, one = (lab.train(0, copied(state), some, FIRST).message for some in few)
     if config.dp_epsilon is not None and not same_structure(other, one):
         return "the size of its messages depends on data, which noise does not hide; leave out --dp-epsilon for it"

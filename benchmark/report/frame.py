@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmark.config import DEFENCES, TrainingConfig
 from benchmark.errors import plural
-from benchmark.plugins.registry import changed_defaults
+from benchmark.plugins.listed import changed_defaults
 from benchmark.report.levelling import not_levelled
 from benchmark.report.statistics import intervals
 from benchmark.report.stored_run import StoredRun

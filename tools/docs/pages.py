@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import RequestError
-from benchmark.plugins import registry
+from benchmark.plugins import listed
 from benchmark.report.frame import read_experiment
 from benchmark.storage.files import write_whole
 from tools.docs import blocks, costs, front, privacy, reproduction
@@ -112,7 +112,7 @@ def page_changes(root: Path, announce: Callable[[str], object], keep_costs: bool
     announce: is called with the name of each method before it is measured; keep_costs: take those that are stored
     """
     stored = costs.load(root / FOLDER / COSTS_FILE)
-    names = sorted(registry.catalogue("methods"))
+    names = sorted(listed.catalogue("methods"))
     if keep_costs and (lacking := [name for name in names if name not in stored]):
         raise RequestError(f"the costs of {', '.join(lacking)} were never measured; measure them, without --keep-costs")
     known = stored if keep_costs else costs.measured_catalogue(names, announce)
@@ -129,7 +129,7 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
     }
     found = [] if stored == known else [Change(folder / COSTS_FILE, "other costs were measured", costs.written(known))]
     glances: dict[str, Mapping[str, str]] = {}
-    for name, file in registry.catalogue("methods").items():
+    for name, file in listed.catalogue("methods").items():
         page = folder / f"{name}.md"
         text = page.read_text(encoding="utf-8") if page.exists() else TEMPLATE.format(title=name)
         generated = {

@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from benchmark import fields
-from benchmark.plugins.registry import method_fields
+from benchmark.plugins.listed import method_fields
 
 BUILT_IN = {"float": "number", "int": "integer", "bool": "`true` or `false`", "str": "text"}
 SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}

@@ -119,7 +119,11 @@ def test_an_envelope_says_what_the_clock_says(catalogue, two_by_two, slow):
     found = envelope(two_by_two, slow)
     assert (len(found.rounds), len(found.rounds[0])) == (1, 2)
     cable = profile("cable")
-    for work, at in ((two_by_two, slow), (to_target(catalogue, "fedmoe"), cable), (to_target(catalogue, "fd"), cable)):
+    for work, at in (
+        (two_by_two, slow),
+        (to_target(catalogue, "fedmoe"), cable),
+        (to_target(catalogue, "fd+collect=after"), cable),
+    ):
         for factor, flops in ((1, at.flops), (0.001, at.flops), (50, 100 * at.flops), (0.2, at.flops / 30)):
             rates = Rates.of(at)._replace(down=factor * at.down, up=factor * at.up, flops=flops)
             seconds = envelope(work, at).seconds(flops, factor * at.up)

@@ -10,7 +10,7 @@ import pytest
 from benchmark.config import FederationConfig, RunSpec
 from benchmark.conformance.toy import federate, make_task
 from benchmark.errors import RequestError, unknown
-from benchmark.plugins import registry
+from benchmark.plugins import listed, registry
 from benchmark.plugins.presets import preset
 
 MINE = '''
@@ -40,7 +40,7 @@ def test_what_there_is():
     assert set(registry.catalogue("datasets.partitions")) >= {"pathological", "dirichlet", "quantity", "natural", "iid"}
     assert set(registry.catalogue("datasets.shifts")) >= {"rotated", "recoloured"}
     for package in ("methods", "datasets.sources", "datasets.partitions", "datasets.shifts"):
-        assert all(entry["description"] for entry in registry.described_catalogue(package))
+        assert all(entry["description"] for entry in listed.described_catalogue(package))
 
 
 def test_a_variant_has_its_hyperparameters_and_a_label():
@@ -52,14 +52,14 @@ def test_a_variant_has_its_hyperparameters_and_a_label():
 
 @pytest.mark.parametrize("name", registry.catalogue("methods"))
 def test_defaults_are_the_same_without_importing(name):
-    assert registry.method_defaults(name) == vars(registry.method(name)[0])
+    assert listed.method_defaults(name) == vars(registry.method(name)[0])
 
 
 @pytest.mark.parametrize("name", registry.catalogue("methods"))
 def test_what_runs_had_before_a_field_came_is_known_without_importing(name):
     """A run that was stored with that value does not have the field, as if it was from before."""
-    defaults = registry.method_defaults(name)
-    changed = registry.changed_defaults(name)
+    defaults = listed.method_defaults(name)
+    changed = listed.changed_defaults(name)
     assert changed == ({"collect": "after"} if defaults.get("collect") == "during" else {})
     for field, value in changed.items():
         assert field in registry.method(name)[1].hyperparameters
@@ -67,7 +67,7 @@ def test_what_runs_had_before_a_field_came_is_known_without_importing(name):
 
 
 def test_of_users_methods_nothing_is_known_of_before():
-    assert registry.changed_defaults("mine") == {}
+    assert listed.changed_defaults("mine") == {}
 
 
 def test_one_s_own_method_from_a_path(tmp_path):

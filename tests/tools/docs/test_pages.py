@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli.commands import main
-from benchmark.plugins import registry
+from benchmark.plugins import listed, registry
 from tools.docs import blocks, costs, pages
 from tools.docs.source import Hyperparameter, hyperparameters, module_docstring
 
@@ -44,7 +44,7 @@ class Mine(Method):
 def mine(tmp_path, monkeypatch):
     """A checkout of two methods, FedAvg without a page."""
     files = {name: ROOT / "methods" / f"{name}.py" for name in ("fedavg", "standalone")}
-    monkeypatch.setattr(registry, "catalogue", lambda package: files)
+    monkeypatch.setattr(listed, "catalogue", lambda package: files)
     (tmp_path / pages.FOLDER).mkdir(parents=True)
     for change in changes(tmp_path):
         if change.file.stem == "standalone" and change.text:
