@@ -51,10 +51,12 @@ def changed_defaults(name: str) -> dict[str, Any]:
     """
     if name not in catalogue("methods"):
         return {}
-    defaults, statements = method_defaults(name), method_fields(_tree(name))
-    types = {field: getattr(benchmark.fields, ast.unparse(node.annotation), None) for field, _, node in statements}
-    before = {field: mark.value for field, of in types.items() for mark in get_args(of) if isinstance(mark, Before)}
-    return {field: value for field, value in before.items() if value != defaults[field]}
+    return {
+        field: mark.value
+        for field, default, statement in method_fields(_tree(name))
+        for mark in get_args(getattr(benchmark.fields, ast.unparse(statement.annotation), None))
+        if isinstance(mark, Before) and mark.value != ast.literal_eval(default)
+    }
 
 
 def _tree(name: str) -> ast.Module:

@@ -68,21 +68,13 @@ class Membership:
         self.rounds = sorted({int(t) for table in self._tables for t in np.unique(table.get("round", []))})
         self.levels = sorted({str(of) for table in self._tables for of in table.get("level", [])} - {"control"})
 
-    def level(self, wanted: str) -> str:
-        """Return the level of knowledge that is asked for; the other if nothing is private, so that they are one."""
-        return wanted if wanted in self.levels or not self.levels else self.levels[0]
-
-    def clusters(self, kind: str, level: str, round: int) -> dict[tuple[int, int], Attacked]:
-        """Return (seed's number, client) -> its candidates under one attack. round: SERIES for the sum over all."""
-        return {
-            (number, client): attacked
-            for number, table in enumerate(self._tables)
-            for client, attacked in _attacked(table, kind, level, round)
-        }
+    def clusters(self, kind: str, level: str, round: int) -> list[Attacked]:
+        """Return the candidates of each cluster under one attack. round: SERIES for the sum over all"""
+        return [of for table in self._tables for of in _attacked(table, kind, level, round)]
 
     def messages(self, round: int, level: str) -> list[Attacked]:
         """Return the candidates of each cluster under the attack on messages at a level of knowledge."""
-        return [*self.clusters("message", self.level(level), round).values()]
+        return self.clusters("message", _known(level, self.levels), round)
 
     def area(self, round: int, level: str) -> Found | None:
         """Return the area of the attack on messages, mean over clusters."""
@@ -90,7 +82,7 @@ class Membership:
 
     def control(self, kind: str, round: int) -> Found | None:
         """Return the area of an attack that sees something else than a message, mean over clusters."""
-        return found([of.auc for of in self.clusters(kind, "control", round).values()])
+        return found([of.auc for of in self.clusters(kind, "control", round)])
 
     def rate(self, round: int, level: str, fpr: float = 0.01, least: int = LEAST_OTHERS) -> Found | None:
         """Return the share of members found at this share of false alarms among all clusters' non-members.
@@ -105,7 +97,12 @@ class Membership:
         return found([float((of.scores[of.member] > threshold).mean()) for of in clusters])
 
 
-def _attacked(table: Columns, kind: str, level: str, round: int) -> Iterator[tuple[int, Attacked]]:
+def _known(wanted: str, levels: Sequence[str]) -> str:
+    """Return the level of knowledge that is asked for; the other if nothing is private, so that they are one."""
+    return wanted if wanted in levels or not levels else levels[0]
+
+
+def _attacked(table: Columns, kind: str, level: str, round: int) -> Iterator[Attacked]:
     """Yield each client's candidates under one attack, without those that only set the scale."""
     if not table:
         return
@@ -119,7 +116,7 @@ def _attacked(table: Columns, kind: str, level: str, round: int) -> Iterator[tup
         first = parts[0]
         calibration = table["calibration"][first]
         total = np.sum([_calibrated(table, part, by_class=kind != LABELS_ALONE) for part in parts], axis=0)
-        yield int(client), Attacked(total[~calibration], table["member"][first][~calibration])
+        yield Attacked(total[~calibration], table["member"][first][~calibration])
 
 
 def _calibrated(table: Columns, rows: np.ndarray, by_class: bool) -> np.ndarray:
@@ -162,7 +159,7 @@ class Identity(NamedTuple):
 def identity_of(runs: Sequence[RawScores], level: str, kind: str = "message") -> Identity:
     """Return how well class means are found at a level of knowledge; at the other if nothing is private."""
     levels = sorted({str(of) for run in runs for of in rows_of(run, "identity").get("level", [])})
-    ranks = [of for of in _ranks(runs, kind, level if level in levels or not levels else levels[0]).values() if len(of)]
+    ranks = [of for of in _ranks(runs, kind, _known(level, levels)) if len(of)]
     number = max((int(c) for run in runs for c in rows_of(run, "identity").get("candidates", [])), default=0)
     return Identity(
         found([float((of[:, 0] < 1).mean()) for of in ranks]),
@@ -172,15 +169,12 @@ def identity_of(runs: Sequence[RawScores], level: str, kind: str = "message") ->
     )
 
 
-def _ranks(runs: Sequence[RawScores], kind: str, level: str) -> dict[tuple[int, int], np.ndarray]:
-    """Return (seed's number, client) -> a row of rank and gain for each class."""
-    ranks = {}
-    for number, table in enumerate(rows_of(run, "identity") for run in runs):
+def _ranks(runs: Sequence[RawScores], kind: str, level: str) -> Iterator[np.ndarray]:
+    """Yield for each cluster a row of rank and gain for each class."""
+    for table in (rows_of(run, "identity") for run in runs):
         for client in np.unique(table["client"]) if table else ():
             rows = (table["client"] == client) & (table["kind"] == kind) & (table["level"] == level)
-            columns = [table["rank"][rows].astype(float), table["gain"][rows].astype(float)]
-            ranks[number, int(client)] = np.stack(columns, axis=1)
-    return ranks
+            yield np.stack([table["rank"][rows].astype(float), table["gain"][rows].astype(float)], axis=1)
 
 
 class Fidelity(NamedTuple):

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.channel import Message, RoundNumber, State, copied
-from benchmark.defence.wire import wire_of
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.exposure import exposure
 from benchmark.privacy.findings import AUDITOR, SERVER
@@ -64,9 +63,8 @@ class RoundAudit:
         up, down = ({k: of[k] for k in self._before} for of in (self._up, self._down))
         own = {k: private_parts(self._federation.states[k]) for k in self._before}
         message = next(iter(up.values()))
-        samples = {k: self._task.infos[k].num_samples for k in self._federation.schedule.participants(self._t.round)}
-        wire = wire_of(self._federation.config, self._task.seed, self._t, samples)
-        return exposure(self._task, up, down, own, sums_suffice(self._method, self._server, message, self._t), wire)
+        suffice = sums_suffice(self._method, self._server, message, self._t)
+        return exposure(self._task, up, down, own, suffice, self._lab.wire(self._t))
 
     def scores(self) -> Columns:
         """Make all attacks; return their scores as columns."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.channel import Message, RoundNumber, State, copied
+from benchmark.channel import Message, RoundNumber, State, Wire, copied
 from benchmark.config import FederationConfig
 from benchmark.defence.wire import wire_of
 from benchmark.engine.eager import EagerEngine
@@ -64,11 +64,15 @@ class ShadowClients:
 
         noise: False for an attacker's best guess of what is below the noise, whose mean is zero
         """
-        self._sent += 1  # a seed for each message: an attacker does not know the noise of the run
+        self._sent += 1
+        return self.wire(t, noise).protected(client, message, download)
+
+    def wire(self, t: RoundNumber, noise: bool = True) -> Wire:
+        """Return a wire like that of a round. Its seed is new for each message: the run's noise is not known."""
         config = self._config if noise else self._config.model_copy(update={"dp_epsilon": None})
         participants = Schedule(self._task, self._config).participants(t.round)
         samples = {k: self._task.infos[k].num_samples for k in participants}
-        return wire_of(config, SURROGATE_SEED + self._sent, t, samples).protected(client, message, download)
+        return wire_of(config, SURROGATE_SEED + self._sent, t, samples)
 
     def surrogate(
         self, client: int, before: State, download: Message, samples: Tensor, t: RoundNumber, rounds: int

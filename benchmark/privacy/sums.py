@@ -53,7 +53,7 @@ def sums_suffice(method: Method, server: State, message: Message, t: RoundNumber
     """
     if not _looks_at_sums_of_rows(method, server, message, t):
         return False
-    alike = [_whole(message) for _ in range(SENDERS)]
+    alike = [_with_rows(message, 0, 1)] * SENDERS  # with all rows, so that all clients send the same
     expected = _aggregated(method, server, alike, t)
     for more, less in _shifted_values(alike[0]):
         cancelled, alone = (
@@ -67,8 +67,7 @@ def sums_suffice(method: Method, server: State, message: Message, t: RoundNumber
 
 def _looks_at_sums_of_rows(method: Method, server: State, message: Message, t: RoundNumber) -> bool:
     """Return whether the server does the same if two clients with unlike rows change places."""
-    even, odd = (_with_every_second_row(message, first) for first in (0, 1))
-    whole = _whole(message)
+    even, odd, whole = (_with_rows(message, *rows) for rows in ((0, 2), (1, 2), (0, 1)))
     placed = [_aggregated(method, server, sent, t) for sent in ([even, odd, whole], [odd, even, whole])]
     moved = _distance(placed[0], _aggregated(method, server, [whole] * SENDERS, t))
     return _distance(*placed) <= TOLERANCE * moved + LEAST_DISTANCE
@@ -81,20 +80,13 @@ def _aggregated(method: Method, server: State, messages: Sequence[Message], t: R
     return [tensor.double() for value in after.values() for tensor in _tensors_of(value)]
 
 
-def _whole(message: Message) -> Message:
-    """Return a message with all rows present, so that all clients send the same."""
-    return {
-        name: Rows(value.values, torch.ones_like(value.present)) if isinstance(value, Rows) else value
-        for name, value in message.items()
-    }
-
-
-def _with_every_second_row(message: Message, first: int) -> Message:
-    """Return a message with the rows first, first + 2, ... of its tables."""
+def _with_rows(message: Message, first: int, step: int) -> Message:
+    """Return a message with the rows first, first + step, ... of its tables, and no others."""
     found: Message = {}
     for name, value in message.items():
         if isinstance(value, Rows):
-            kept = torch.arange(len(value.present), device=value.present.device) % 2 == first
+            kept = torch.zeros_like(value.present)
+            kept[first::step] = True
             value = Rows(torch.where(kept[:, None], value.values, 0), kept)
         found[name] = value
     return found

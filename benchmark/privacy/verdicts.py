@@ -67,9 +67,8 @@ def _membership(membership: Membership) -> list[Verdict]:
     made = []
     for kind in ("noise", "another client"):
         for level in membership.levels:
-            clusters = list(membership.clusters(kind, level, last).values())
-            made.append(_chance(column_of("membership", level), kind, clusters))
-    control = {kind: list(membership.clusters(kind, "control", last).values()) for kind in _KINDS}
+            made.append(_chance(column_of("membership", level), kind, membership.clusters(kind, level, last)))
+    control = {kind: membership.clusters(kind, "control", last) for kind in _KINDS}
     made += [_chance("membership", kind, control[kind]) for kind in (LABELS_ALONE, "pictures alone")]
     area, margin = _mean_area(control["known noise"]), DEVIATIONS * _deviation(control["known noise"])
     made.append(Verdict("membership", "noise of mu 1", area, 0.5, NOISE_BOUND + margin))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -42,7 +41,7 @@ def draw_fronts(panels: Sequence[Axes], comparison: Comparison, audited: Sequenc
     """Draw the area of membership against accuracy (left) and bytes (right), with the fronts that nothing beats."""
     areas = [found.value for of in audited if (found := of.membership.area(SERIES, SERVER))]
     accuracies = [comparison.mean(of.label) or 0.0 for of in audited]
-    sent = [float(np.mean([run.total("bytes") / 1e6 for run in comparison.of(of.label)])) for of in audited]
+    sent = [comparison.mean_total(of.label, "bytes") / 1e6 for of in audited]
     for axes, x, better in ((panels[0], accuracies, 1), (panels[1], sent, -1)):
         kept = pareto(areas, [better * value for value in x])
         front = sorted((a, b) for a, b, on in zip(x, areas, kept, strict=True) if on)
