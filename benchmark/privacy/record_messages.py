@@ -12,14 +12,16 @@ without a record, is
 Networks are in evaluation mode: batch normalisation can't train on one record.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
+from torch.func import functional_call, grad
 
 from benchmark.channel import Message, RoundNumber, State
 from benchmark.client import Client
 from benchmark.engine.eager import EagerEngine, frozen
+from benchmark.engine.stacked import Parts
 from benchmark.method import Batch, Phase
 from benchmark.privacy.vectors import Flat, Sketch, flattened
 from benchmark.seeds import torch_seeded
@@ -29,6 +31,8 @@ NUMBERS_PER_RECORD = 20
 MOST_NUMBERS = 32_768
 """A sketch has 20 numbers for each training record, but never more than this: they cap what an attack can reach, its
 area at Phi(sqrt(numbers / 2 records))."""
+GRADIENT_NUMBERS = 2**23
+"""Most numbers of gradients that are held at once: so many records go through a network together."""
 
 
 def sketch_size(records: int) -> int:
@@ -48,6 +52,7 @@ class RecordMessages:
         self._client = engine.load(client, state, t)
         self._classes = len(self._client.class_counts)
         self._phases = [phase for _, phase in engine.phases(t)]
+        self._maps = True
         self._zero = {name: torch.zeros_like(value) for name, value in self._statistics(self._any_record).items()}
         self._sent = [name for name in self._client.parts if self._is_sent(name)]
         self.untrained = self._message(self._zero, None)
@@ -56,7 +61,10 @@ class RecordMessages:
 
     def of(self, records: Tensor) -> Tensor:
         """Return the messages [n, numbers] of single records, given as indices [n] into the task's images."""
-        return torch.stack([self.sketch.of(self._flat(index).less(self.untrained)) for index in records.split(1)])
+        numbers = sum(tensor.numel() for name in self._sent for tensor in self._client.parts[name].parameters())
+        chunks = records.split(max(1, GRADIENT_NUMBERS // max(1, numbers)))
+        flats = (flat for chunk in chunks for flat in self._flats(chunk))
+        return torch.stack([self.sketch.of(flat.less(self.untrained)) for flat in flats])
 
     def difference(self, message: Message) -> Tensor:
         """Return a real message of this client as the same numbers."""
@@ -66,15 +74,18 @@ class RecordMessages:
     def _any_record(self) -> Batch:
         return self._engine.batch(torch.zeros(1, dtype=torch.int64, device=self._engine.device))
 
-    def _flat(self, index: Tensor) -> Flat:
-        record = self._engine.batch(index)
-        statistics = self._statistics(record)
-        if not self._sent:
-            return self._message(statistics, record)
-        self._step(record)
-        flat = self._message(statistics, record)
-        self._restore(self._sent)
-        return flat
+    def _flats(self, indices: Tensor) -> Iterator[Flat]:
+        """Yield each record's message, after a step of length one down the gradients of all that is sent."""
+        gradients = self._gradients(indices)
+        for row, index in enumerate(indices.split(1)):
+            record = self._engine.batch(index)
+            statistics = self._statistics(record)
+            with torch.no_grad():
+                for tensor, gradient in gradients.items():
+                    tensor.sub_(gradient[row])
+            flat = self._message(statistics, record)
+            self._restore(self._sent)
+            yield flat
 
     def _statistics(self, record: Batch) -> dict[str, Tensor]:
         with frozen(self._client):
@@ -100,23 +111,46 @@ class RecordMessages:
         self._restore([name])
         return not torch.equal(before.values, after.values)
 
-    def _step(self, record: Batch) -> None:
-        """Take a step of length one down the gradients of all phases that train a part that is sent."""
+    def _gradients(self, indices: Tensor) -> dict[Tensor, Tensor]:
+        """Return the gradient [n, ...] of each record's losses, of all phases, for each tensor that is sent."""
         gradients: dict[Tensor, Tensor] = {}
         for phase, names in self._training():
-            tensors = self._set_to_train(names)
-            loss = phase.loss or self._engine.method.loss
-            # Twice the same: a client with one record has batches of two, and the mean over it is the record's.
-            batch = Batch(record.x.expand(2, -1, -1, -1), record.y.expand(2))
-            with torch_seeded("observer"):
-                value = loss(self._client, *[batch] * len(phase.samples))
-            found = torch.autograd.grad(value, tensors, allow_unused=True)
+            for name, module in self._client.parts.items():
+                module.eval().requires_grad_(name in names)
+            tensors: list[Tensor] = [tensor for name in names for tensor in self._client.parts[name].parameters()]
+            found = self._of_phase(phase, tensors, self._engine.batch(indices))
             for tensor, gradient in zip(tensors, found, strict=True):
-                if gradient is not None:
-                    gradients[tensor] = gradients[tensor] + gradient if tensor in gradients else gradient
-        with torch.no_grad():
-            for tensor, gradient in gradients.items():
-                tensor.sub_(gradient)
+                gradients[tensor] = gradients[tensor] + gradient if tensor in gradients else gradient
+        return gradients
+
+    def _of_phase(self, phase: Phase, tensors: list[Tensor], records: Batch) -> list[Tensor]:
+        """Return gradients [n, ...] for these tensors, of all records together if the loss can be mapped over them."""
+        hook = phase.loss or self._engine.method.loss
+        # Twice the same: a client with one record has batches of two, and the mean over it is the record's.
+        batch = Batch(records.x[:, None].expand(-1, 2, -1, -1, -1), records.y[:, None].expand(-1, 2))
+        if self._maps:
+            try:
+                return self._mapped(hook, len(phase.samples), tensors, batch)
+            except (RuntimeError, ValueError):  # it draws at random, or its steps depend on numbers
+                self._maps = False
+        found = []
+        for of_one in map(Batch, *batch):
+            with torch_seeded("observer"):
+                value = hook(self._client, *[of_one] * len(phase.samples))
+            found.append(torch.autograd.grad(value, tensors, allow_unused=True, materialize_grads=True))
+        return [torch.stack(of) for of in zip(*found, strict=True)]
+
+    def _mapped(self, hook: Callable[..., Tensor], batches: int, tensors: list[Tensor], batch: Batch) -> list[Tensor]:
+        """Return the gradients of hook(client, *batches), mapped over records, each twice: [n, 2, ...]."""
+        net = Parts(self._client.parts)
+        names: dict[Tensor, str] = {tensor: name for name, tensor in net.named_parameters()}
+
+        def loss(lent: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+            return functional_call(net, lent, (hook, self._client.values, *[Batch(x, y)] * batches))
+
+        lent = {names[tensor]: tensor.detach() for tensor in tensors}
+        found = torch.vmap(grad(loss), in_dims=(None, 0, 0))(lent, *batch)
+        return [found[name] for name in lent]
 
     def _training(self) -> Iterator[tuple[Phase, list[str]]]:
         """Yield the phases, with those of their parts that are sent."""
@@ -124,12 +158,6 @@ class RecordMessages:
             names = [name for name in self._sent if phase.trains is None or name in phase.trains]
             if names:
                 yield phase, names
-
-    def _set_to_train(self, names: list[str]) -> list[Tensor]:
-        """Put all parts into evaluation mode, let gradients reach these alone, and return their parameters."""
-        for name, module in self._client.parts.items():
-            module.eval().requires_grad_(name in names)
-        return [tensor for name in names for tensor in self._client.parts[name].parameters()]
 
     def _restore(self, names: Sequence[str]) -> None:
         """Put the weights of these parts back to what they were."""

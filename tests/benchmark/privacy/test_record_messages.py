@@ -55,6 +55,21 @@ def test_of_counts_it_is_a_one():
     assert found[-3:].tolist() == F.one_hot(task.labels[3], 3).tolist()
 
 
+@pytest.mark.parametrize("name", ["fedmoe", "fml", "lg-fedavg", "pfedes"])
+def test_records_that_go_through_a_network_together_have_the_messages_of_each_alone(name, monkeypatch):
+    messages, *_ = messages_of(name)
+    together = messages.of(torch.arange(5))
+    monkeypatch.setattr("torch.vmap", lambda *_, **__: pytest.fail("one that has failed is not tried again"))
+    monkeypatch.setattr(messages, "_maps", False)
+    torch.testing.assert_close(together, messages.of(torch.arange(5)), atol=1e-6, rtol=1e-4)
+
+
+def test_a_loss_that_draws_at_random_takes_one_record_after_another():
+    messages, *_ = messages_of("fedgen")
+    found = messages.of(torch.arange(2))
+    assert found.shape[0] == 2 and found.norm() > 0
+
+
 def test_the_weights_are_afterwards_what_they_were():
     messages, _, _, _ = messages_of("fml")
     first, again = (messages.of(torch.tensor([3, 4])) for _ in range(2))
