@@ -91,7 +91,6 @@ def test_an_observer_that_raises_says_where():
 @pytest.fixture
 def counted(tmp_path, monkeypatch, write_data):
     """A function that executes a run of three rounds with an observer in this folder, and gives its folder."""
-    monkeypatch.setattr(runner, "matrix_product_rate", lambda *_, **__: 1e11)
     monkeypatch.chdir(tmp_path)
     write_data(tmp_path)
     given = {"datasets": "tiny.npz", "partition": "iid", "models": "cnn1", "clients": "4", "rounds": "3"}

@@ -158,7 +158,6 @@ def test_rates_inside_a_method_follow_the_clients_unless_set():
 
 @pytest.fixture
 def here(tmp_path, monkeypatch, write_data):
-    monkeypatch.setattr("benchmark.run.runner.matrix_product_rate", lambda *_, **__: 1e11)
     monkeypatch.chdir(tmp_path)
     write_data(tmp_path)
     return tmp_path

@@ -13,7 +13,7 @@ from benchmark.storage.moments import LOCAL
 
 SEEDS, CLIENTS, CLIENT_SD = 3, 10, 3.0
 METHODS = ("standalone", "a", "b", "c", "d")
-REPETITIONS = 2000
+REPETITIONS = 1000
 MOST_MARKED = 0.06
 LEAST_COVERED = 0.92
 

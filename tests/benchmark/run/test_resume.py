@@ -44,7 +44,6 @@ def never_interrupted(tmp_path_factory, write_data, contents):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch, write_data):
-    monkeypatch.setattr(runner, "matrix_product_rate", lambda *_, **__: 1e11)  # half of a small run's time
     monkeypatch.chdir(tmp_path)
     write_data(tmp_path)
     return tmp_path

@@ -21,7 +21,6 @@ SMALL = [*TUNE, "--trials", "2", "--tuning-seeds", "100", "--seeds", "0", "--rou
 
 @pytest.fixture
 def here(tmp_path, monkeypatch, write_data):
-    monkeypatch.setattr(runner, "matrix_product_rate", lambda *_, **__: 1e11)  # half of a small run's time
     monkeypatch.chdir(tmp_path)
     write_data(tmp_path)
     return tmp_path
@@ -32,7 +31,6 @@ def tuned_once(tmp_path_factory, write_data):
     folder = tmp_path_factory.mktemp("tuned")
     write_data(folder)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(runner, "matrix_product_rate", lambda *_, **__: 1e11)
         monkeypatch.chdir(folder)
         assert main(TUNE) == 0
     return folder

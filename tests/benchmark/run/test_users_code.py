@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli.commands import main
-from benchmark.run import runner
 from benchmark.storage.verify import verify
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +32,6 @@ class Mine(Method):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch, write_data):
-    monkeypatch.setattr(runner, "matrix_product_rate", lambda *_, **__: 1e11)
     monkeypatch.chdir(tmp_path)
     write_data(tmp_path)
     return tmp_path
