@@ -168,8 +168,7 @@ def _pairing(comparison: Comparison, reference: str, effects: Mapping[Moment, Ma
 
 
 def _price(comparison: Comparison, label: str) -> Price:
-    runs = comparison.of(label)
-    return Price(*(float(np.mean([run.total(cost) for run in runs])) for cost in Price._fields))
+    return Price(*(comparison.mean_total(label, cost) for cost in Price._fields))
 
 
 def _mean_price(prices: Sequence[Price]) -> Price:

@@ -79,7 +79,7 @@ def _series(comparison: Comparison, label: str, style: Style, points: int) -> di
     return {
         **look_of(label, style),
         "seeds": [run.seed for run in runs],
-        "totals": {cost: float(np.mean([run.total(cost) for run in runs])) for cost in COST_UNITS},
+        "totals": {cost: comparison.mean_total(label, cost) for cost in COST_UNITS},
         "scores": {name: _spread(values) for name, values in scores.items() if values},
         **_curves(comparison, label, points),
     }

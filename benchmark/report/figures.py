@@ -150,7 +150,7 @@ def _floor_line(axes: Axes, comparison: Comparison) -> None:
 def _cost_bars(panels: Sequence[Axes], comparison: Comparison, style: Style) -> None:
     labels = comparison.complete
     for axes, (cost, (unit, scale)) in zip(panels, COST_UNITS.items(), strict=True):
-        totals = [np.mean([run.total(cost) / scale for run in comparison.of(label)]) for label in labels]
+        totals = [comparison.mean_total(label, cost) / scale for label in labels]
         axes.barh(range(len(labels)), totals, color=[style.of(label).colour for label in labels], height=0.7)
         for row, total in enumerate(totals):
             axes.annotate(
@@ -193,7 +193,7 @@ def _fronts(panels: Sequence[Axes], comparison: Comparison, style: Style) -> Non
     size = 36 * style.paper.scale**2
     for axes, cost in zip(panels, COST_WORDS, strict=True):
         scale = COST_UNITS[cost][1]
-        totals = [float(np.mean([run.total(cost) / scale for run in comparison.of(k)])) for k in scored]
+        totals = [comparison.mean_total(label, cost) / scale for label in scored]
         on_front = sorted((x, y) for x, y, front in zip(totals, scores, pareto(totals, scores), strict=True) if front)
         if comparison.ranked:
             axes.step(*zip(*on_front, strict=True), where="post", color="0.6", linewidth=1, zorder=1)
