@@ -12,15 +12,14 @@ from benchmark.report.frame import Comparison
 from benchmark.report.privacy import attack_cell, noise_cell, privacy_table
 from tools.docs.blocks import markdown_table
 
-REAL = "reference"
 TRIED = "privacy"
-"""Folders of results: the reference runs, some of which are audited, and those with noise and without."""
+"""The folder of results with audits, of runs with noise and without."""
 
 
 def attacked(stored: Mapping[str, Sequence[Comparison]]) -> str:
     """Return the privacy table of each comparison that was audited and has no noise."""
     parts = []
-    for comparison in (*stored.get(REAL, ()), *stored.get(TRIED, ())):
+    for comparison in stored.get(TRIED, ()):
         if "dp_epsilon" not in comparison.setting and (audited := audited_of(comparison)):
             table = privacy_table(comparison, audited)
             rows = [[cell.text for cell in row] for row in table.rows]

@@ -88,6 +88,13 @@ def test_skill_by_hand():
     assert np.isnan(histogram_skill(truth, prior, truth))
 
 
+def test_shares_that_are_as_expected_can_t_be_guessed_any_better():
+    even = np.full(4, 0.25)
+    nearly, uneven = even + [0.04, -0.04, 0, 0], even + [0.06, -0.06, 0, 0]
+    assert np.isnan(histogram_skill(nearly, uneven, even))
+    assert histogram_skill(uneven, even, even) == 0
+
+
 def test_standardised_takes_the_scale_from_calibration_rows_alone():
     scores, group = np.array([1.0, 3.0, 9.0, 10.0, 12.0, 0.0]), np.array([0, 0, 0, 1, 1, 1])
     calibration = np.array([1, 1, 0, 1, 1, 0], bool)  # means 2 and 11, deviation 1
