@@ -21,10 +21,12 @@ AUDITED = ("--audit", "privacy")
 ONE_CHANGE_FOLDER = ("--seeds", "0", "--experiment", "one-change")
 FRESH = ("--seeds", "3,4,5")
 FEW_RECORDS = (
-    *("--partition", "pathological:5", "--clients", "120", "--participation", "0.1"),
+    *("--clients", "120", "--participation", "0.1"),
     *("--rounds", "5", "--eval-every", "5", "--local-epochs", "5"),
 )
-"""400 records of five classes for each client, and networks that have hardly been trained: what attacks like best."""
+"""400 records for each client, and networks that have hardly been trained: what attacks like best."""
+FEW_OF_A_CLASS = ("pathological:5", "iid")
+"""Partitions by which such a client has 80 records of a class, or 40."""
 MISSION_ONLY = ("--methods", ",".join(MISSION))
 ONE_CHANGE = (
     (),
@@ -60,8 +62,8 @@ GRIDS: tuple[tuple[str, ...], ...] = (
         for change in ONE_CHANGE
     ),
     ("run", "--preset", "levelled-n10", "--methods", "fd", *CIFAR10, *AUDITED, *HERE),
-    ("run", "--preset", "privacy", "--partition", "iid", *AUDITED),
-    ("run", "--preset", "privacy", *FEW_RECORDS, *AUDITED),
+    ("run", "--preset", "privacy", *AUDITED),
+    *(("run", "--preset", "privacy", "--partition", partition, *FEW_RECORDS, *AUDITED) for partition in FEW_OF_A_CLASS),
     ("run", "--preset", "privacy", "--methods", "fedavg", "--models", "cnn1", *AUDITED, "--experiment", "privacy"),
 )
 """Command lines without what is said of machines: processes, folders, devices."""

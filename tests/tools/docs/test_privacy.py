@@ -32,8 +32,8 @@ def keep(folder, arrays):
 
 
 def test_without_audits_it_says_so(tmp_path, store):
-    store(tmp_path, "one", [[6, 7]] * 2, experiment="reference")
-    stored = {"reference": read_experiment(tmp_path, "reference", {})}
+    store(tmp_path, "one", [[6, 7]] * 2, experiment="privacy")
+    stored = {"privacy": read_experiment(tmp_path, "privacy", {})}
     assert privacy.attacked(stored) == "No run has been audited yet."
     assert privacy.defended(stored) == "`results/privacy` does not have runs with noise and without yet."
 
@@ -47,8 +47,7 @@ def test_what_was_found_and_what_noise_takes(tmp_path, store):
     keep(store(tmp_path, "breaks", [[6, 7]] * 2, experiment="privacy"), scores(9.0))
     store(tmp_path, "breaks", [[4, 4]] * 2, experiment="privacy", status="diverged", reason="loss is nan", **noise)
     keep(store(tmp_path, "one", [[3, 3]] * 3, experiment="privacy"), scores(9.0))  # of other rounds: without a pair
-    keep(store(tmp_path, "one", [[6, 7]] * 2, experiment="reference"), scores(9.0))
-    stored = {name: read_experiment(tmp_path, name, {}) for name in ("privacy", "reference")}
+    stored = {"privacy": read_experiment(tmp_path, "privacy", {})}
     text = privacy.defended(stored)
     assert "noise: message layout fixed, message clip 1.0, dp epsilon 8.0" in text
     (row,) = (line for line in text.splitlines() if line.startswith("| one"))
@@ -57,4 +56,4 @@ def test_what_was_found_and_what_noise_takes(tmp_path, store):
     assert row.startswith("| breaks | 65.00 | diverged | 1.00") and row.endswith("| – | – |")
     found = privacy.attacked(stored)
     assert "| Method | Accuracy [%] | Sent [MB] | Member, one message |" in found
-    assert found.count("| one | 65.00 |") == 2 and found.count("| one | 30.00 |") == 1 and "| 40.00 |" not in found
+    assert found.count("| one | 65.00 |") == 1 and found.count("| one | 30.00 |") == 1 and "| 40.00 |" not in found
