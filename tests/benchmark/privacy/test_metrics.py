@@ -90,7 +90,7 @@ def test_skill_by_hand():
 
 def test_shares_that_are_as_expected_can_t_be_guessed_any_better():
     even = np.full(4, 0.25)
-    nearly, uneven = even + [0.04, -0.04, 0, 0], even + [0.06, -0.06, 0, 0]
+    nearly, uneven = (even + np.array([more, -more, 0, 0]) for more in (0.04, 0.06))
     assert np.isnan(histogram_skill(nearly, uneven, even))
     assert histogram_skill(uneven, even, even) == 0
 
