@@ -76,9 +76,9 @@ class RecordMessages:
 
     def _flats(self, indices: Tensor) -> Iterator[Flat]:
         """Yield each record's message, after a step of length one down the gradients of all that is sent."""
-        gradients = self._gradients(indices)
-        for row, index in enumerate(indices.split(1)):
-            record = self._engine.batch(index)
+        records = self._engine.batch(indices)
+        gradients = self._gradients(records)
+        for row, record in enumerate(map(Batch, records.x.split(1), records.y.split(1))):
             statistics = self._statistics(record)
             with torch.no_grad():
                 for tensor, gradient in gradients.items():
@@ -111,14 +111,14 @@ class RecordMessages:
         self._restore([name])
         return not torch.equal(before.values, after.values)
 
-    def _gradients(self, indices: Tensor) -> dict[Tensor, Tensor]:
+    def _gradients(self, records: Batch) -> dict[Tensor, Tensor]:
         """Return the gradient [n, ...] of each record's losses, of all phases, for each tensor that is sent."""
         gradients: dict[Tensor, Tensor] = {}
         for phase, names in self._training():
             for name, module in self._client.parts.items():
                 module.eval().requires_grad_(name in names)
             tensors: list[Tensor] = [tensor for name in names for tensor in self._client.parts[name].parameters()]
-            found = self._of_phase(phase, tensors, self._engine.batch(indices))
+            found = self._of_phase(phase, tensors, records)
             for tensor, gradient in zip(tensors, found, strict=True):
                 gradients[tensor] = gradients[tensor] + gradient if tensor in gradients else gradient
         return gradients
