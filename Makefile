@@ -51,7 +51,7 @@ perf-baseline: .venv/.test         # three runs: a new baseline, a point of the 
 	for i in 1 2 3; do $(BIN)/python -m $(TIMINGS) $(NEW)/perf-$$i.json || exit 1; done
 	$(BIN)/python tests/perf/history.py --baseline $(NEW)/perf-1.json $(NEW)/perf-2.json $(NEW)/perf-3.json
 
-reference: .venv/.run              # what results/reference lacks; ARGS=--dry-run says what is left and how long it takes
+reference: .venv/.run              # what stored results on CIFAR lack; ARGS=--dry-run: what is left, and for how long
 	$(BIN)/python -m tools.reference $(ARGS)
 
 fuzz: .venv/.test                  # 3,000 inputs that nobody would give; a table of what became of them

@@ -17,7 +17,7 @@ from benchmark.storage.files import read_arrays
 from benchmark.storage.moments import LOCAL, MOMENTS, Moment
 from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.schema import ENDED, Round, RunRecord
-from benchmark.storage.summary import accuracies, headline_clients, summary_of
+from benchmark.storage.summary import accuracies, headline_clients, participants_accuracy, summary_of
 from benchmark.storage.verify import problems, read_checked, remarks
 
 INSPECTION = "inspection.npz"
@@ -35,6 +35,7 @@ class StoredRun:
     curve: one row per round: costs up to and with it, and by name of each moment the mean accuracy in percent, NaN if
         networks were not evaluated then
     clients: moment -> [N] headline accuracy of each client in percent; empty if networks were not evaluated then
+    participants: accuracy in percent of those alone that took part in the headline's rounds, after local training
     weights: round -> what is weighed -> per client, class -> mean weight; empty if the run was not inspected
     representations: the arrays of inspection.npz; empty if there is no such file
     summary: what its rounds say in all, computed from them; empty if the run has not ended
@@ -52,6 +53,7 @@ class StoredRun:
     representations: Mapping[str, np.ndarray]
     remarks: Sequence[str]
     privacy: Mapping[str, np.ndarray] = field(default_factory=dict)
+    participants: float | None = None
     work: StoredWork = field(default_factory=lambda: StoredWork.of([]))
 
     @classmethod
@@ -81,6 +83,7 @@ class StoredRun:
             summary=summary_of(run, rounds) if run["status"] in ENDED else {},
             curve=_curve(rounds),
             clients={moment: headline_clients(rounds, moment) for moment in MOMENTS},
+            participants=participants_accuracy(rounds),
             weights={r["round"]: r["inspection"] for r in rounds if r.get("inspection")},
             representations=representations or {},
             remarks=said,

@@ -87,6 +87,18 @@ def headline_clients(rounds: Sequence[Record], moment: Moment) -> np.ndarray:
     return scores.mean(0) if len(scores) else np.empty(0)
 
 
+def participants_accuracy(rounds: Sequence[Record]) -> float | None:
+    """Return the accuracy in percent, after local training, of those that took part in the headline's rounds.
+
+    Some papers report that: each averaged round counts its own participants alone. None if there is no headline, or if
+    nobody took part in any of its rounds.
+    """
+    chosen = _chosen(rounds, LOCAL, headline_rounds(rounds)[0])
+    who = [r["participants"] for r in chosen]
+    means = [row[present].mean() for row, present in zip(accuracies(chosen), who, strict=True) if present]
+    return float(np.mean(means)) if means else None
+
+
 def summarise(rounds: Sequence[Record], last: int | None = None) -> dict[str, Any]:
     """Return the summary of the rounds: accuracies in percent at each moment, totals of bytes, FLOPs and seconds.
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.compatibility import unsupported
-from benchmark.errors import plural
 from benchmark.plugins import registry
 from benchmark.report.cells import NOTHING, mean_cell, spread_cell
-from benchmark.report.frame import Comparison
+from benchmark.report.frame import LEAST_SEEDS, Comparison
 from tools.docs.costs import CLIENTS, DATASETS, REFERENCE, TRAIN, Catalogue, Costs, MessageBytes, line_up_class, task
 from tools.docs.source import hyperparameters, module_docstring
 
@@ -95,32 +94,59 @@ def usable_line_ups(name: str) -> str:
 
 def results(name: str, stored: Mapping[str, Sequence[Comparison]]) -> str:
     """Return a table per comparison that has the method: accuracy, its difference to Standalone's, and costs."""
-    parts = []
-    for experiment, comparisons in stored.items():
-        for comparison in comparisons:
-            labels = [label for label in comparison.methods if label.partition("+")[0] == name]
-            if labels:
-                rows = [_result(comparison, label) for label in labels]
-                heads = ["method", "accuracy %", "minus Standalone", "sent MB", "TFLOP"]
-                seeds = plural(len(comparison.seeds), "seed")
-                parts.append(
-                    f"`results/{experiment}`: {comparison.title}, n = {seeds}.\n\n{markdown_table(heads, rows)}"
-                )
+    parts = [
+        f"`results/{experiment}`: {comparison.title}.\n\n{_results(comparison, labels)}"
+        for experiment in EXPERIMENTS
+        for comparison in stored.get(experiment, ())
+        if (labels := [label for label in comparison.methods if label.partition("+")[0] == name])
+    ]
     places = " or ".join(f"`results/{experiment}`" for experiment in EXPERIMENTS)
     return "\n\n".join(parts) or f"There are no results of this method in {places}."
 
 
-def _result(comparison: Comparison, label: str) -> list[str]:
-    runs = comparison.of(label)
-    pairs = comparison.paired(label, REFERENCE) if label != REFERENCE else []
-    differences = [a.summary["accuracy_mean"] - b.summary["accuracy_mean"] for a, b in pairs]
-    return [
-        f"`{label}`",
-        spread_cell(comparison.values(label, "accuracy_mean")).text,
-        mean_cell(differences, "{:+.2f}").text,
-        mean_cell([run.total("bytes") / 1e6 for run in runs]).text,
-        mean_cell([run.total("flops") / 1e12 for run in runs]).text,
-    ]
+def _results(comparison: Comparison, labels: Sequence[str]) -> str:
+    """Return a table with a row per label, and a column of accuracies for each moment that is stored."""
+    moments = comparison.stored_moments
+    rows = []
+    for label in labels:
+        runs = comparison.of(label)
+        pairs = comparison.paired(label, other) if (other := trained_alike(comparison, label)) != label else []
+        gains = [a.summary["accuracy_mean"] - b.summary["accuracy_mean"] for a, b in pairs]
+        rows.append(
+            [
+                f"`{label}`",
+                str(len(runs)),
+                *(accuracy_text(comparison.values(label, moment.key("accuracy_mean"))) for moment in moments),
+                mean_cell(gains, "{:+.2f}").text,
+                *(
+                    _amount([run.total(cost) / unit for run in runs])
+                    for cost, unit in (("bytes", 1e6), ("flops", 1e12))
+                ),
+            ]
+        )
+    accuracy = [f"{moment.words} %" for moment in moments]
+    return markdown_table(["method", "seeds", *accuracy, "minus Standalone", "sent MB", "TFLOP"], rows)
+
+
+def _amount(values: Sequence[float]) -> str:
+    """Return the mean of a cost with four digits, and all its digits before the point."""
+    large = bool(values) and sum(values) / len(values) >= 1e4
+    return mean_cell(values, "{:,.0f}" if large else "{:.4g}").text
+
+
+def trained_alike(comparison: Comparison, label: str) -> str:
+    """Return the label of Standalone with most of the settings that end a label; `standalone` if no other has any.
+
+    So `fml+alpha=0.1+lr=0.1` is compared with `standalone+lr=0.1` where both were run, and no label with itself.
+    """
+    words = label.split("+")[1:]
+    ends = ["+".join([REFERENCE, *words[i:]]) for i in range(len(words) + 1)]
+    return next((end for end in ends if end != label and comparison.of(end)), REFERENCE)
+
+
+def accuracy_text(values: Sequence[float]) -> str:
+    """Return a mean accuracy in percent, with ± half its 95 % interval from as many seeds on as a test needs."""
+    return (spread_cell(values) if len(values) >= LEAST_SEEDS else mean_cell(values, "{:.2f}")).text
 
 
 def exchange(glances: Mapping[str, Mapping[str, str]]) -> str:

@@ -1,24 +1,28 @@
 """The generated part of the README: what methods reach and cost in the stored results, in a row for each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from benchmark.errors import plural
 from benchmark.report.answer import answer_of
-from benchmark.report.cells import NOTHING, mean_cell, spread_cell
+from benchmark.report.cells import NOTHING, mean_cell
 from benchmark.report.differences import differences
-from benchmark.report.frame import Comparison
-from benchmark.report.levelling import THIRD_ROUNDS, too_few
-from benchmark.report.sentences import sentences
+from benchmark.report.frame import LEAST_SEEDS, Comparison
+from benchmark.report.levelling import too_few
+from benchmark.report.sentences import listed, sentences
 from benchmark.storage.moments import DOWNLOAD, LOCAL
-from tools.docs.blocks import TITLES, markdown_table
+from tools.docs.blocks import TITLES, accuracy_text, markdown_table
+from tools.docs.cells import MAIN_RESULTS, gain_text, long_enough
 from tools.docs.costs import REFERENCE
-from tools.docs.reproduction import gain_text
 from tools.reference import MISSION
 
-SHOWN = ("mnist5k", "reference")
+SHOWN = ("mnist5k", MAIN_RESULTS)
 """The folders of results that the README shows, if they exist."""
+CELLS = (("mnist5k", 10), ("cifar10", 10), ("cifar10", 100), ("cifar100", 10))
+"""The data sets and numbers of clients that it has columns for, if they were run."""
+BESIDE = (*MISSION, "fedmoe+gate=static")
+"""What it says of comparisons that are not ranked: the five methods, and equal weights in place of FedMoE's gate."""
 COSTS_OF = "cifar10"
 """The data set that the columns of costs are of."""
 
@@ -26,11 +30,12 @@ COSTS_OF = "cifar10"
 def answer(stored: Mapping[str, Sequence[Comparison]], glances: Mapping[str, Mapping[str, str]]) -> str:
     """Return a table with a row per method that all shown comparisons have, variants apart, and what it is of.
 
-    Shown is the longest comparison of each data set and number of clients that has all methods of the demo.
+    Shown is the longest comparison of each of CELLS that has all methods of the demo.
 
     glances: method -> its page's words at a glance
     """
-    shown = longest(comparison for name in SHOWN for comparison in stored.get(name, ()))
+    found = {_cell(c): c for c in longest(c for name in SHOWN for c in stored.get(name, ()))}
+    shown = [found[cell] for cell in CELLS if cell in found]
     if not shown:
         return f"There are no results in {' or '.join(f'`results/{name}`' for name in SHOWN)}."
     labels = sorted(set.intersection(*(set(comparison.complete) for comparison in shown)) & glances.keys())
@@ -54,7 +59,7 @@ def answer(stored: Mapping[str, Sequence[Comparison]], glances: Mapping[str, Map
     ]
     floors = [f"{float(np.mean(comparison.floors)):.2f}" for comparison in shown]
     rows.append(["most frequent class of each client", "", *floors, "", ""])
-    return "\n\n".join([markdown_table(heads, rows, left=2), _caption(shown, priced), *_said(shown)])
+    return "\n\n".join([markdown_table(heads, rows, left=2), _caption(shown, priced, labels), *_said(shown)])
 
 
 def longest(comparisons: Iterable[Comparison]) -> list[Comparison]:
@@ -64,13 +69,15 @@ def longest(comparisons: Iterable[Comparison]) -> list[Comparison]:
     """
     found: dict[tuple[str, int], Comparison] = {}
     for comparison in comparisons:
-        setting = comparison.setting
-        cell = comparison.dataset, setting["clients"]
-        judged = setting["rounds"] // setting.get("eval_every", 1) >= 3 * THIRD_ROUNDS
-        longer = cell not in found or setting["rounds"] > found[cell].setting["rounds"]
-        if judged and longer and set(MISSION) <= set(comparison.complete):
+        cell = _cell(comparison)
+        longer = cell not in found or comparison.setting["rounds"] > found[cell].setting["rounds"]
+        if long_enough(comparison) and longer and set(MISSION) <= set(comparison.complete):
             found[cell] = comparison
     return [*found.values()]
+
+
+def _cell(comparison: Comparison) -> tuple[str, int]:
+    return comparison.dataset, comparison.setting["clients"]
 
 
 def _title(comparison: Comparison) -> str:
@@ -81,7 +88,7 @@ def _title(comparison: Comparison) -> str:
 def accuracy(comparison: Comparison, label: str) -> str:
     """Return the accuracy after local training, and in brackets after the next download, if that is another."""
     local, download = (comparison.values(label, moment.key("accuracy_mean")) for moment in (LOCAL, DOWNLOAD))
-    text, other = spread_cell(local).text, f"{np.mean(download):.2f}" if download else ""
+    text, other = accuracy_text(local), f"{np.mean(download):.2f}" if download else ""
     return text if other in ("", f"{np.mean(local):.2f}") else f"{text} ({other})"
 
 
@@ -92,17 +99,17 @@ def _kilobytes(comparison: Comparison, label: str) -> str:
     return mean_cell([run.total("bytes") / visits / 1e3 for run in comparison.of(label)]).text
 
 
-def _caption(shown: Sequence[Comparison], priced: Comparison) -> str:
-    """Return the settings, and what the columns are."""
+def _caption(shown: Sequence[Comparison], priced: Comparison, labels: Collection[str]) -> str:
+    """Return the settings, and what the columns are. labels: the methods of the table"""
     settings = [
         f"{_title(c)}: {c.setting['partition']}, {_participation(c)}{plural(c.setting['rounds'], 'round')}, "
-        f"{plural(len(c.seeds), 'seed')}, {_level(c)}"
+        f"{plural(len(c.seeds), 'seed')}, {_level(c, labels)}"
         for c in shown
     ]
     s = priced.setting
     return (
-        "Accuracy after local training with its 95 % interval, in brackets after the next download if that is another; "
-        f"N clients on `{s['models']}`. "
+        f"Accuracy after local training, with its 95 % interval from {LEAST_SEEDS} seeds on, in brackets after the "
+        f"next download if that is another; N clients on `{s['models']}`. "
         f"{'; '.join(settings)}. Kilobytes that a client sends and receives in a round, and FLOPs of clients and "
         f"server beside Standalone's: {_title(priced)}."
     )
@@ -114,19 +121,26 @@ def _participation(comparison: Comparison) -> str:
     return "" if share == 1 else f"{100 * share:g} % a round, "
 
 
-def _level(comparison: Comparison) -> str:
-    """Return whether the curves of a comparison have levelled, as far as its rounds and seeds can say."""
+def _level(comparison: Comparison, labels: Collection[str]) -> str:
+    """Return whether the curves of a comparison have levelled, as far as its rounds and seeds can say, and whose not.
+
+    labels: the methods that are named, the others are counted
+    """
     if comparison.ranked:
         return "levelled"
-    short = too_few(comparison.unlevelled.values())
-    return "**too few rounds and seeds to rank**" if short else "**not levelled**"
+    if too_few(comparison.unlevelled.values()):
+        return "**too few rounds and seeds to rank**"
+    named = [label for label in comparison.unlevelled if label in labels]
+    others = len(comparison.unlevelled) - len(named)
+    words = [*named, *([plural(others, "variant")] if others else [])]
+    return f"**{listed(words)} {'has' if len(named) + others == 1 else 'have'} not levelled**"
 
 
 def _said(shown: Sequence[Comparison]) -> list[str]:
-    """Return what reports say of the comparisons that have levelled; of others how far methods are from Standalone."""
+    """Return a paragraph with what reports say of comparisons that have levelled, and one with how far others are."""
     told = {c: f"**{_title(c)}:** {_words(c)}" for c in shown if c.of(REFERENCE)}
-    unranked = " ".join(words for c, words in told.items() if not c.ranked)
-    return [*(words for c, words in told.items() if c.ranked), *([unranked] if unranked else [])]
+    paragraphs = (" ".join(words for c, words in told.items() if c.ranked == ranked) for ranked in (True, False))
+    return [paragraph for paragraph in paragraphs if paragraph]
 
 
 def _words(comparison: Comparison) -> str:
@@ -137,8 +151,7 @@ def _so_far(comparison: Comparison) -> str:
     """Return differences to Standalone at both moments, by name, as nobody knows yet how they will end."""
     local, download = (differences(comparison, REFERENCE, moment) for moment in (LOCAL, DOWNLOAD))
     found = []
-    for label in sorted(local):
+    for label in sorted({*local} & {*BESIDE}):
         before, after = gain_text(local[label]), gain_text(download.get(label))
         found.append(f"{label} {before}" + (f", {after} after the download" if after not in (before, NOTHING) else ""))
-    listed = "; ".join(found)
-    return f"not ranked; so far, in points beside {REFERENCE}: {listed}."
+    return f"not ranked; so far, in points beside {REFERENCE}: {'; '.join(found)}."

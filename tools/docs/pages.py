@@ -14,9 +14,12 @@ from benchmark.errors import RequestError
 from benchmark.plugins import listed
 from benchmark.report.frame import read_experiment
 from benchmark.storage.files import write_whole
+from benchmark.tuning.record import read_tunings
 from tools.docs import blocks, costs, front, privacy, reproduction
+from tools.docs.claims import claims
 from tools.docs.data_sets import data_sets
 from tools.docs.levelled import LEVELLED, levelled
+from tools.docs.order import TUNED_RESULTS, order
 
 GENERATED_BLOCK = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
 GLANCE = re.compile(r"^- \*\*(?P<key>[\w ]+):\*\* (?P<words>(?:.+\n)(?:  .+\n)*)", re.MULTILINE)
@@ -25,7 +28,10 @@ ASKS = re.compile(r"<!-- write: (.*?) -->")
 FOLDER = Path("docs", "methods")
 CATALOGUE = "README"
 COSTS_FILE = "costs.json"
-REPORTED = (*blocks.EXPERIMENTS, *front.SHOWN, *reproduction.COMPARED, reproduction.VARIED, LEVELLED, privacy.TRIED)
+REPORTED = (
+    *(*blocks.EXPERIMENTS, *front.SHOWN, *reproduction.COMPARED, *TUNED_RESULTS),
+    *(reproduction.VARIED, LEVELLED, privacy.TRIED),
+)
 """The folders of results that pages report, if they exist."""
 DOCS_PARALLEL_FROM_RUNS = 1000
 """Committed runs have few rounds; starting processes takes longer than reading a thousand of them."""
@@ -127,6 +133,7 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
         for name in dict.fromkeys(REPORTED)
         if (root / "results" / name).is_dir()
     }
+    tunings = {name: read_tunings(root / "results", name) for name in TUNED_RESULTS}
     found = [] if stored == known else [Change(folder / COSTS_FILE, "other costs were measured", costs.written(known))]
     glances: dict[str, Mapping[str, str]] = {}
     for name, file in listed.catalogue("methods").items():
@@ -150,8 +157,10 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
         "docs/reproducing.md": lambda: {"levelled": levelled(compared)},
         "docs/privacy.md": lambda: {"attacked": privacy.attacked(compared), "defended": privacy.defended(compared)},
         "docs/reproduction.md": lambda: {
+            "order": order(compared, tunings),
             "published": reproduction.tables(compared),
-            "claims": reproduction.claims(compared),
+            "claims": claims(compared),
+            "moments": reproduction.moments(compared),
             "one-change": reproduction.one_change(compared),
             "sources": reproduction.sources(),
         },

@@ -1,194 +1,212 @@
-"""The published table beside stored results: docs/reproduction.md.
+"""The published table beside stored results: parts of docs/reproduction.md.
 
 What is compared is each method's gain over Standalone, for accuracies themselves depend on augmentation, epochs and
 batches, in which these runs differ from the papers'. The lab's code tests after local training.
 """
 
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from benchmark.report.cells import NOTHING, interval_text
+from benchmark.config import FederationConfig
+from benchmark.report.cells import NOTHING, mean_cell
 from benchmark.report.differences import Difference, differences
-from benchmark.report.frame import Comparison
-from benchmark.report.levelling import too_few
+from benchmark.report.frame import Comparison, setting_words
+from benchmark.report.stored_run import StoredRun
 from benchmark.storage.moments import DOWNLOAD, LOCAL
-from tools.docs.blocks import TITLES, markdown_table
+from tools.docs.blocks import markdown_table
+from tools.docs.cells import (
+    MAIN_RESULTS,
+    NOT_RUN,
+    TOO_FEW_SEEDS,
+    Stored,
+    cell_title,
+    gain_text,
+    long_enough,
+    of_cell,
+    published_cells,
+    published_tables,
+    published_values,
+    unjudged,
+)
+from tools.docs.claims import METHOD
 from tools.docs.costs import REFERENCE
+from tools.reference import MISSION
 
-COMPARED = ("reference", "lab-short")
-"""Folders of results that the page shows, if they exist."""
+COMPARED: Mapping[str, float | None] = {MAIN_RESULTS: None, "lab": 1.5, "lab-short": None}
+"""Folders of results that the page shows, if they exist -> how many points from the published value Standalone may be.
+
+None if its runs train so little that nobody expects the published value.
+"""
+REST = "catalogue"
+"""The folder of results that has methods which the one of a table lacks."""
 VARIED = "one-change"
-"""The folder of runs that differ from a preset in one thing each."""
-METHOD = "fedmoe"
+"""The folder of runs that differ from those of a cell in one thing each."""
+VARIED_CELL = ("cifar10", 10)
 FAILED = "failed"
-NOT_RUN = "not run"
-LINE_UP = "cnn5"
+NONE_YET = "None of them has been run yet."
+PRECISE = 1.0
+"""Half the widest interval in points that reproduces a gain: wider ones hold most of the gains that are published."""
+RISES = "rises"
+"""What the reasons of curves that climb say, and those of curves with too few rounds to judge do not."""
 HEADS = (
-    *("method", "published %", "ours %", "published gain"),
-    *("our gain after local training", "and after the download", "verdict"),
+    *("method", "published %", "ours %", "ours less published", "seeds", "published gain"),
+    *("our gain after local training", "and after the next download", "verdict"),
 )
-
-CLAIMS = (
-    ("Is FedMoE better than training alone?", METHOD, REFERENCE),
-    ("Does averaging its small extractor help?", METHOD, f"{METHOD}+federate=false"),
-    ("Is its gate better than equal weights?", METHOD, f"{METHOD}+gate=static"),
-    ("Is it better than training alone twice as long, for about its FLOPs?", METHOD, f"{REFERENCE}+epochs=2"),
-    ("Is it better than FML?", METHOD, "fml"),
-    ("Than FedKD, by 22.16 points on CIFAR-100 with N = 10 as published?", METHOD, "fedkd"),
-    ("Is FML, printed as failing, better than training alone?", "fml", REFERENCE),
-    ("Is FedKD?", "fedkd", REFERENCE),
-)
-"""Questions, and the two methods whose difference answers each."""
-
-
-@cache
-def published() -> dict[str, Any]:
-    """Return the published tables as their file has them."""
-    return tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
 
 
 def sources() -> str:
     """Return where the published numbers are from, as a list."""
-    return "\n".join(f"- {table['source']}" for table in _tables())
+    return "\n".join(f"- {table['source']}" for table in published_tables())
 
 
-def tables(stored: Mapping[str, Sequence[Comparison]]) -> str:
+def tables(stored: Stored) -> str:
     """Return a table for each published cell that was run, under its experiment."""
     parts = []
-    for experiment in COMPARED:
-        for i, (dataset, clients) in enumerate(published()["cells"]):
-            if comparison := _of_cell(stored.get(experiment, ()), dataset, clients):
-                title = f"### {TITLES[dataset]}, N = {clients} (`results/{experiment}`)"
-                parts.append(f"{title}\n\n{comparison.title}.\n\n{_table(comparison, i)}")
+    for experiment, within in COMPARED.items():
+        for cell in published_cells():
+            if comparison := of_cell(stored.get(experiment, ()), *cell):
+                parts += [f"### {cell_title(*cell)} (`results/{experiment}`)", f"{comparison.title}."]
+                parts += _table(published_values(cell), comparison, _alike(comparison, stored), within)
     return "\n\n".join(parts) or "None of the published cells has been run yet."
 
 
-def claims(stored: Mapping[str, Sequence[Comparison]]) -> str:
-    """Return a row for each claim and published cell whose two methods were run in results/reference.
-
-    A claim without such a cell has a row that says so.
-    """
-    rows: list[list[str]] = []
-    for question, one, other in CLAIMS:
-        answered = len(rows)
-        for dataset, clients in published()["cells"]:
-            comparison = _of_cell(stored.get(COMPARED[0], ()), dataset, clients)
-            if comparison and {one, other} <= {*comparison.complete}:
-                found = [differences(comparison, other, moment).get(one) for moment in (LOCAL, DOWNLOAD)]
-                said = _unjudged(comparison, one, other)
-                answers = [f"{gain_text(ours)}: {said or _told(ours)}" if ours else NOTHING for ours in found]
-                price = f"{comparison.mean_total(one, 'flops') / comparison.mean_total(other, 'flops'):.2f} ×"
-                rows.append([question, f"{TITLES[dataset]}, N = {clients}", *answers, price])
-        if len(rows) == answered:
-            rows.append([question, NOTHING, NOT_RUN, NOT_RUN, NOTHING])
-    heads = ["question", "cell", "after local training", "after the download", "for FLOPs of"]
-    return markdown_table(heads, rows, left=2)
+def _alike(comparison: Comparison, stored: Stored) -> list[Comparison]:
+    """Return the comparisons of the rest of the catalogue that are trained as this one, and have Standalone."""
+    shared = comparison.setting, comparison.training
+    return [c for c in stored.get(REST, ()) if (c.setting, c.training) == shared and c.of(REFERENCE)]
 
 
-def _unjudged(comparison: Comparison, *labels: str) -> str | None:
-    """Return why the curves of these methods can't be compared; None if they have levelled."""
-    reasons = [comparison.unlevelled[label] for label in labels if label in comparison.unlevelled]
-    if not reasons:
-        return None
-    return "too few rounds or seeds" if too_few(reasons) else "not levelled"
-
-
-def _told(ours: Difference) -> str:
-    """Return what the interval of a difference says."""
-    if ours.test is None:
-        return "one seed"
-    return "yes" if ours.test.low > 0 else "no" if ours.test.high < 0 else "not told apart"
-
-
-def one_change(stored: Mapping[str, Sequence[Comparison]]) -> str:
-    """Return a row for each setting of results/one-change: what sets it apart, Standalone's accuracy, FedMoE's gains.
-
-    Rates are settings of methods, so two of them stand in one comparison, as labels with the same end.
-    """
-    comparisons = stored.get(VARIED, ())
-    titles = [comparison.title.split(", ") for comparison in comparisons]
-    rows = []
-    for comparison, words in zip(comparisons, titles, strict=True):
-        apart = [word for word in words if not all(word in others for others in titles)]
-        for label in comparison.complete:
-            if label.partition("+")[0] == REFERENCE:
-                end = label.removeprefix(REFERENCE)
-                gains = [
-                    gain_text(differences(comparison, label, moment).get(METHOD + end)) for moment in (LOCAL, DOWNLOAD)
-                ]
-                climbing = [name for name in (label, METHOD + end) if name in comparison.unlevelled]
-                setting = ", ".join([*apart, *end.split("+")[1:]])
-                rows.append([setting or "levelled", f"{comparison.mean(label):.2f}", *gains, ", ".join(climbing)])
-    heads = ["setting", f"{REFERENCE} %", f"{METHOD}, local", f"{METHOD}, download", "not levelled"]
-    return markdown_table(heads, sorted(rows)) if rows else "None of them has been run yet."
-
-
-def _tables() -> Iterator[dict[str, Any]]:
-    return (table for table in published().values() if isinstance(table, dict))
-
-
-def _of_cell(comparisons: Sequence[Comparison], dataset: str, clients: int) -> Comparison | None:
-    """Return the comparison with the most rounds of a published cell that has Standalone's runs."""
-    of_cell = [
-        c
-        for c in comparisons
-        if (c.dataset, c.setting["clients"], c.setting["models"]) == (dataset, clients, LINE_UP) and c.of(REFERENCE)
-    ]
-    return max(of_cell, key=lambda c: c.setting["rounds"], default=None)
-
-
-def _table(comparison: Comparison, cell: int) -> str:
-    """Return a row for each published method: values, gains over Standalone in points, and what they say."""
-    known = {name: values[cell] for table in _tables() for name, values in table.items() if name != "source"}
-    local, download = (differences(comparison, REFERENCE, moment) for moment in (LOCAL, DOWNLOAD))
-    rows = []
+def _table(
+    known: Mapping[str, Any], comparison: Comparison, rest: Sequence[Comparison], within: float | None
+) -> list[str]:
+    """Return a table with a row for each published method, and under it the methods that another folder has."""
+    rows, elsewhere = [], []
     for name, value in known.items():
-        mean = comparison.mean(name)
-        gain = None if FAILED in (value, known[REFERENCE]) else value - known[REFERENCE]
-        words = [_number(value), NOTHING if mean is None else f"{mean:.2f}"]
-        if name != REFERENCE:
-            words += [
-                NOTHING if gain is None else f"{gain:+.2f}",
-                gain_text(local.get(name)),
-                gain_text(download.get(name)),
-            ]
-            trains = mean is not None and mean > np.mean(comparison.floors)
-            words.append(verdict(gain, local.get(name), trains, _unjudged(comparison, name, REFERENCE)))
-        rows.append([f"`{name}`", *words, *[""] * (len(HEADS) - 1 - len(words))])
-    return markdown_table(HEADS, rows)
+        found = next((c for c in (comparison, *rest) if c.of(name)), comparison)
+        rows.append(_reference_row(value, found, within) if name == REFERENCE else _row(name, known, found))
+        elsewhere += [f"`{name}`"] if found is not comparison else []
+    note = f"From `results/{REST}`, beside the Standalone there: {', '.join(elsewhere)}."
+    return [markdown_table(HEADS, rows), *([note] if elsewhere else [])]
 
 
-def _number(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.2f}"
+def _reference_row(value: float, comparison: Comparison, within: float | None) -> list[str]:
+    """Return Standalone's values, and whether they are as near to the published one as they are to be, if they are."""
+    said = ""
+    if within is not None:
+        mean = comparison.mean(REFERENCE)
+        near = mean is not None and abs(mean - value) <= within
+        said = f"{'' if near else 'not '}within {within:g} points"
+    return [*_values(REFERENCE, value, comparison), "", "", "", said]
 
 
-def gain_text(ours: Difference | None) -> str:
-    """Return a gain in points with its interval, if there are two seeds."""
-    if ours is None:
-        return NOTHING
-    return f"{ours.mean:+.2f}" + (f" {interval_text(ours.test.low, ours.test.high)}" if ours.test else "")
+def _row(name: str, known: Mapping[str, Any], comparison: Comparison) -> list[str]:
+    """Return a method's values, its gains over Standalone in points, and what they say."""
+    value, alone = known[name], known[REFERENCE]
+    gain = None if FAILED in (value, alone) else value - alone
+    ours = {moment: differences(comparison, REFERENCE, moment).get(name) for moment in (LOCAL, DOWNLOAD)}
+    local, mean = ours[LOCAL], comparison.mean(name)
+    trains = mean is not None and mean > np.mean(comparison.floors)
+    reason = unjudged(comparison, LOCAL, local, name, REFERENCE) if local else None
+    published = NOTHING if gain is None else f"{gain:+.2f}"
+    said = verdict(gain, local, trains, reason)
+    return [*_values(name, value, comparison), published, *map(gain_text, ours.values()), said]
 
 
-def verdict(gain: float | None, ours: Difference | None, trains: bool, unjudged: str | None) -> str:
+def _values(name: str, value: float | str, comparison: Comparison) -> list[str]:
+    """Return a method's name, its published accuracy, ours, how far ours is from it, and our number of seeds."""
+    mean = comparison.mean(name)
+    words = [f"`{name}`", value if isinstance(value, str) else f"{value:.2f}"]
+    if mean is None:
+        return [*words, NOTHING, NOTHING, NOTHING]
+    less = NOTHING if isinstance(value, str) else f"{mean - value:+.2f}"
+    return [*words, f"{mean:.2f}", less, str(len(comparison.of(name)))]
+
+
+def verdict(gain: float | None, ours: Difference | None, trains: bool, reason: str | None) -> str:
     """Return what our gain over Standalone says of a published one; None: of a method that failed to converge there.
 
-    A published gain is reproduced if our 95 % interval holds it.
+    A published gain is reproduced if our 95 % interval holds it, and is narrow enough to be told from other gains.
 
-    trains: whether it is above the floor here; unjudged: why its curve or Standalone's can't be compared, or None.
+    trains: whether it is above the floor here; reason: why nothing can be said of our gain, or None
     """
     if ours is None:
         return NOT_RUN
     if gain is None and trains:
         return "not reproduced: it trains here"
-    if unjudged:
-        return f"not comparable: {unjudged}"
+    if reason or not ours.test:
+        return f"not comparable: {reason or TOO_FEW_SEEDS}"
     if gain is None:
         return "reproduced: it fails"
-    if ours.test is None:
-        return "not comparable: one seed"
-    return "reproduced" if ours.test.low <= gain <= ours.test.high else "not reproduced"
+    if not ours.test.low <= gain <= ours.test.high:
+        return "not reproduced"
+    half = (ours.test.high - ours.test.low) / 2
+    return "reproduced" if half <= PRECISE else f"agrees, but ± {half:.1f} points is too wide to say"
+
+
+def moments(stored: Stored) -> str:
+    """Return a row for each cell and method of the mission, with its accuracy by when, and on whom, it is tested."""
+    rows = []
+    for cell in published_cells():
+        comparison = of_cell(stored.get(MAIN_RESULTS, ()), *cell)
+        if comparison and long_enough(comparison):
+            rows += [_at_moments(cell_title(*cell), comparison, name) for name in MISSION if comparison.of(name)]
+    heads = [
+        *("cell", "method", "seeds", "all clients, after local training", "all clients, after the next download"),
+        *("participants only, after local training", "best round on test, after local training"),
+    ]
+    return markdown_table(heads, rows, left=2) if rows else NONE_YET
+
+
+def _at_moments(title: str, comparison: Comparison, name: str) -> list[str]:
+    keys = [LOCAL.key("accuracy_mean"), DOWNLOAD.key("accuracy_mean"), LOCAL.key("accuracy_oracle")]
+    local, download, oracle = (comparison.values(name, key) for key in keys)
+    participants = [run.participants for run in comparison.of(name) if run.participants is not None]
+    means = [mean_cell(values, "{:.2f}").text for values in (local, download, participants, oracle)]
+    return [title, f"`{name}`", str(len(comparison.of(name))), *means]
+
+
+def one_change(stored: Stored) -> str:
+    """Return a row for each setting of results/one-change below one for what they differ from, under the same seeds.
+
+    Rates are settings of methods, so two of them stand in one comparison, as labels with the same end.
+    """
+    varied = stored.get(VARIED, ())
+    base = of_cell(stored.get(MAIN_RESULTS, ()), *VARIED_CELL)
+    if not (base and varied):
+        return NONE_YET
+    usual = _whole(base.of(REFERENCE)[0])
+    rows = []
+    for comparison in varied:
+        for label in comparison.complete:
+            alone = label.partition("+")[0] == REFERENCE
+            if alone and (words := _apart(usual, _whole(comparison.of(label)[0]))):  # else it is the first row again
+                rows.append(_changed_row(words, comparison, label.removeprefix(REFERENCE)))
+    seeds = {run.seed for comparison in varied for run in comparison.runs}
+    same_seeds = replace(base, runs=[run for run in base.runs if run.seed in seeds])
+    heads = ["setting", f"{REFERENCE} %", "its best round on test %", f"{METHOD}, local", f"{METHOD}, download"]
+    return markdown_table([*heads, "still climbs"], [_changed_row("levelled", same_seeds, ""), *sorted(rows)])
+
+
+def _whole(run: StoredRun) -> dict[str, Any]:
+    """Return all settings of a run without method and seed, also those that it leaves at their defaults."""
+    return {name: field.default for name, field in FederationConfig.model_fields.items()} | run.whole_setting
+
+
+def _apart(usual: Mapping[str, Any], setting: Mapping[str, Any]) -> str:
+    """Return in words what a setting has otherwise than the usual one."""
+    return ", ".join(setting_words(name, value) for name, value in setting.items() if value != usual.get(name))
+
+
+def _changed_row(words: str, comparison: Comparison, end: str) -> list[str]:
+    """Return Standalone's accuracies, FedMoE's gains over it, and who climbs, of the labels with an end."""
+    alone, method = REFERENCE + end, METHOD + end
+    accuracies = [
+        mean_cell(comparison.values(alone, LOCAL.key(key)), "{:.2f}").text
+        for key in ("accuracy_mean", "accuracy_oracle")
+    ]
+    gains = [gain_text(differences(comparison, alone, moment).get(method)) for moment in (LOCAL, DOWNLOAD)]
+    climbing = [name for name in (REFERENCE, METHOD) if RISES in comparison.unlevelled.get(name + end, "")]
+    return [words, *accuracies, *gains, ", ".join(climbing)]

@@ -204,17 +204,24 @@ def test_presets_hold_options_that_exist(name):
         registry.method(method)
 
 
-@pytest.mark.parametrize("name", [n for n in PRESETS if ": run " in preset(n)["description"]])
+@pytest.mark.parametrize("name", PRESETS)
 def test_a_presets_description_has_the_command_that_it_stands_for(name):
-    """All of it but the methods, which are the preset's point as little as they are long."""
-    options = preset(name)
-    words = options["description"].partition(": run ")[2].split()
-    said = dict(zip(words[::2], words[1::2], strict=True))
-    held = {key: options[key] for key in options if key not in ("description", "methods")}
-    assert said == {
-        "--" + key.replace("_", "-"): ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        for key, value in held.items()
-    }
+    """Its methods are left out where they are those that `run` takes by itself."""
+    _, _, command = preset(name)["description"].partition(": run ")
+    assert grid_of(command.split()) == grid_of(["--preset", name])
+
+
+def grid_of(words):
+    """What a command line of `run` asks for: the axes of its grid, and the settings of its federations."""
+    from benchmark.cli.arguments import AXES, FEDERATION, request_of
+    from benchmark.cli.grids import run
+    from benchmark.config import federation_config
+
+    given = run.make_context("run", words).params
+    folders = {"data": None, "results": None, "device": "cpu"}
+    request = request_of(given["preset"], {name: given[name] for name in (*AXES, *FEDERATION)}, None, (), **folders)
+    sizes = {"clients": request.clients[0], "participation": request.participation[0]}
+    return [getattr(request, axis) for axis in AXES], federation_config({**request.federation, **sizes})
 
 
 @pytest.fixture

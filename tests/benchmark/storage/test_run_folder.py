@@ -4,7 +4,14 @@ import pytest
 
 from benchmark.errors import RequestError
 from benchmark.storage.run_folder import RunFolder, digest, run_folders
-from benchmark.storage.summary import accuracies, headline_rounds, headline_window, rounds_averaged, summarise
+from benchmark.storage.summary import (
+    accuracies,
+    headline_rounds,
+    headline_window,
+    participants_accuracy,
+    rounds_averaged,
+    summarise,
+)
 
 
 def record(number, correct, total=(10, 10), **more):
@@ -95,6 +102,23 @@ def test_rounds_that_were_not_evaluated_do_not_count():
     got = summarise([blank, record(2, (5, 5))])
     assert (got["accuracy_mean"], got["rounds_done"]) == (50, 2)
     assert summarise([blank])["accuracy_mean"] is None
+
+
+def test_the_accuracy_of_participants_alone():
+    """Client 0 gets 4 of 10 right in even rounds, client 1 6 of 20 in odd ones; both take part in the last: 5 and 12.
+
+    The last five of six rounds: 30, 40, 30, 40 and the mean of 50 and 60. A round without participants has no say.
+    """
+    takes = [{"participants": [t % 2]} for t in range(5)] + [{"participants": [0, 1]}]
+    rounds = [record(t, (4, 6), (10, 20), **who) for t, who in enumerate(takes[:-1])]
+    rounds.append(record(5, (5, 12), (10, 20), **takes[-1]))
+    assert participants_accuracy(rounds) == pytest.approx((30 + 40 + 30 + 40 + 55) / 5)
+    assert participants_accuracy([*rounds[1:], record(6, (9, 9), participants=[])]) == pytest.approx(
+        (40 + 30 + 40 + 55) / 4
+    )
+    blank = {k: v for k, v in record(1, (0, 0), participants=[0]).items() if k != "post_local"}
+    assert participants_accuracy([blank]) is None
+    assert participants_accuracy([record(1, (9, 9), participants=[])]) is None
 
 
 def test_predictors_beside_the_headline():

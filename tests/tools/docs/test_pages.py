@@ -6,6 +6,7 @@ import pytest
 
 from benchmark.cli.commands import main
 from benchmark.plugins import listed, registry
+from benchmark.report.frame import read_experiment
 from tools.docs import blocks, costs, pages
 from tools.docs.source import Hyperparameter, hyperparameters, module_docstring
 
@@ -166,12 +167,49 @@ def test_what_is_written_by_hand_stays_and_what_is_generated_is_made_anew(mine):
 
 
 def test_results_come_from_what_is_stored(mine, store):
-    for seed, (correct, reference) in enumerate([(8, 6), (9, 8)]):
+    for seed, (correct, alone) in enumerate([(8, 6), (9, 8), (10, 10)]):
         store(mine / "results", "fedavg", [[correct, correct]], seed=seed, experiment="catalogue")
-        store(mine / "results", "standalone", [[reference, reference]], seed=seed, experiment="catalogue")
+        store(mine / "results", "standalone", [[alone, alone]], seed=seed, experiment="catalogue")
+    store(mine / "results", "fedavg", [[1, 1]], experiment="privacy")  # which pages on methods leave out
     text = changes(mine)[0].text
+    heads = (
+        "| method | seeds | after local training % | after the next download % | minus Standalone | sent MB | TFLOP |"
+    )
+    assert heads in text
     assert "`results/catalogue`: digits, pathological:2, cnn5, N = 2" in text
-    assert "| `fedavg` | 85.00 ± 63.53 | +15.00 | 2 | 2 |" in text  # t of one degree of freedom 12.706 x 5
+    mean = "90.00 ± 24.84"  # t of two degrees of freedom 4.303 times 10 / sqrt(3)
+    assert f"| `fedavg` | 3 | {mean} | {mean} | +10.00 | 2 | 2 |" in text
+    assert "| `fedavg` | 1 |" not in text
+
+
+def test_a_result_is_compared_with_the_standalone_that_was_trained_alike(tmp_path, store):
+    """FedAvg has 80 %, Standalone 60, at a rate of 0.1 75, for two passes 50; momentum has no Standalone of its own."""
+    for label, correct in (("fedavg", 8), ("standalone", 6), ("standalone+epochs=2", 5)):
+        store(tmp_path, label, [[correct, correct]], experiment="reference")
+    for label, correct in (("fedavg", [8, 8]), ("fedavg+mu=1", [8, 8]), ("standalone", [7, 8])):
+        store(tmp_path, label, [correct], experiment="reference", lr=0.1)
+    store(tmp_path, "fedavg", [[9, 9]], experiment="reference", momentum=0.5)
+    stored = {"reference": read_experiment(tmp_path, "reference", {})}
+    gains = {}
+    for name in ("fedavg", "standalone"):
+        for row in blocks.results(name, stored).splitlines()[4:]:
+            label, _, _, _, gain, *_ = row.strip("| ").split(" | ")
+            gains[label.strip("`")] = gain
+    assert gains == {
+        "fedavg": "+20.00",
+        "fedavg+lr=0.1": "+5.00",
+        "fedavg+mu=1+lr=0.1": "+5.00",
+        "fedavg+momentum=0.5": "+30.00",
+        "standalone": "–",
+        "standalone+epochs=2": "-10.00",
+        "standalone+lr=0.1": "+15.00",
+    }
+
+
+def test_costs_of_long_runs_are_written_in_full(tmp_path, store):
+    store(tmp_path, "fedavg", [[8, 8]] * 2, experiment="reference", sent=(10**10, 10**10))
+    text = blocks.results("fedavg", {"reference": read_experiment(tmp_path, "reference", {})})
+    assert text.splitlines()[-1].endswith("| – | 40,000 | 4 |")
 
 
 def test_a_page_of_no_method_and_a_page_that_lacks_a_part(mine):

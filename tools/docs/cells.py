@@ -1,0 +1,92 @@
+"""The published cells, a data set and a number of clients each, as stored results have them."""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from benchmark.report.cells import NOTHING, interval_text
+from benchmark.report.differences import Difference
+from benchmark.report.frame import LEAST_SEEDS, Comparison
+from benchmark.report.levelling import THIRD_ROUNDS, too_few
+from benchmark.storage.moments import Moment
+from tools.docs.blocks import TITLES
+from tools.docs.costs import REFERENCE
+
+LINE_UP = "cnn5"
+MAIN_RESULTS = "reference"
+"""The folder of results that claims are answered from."""
+TOO_FEW_SEEDS = "too few seeds"
+NOT_RUN = "not run"
+Stored = Mapping[str, Sequence[Comparison]]
+"""Experiment -> its comparisons."""
+
+
+@cache
+def published() -> dict[str, Any]:
+    """Return the published tables as their file has them."""
+    return tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
+
+
+def published_tables() -> Iterator[dict[str, Any]]:
+    """Yield the table of each source: method -> its value in each cell, and the source in words."""
+    return (table for table in published().values() if isinstance(table, dict))
+
+
+def published_cells() -> list[tuple[str, int]]:
+    """Return the data set and the number of clients of each cell, in the order of the tables."""
+    return [(dataset, clients) for dataset, clients in published()["cells"]]
+
+
+def published_values(cell: tuple[str, int]) -> dict[str, Any]:
+    """Return method -> its published accuracy in a cell in percent, or "failed"."""
+    i = published_cells().index(cell)
+    return {name: row[i] for table in published_tables() for name, row in table.items() if name != "source"}
+
+
+def of_cell(comparisons: Sequence[Comparison], dataset: str, clients: int) -> Comparison | None:
+    """Return the comparison with the most rounds of a published cell that has Standalone's runs."""
+    found = [
+        c
+        for c in comparisons
+        if (c.dataset, c.setting["clients"], c.setting["models"]) == (dataset, clients, LINE_UP) and c.of(REFERENCE)
+    ]
+    return max(found, key=lambda c: c.setting["rounds"], default=None)
+
+
+def long_enough(comparison: Comparison) -> bool:
+    """Return whether its rounds suffice to say whether curves have levelled, whatever its seeds."""
+    return comparison.setting["rounds"] // comparison.setting.get("eval_every", 1) >= 3 * THIRD_ROUNDS
+
+
+def cell_title(dataset: str, clients: int) -> str:
+    """Return what a cell is called."""
+    return f"{TITLES.get(dataset, dataset)}, N = {clients}"
+
+
+def gain_text(ours: Difference | None) -> str:
+    """Return a gain in points, with its interval from as many seeds on as a test needs."""
+    if ours is None:
+        return NOTHING
+    enough = ours.test and len(ours.by_seed) >= LEAST_SEEDS
+    return f"{ours.mean:+.2f}" + (f" {interval_text(ours.test.low, ours.test.high)}" if enough and ours.test else "")
+
+
+@lru_cache(maxsize=256)
+def unlevelled_at(comparison: Comparison, moment: Moment) -> dict[str, str]:
+    """Return label -> why the method's curve at a moment counts as not levelled, of those that do."""
+    return replace(comparison, moments=[moment]).unlevelled
+
+
+def unjudged(comparison: Comparison, moment: Moment, ours: Difference, *labels: str) -> str | None:
+    """Return why nothing can be said of a difference between these methods at a moment; None if something can.
+
+    Their curves at that moment have to have levelled, and seeds have to be as many as a test needs.
+    """
+    unlevelled = unlevelled_at(comparison, moment)
+    reasons = [unlevelled[label] for label in labels if label in unlevelled]
+    if reasons:
+        return "too few rounds or seeds" if too_few(reasons) else "not levelled"
+    return TOO_FEW_SEEDS if len(ours.by_seed) < LEAST_SEEDS else None

@@ -1,0 +1,165 @@
+"""The order of the five methods at default and tuned rates, at both moments: the head of docs/reproduction.md."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmark.report.cells import NOTHING
+from benchmark.report.differences import OVER_SEEDS, Difference, differences
+from benchmark.report.frame import LEAST_SEEDS, Comparison
+from benchmark.report.sentences import listed
+from benchmark.report.tuning import tuned_methods
+from benchmark.storage.moments import DOWNLOAD, LOCAL, Moment
+from benchmark.tuning.record import Tuning
+from tools.docs.blocks import accuracy_text, markdown_table
+from tools.docs.cells import (
+    MAIN_RESULTS,
+    Stored,
+    cell_title,
+    gain_text,
+    long_enough,
+    of_cell,
+    published_cells,
+    unjudged,
+    unlevelled_at,
+)
+from tools.docs.costs import REFERENCE
+from tools.reference import MISSION
+
+TUNED_RESULTS = ("tuned-n10", "tuned-n100")
+"""Folders of results of `tune`, if they exist."""
+BOTH = (LOCAL, DOWNLOAD)
+CLIMBS = "↗"
+Tunings = Mapping[str, Sequence[Tuning]]
+"""Experiment -> its tunings."""
+
+
+class Standings(NamedTuple):
+    """The methods of the mission in a cell, all at default rates or all at tuned ones.
+
+    labels: method -> its label in the comparison, of those whose runs are done; Standalone is one of them
+    chosen: method -> what was chosen for it, in words, if anything was
+    """
+
+    comparison: Comparison
+    labels: Mapping[str, str]
+    chosen: Mapping[str, str]
+
+    def scores(self, name: str, moment: Moment) -> list[float]:
+        """Return the accuracy of a method under each seed; nothing if it was not run or not tested then."""
+        return self.comparison.values(self.labels.get(name, ""), moment.key("accuracy_mean"))
+
+    def gain(self, name: str, moment: Moment) -> Difference | None:
+        """Return a method's difference to Standalone, at the same kind of rates."""
+        found = differences(self.comparison, self.labels[REFERENCE], moment)
+        return found.get(self.labels.get(name, ""))
+
+    def rank(self, name: str, moment: Moment) -> int:
+        """Return the place of a method by its mean accuracy, 1 the best."""
+        means = {other: np.mean(scores) for other in self.labels if (scores := self.scores(other, moment))}
+        return 1 + sum(mean > means[name] for mean in means.values())
+
+    def climbs(self, name: str, moment: Moment) -> bool:
+        """Return whether a method's curve has not levelled, as far as rounds and seeds can say."""
+        return self.labels[name] in unlevelled_at(self.comparison, moment)
+
+    def unjudged(self, name: str, moment: Moment, gain: Difference) -> str | None:
+        """Return why nothing can be said of a method's difference to Standalone; None if something can."""
+        return unjudged(self.comparison, moment, gain, self.labels[name], self.labels[REFERENCE])
+
+
+def order(stored: Stored, tunings: Tunings) -> str:
+    """Return a row for each cell and method of the mission, and a sentence for each cell."""
+    found = {cell: _standings(stored, tunings, *cell) for cell in published_cells()}
+    run = {cell: by_rates for cell, by_rates in found.items() if any(by_rates.values())}
+    waiting = [cell_title(*cell) for cell in found if cell not in run]
+    missing = f"Not run yet, or in too few rounds to judge: {'; '.join(waiting)}."
+    if not run:
+        return missing
+    heads = ["cell", "method"]
+    heads += [f"{rates}, {moment.name}" for rates in ("default", "tuned") for moment in BOTH]
+    rows = [
+        [cell_title(*cell), f"`{name}`", *(_place(s, name, moment) for s in by_rates.values() for moment in BOTH)]
+        for cell, by_rates in run.items()
+        for name in MISSION
+    ]
+    said = [f"- **{cell_title(*cell)}.** {_sentences(by_rates)}" for cell, by_rates in run.items()]
+    return "\n\n".join([markdown_table(heads, rows, left=2), "\n".join(said), *([missing] if waiting else [])])
+
+
+def _standings(stored: Stored, tunings: Tunings, dataset: str, clients: int) -> dict[str, Standings | None]:
+    """Return kind of rates -> the methods at these rates; None if Standalone was not run long enough at them."""
+    default = of_cell(stored.get(MAIN_RESULTS, ()), dataset, clients)
+    tuned = ((name, of_cell(stored.get(name, ()), dataset, clients)) for name in TUNED_RESULTS)
+    at_tuned = (_tuned(comparison, tunings.get(name, ())) for name, comparison in tuned if comparison)
+    return {
+        "default": _default(default) if default and long_enough(default) else None,
+        "tuned": next((standings for standings in at_tuned if standings), None),
+    }
+
+
+def _default(comparison: Comparison) -> Standings:
+    return Standings(comparison, {name: name for name in MISSION if comparison.of(name)}, {})
+
+
+def _tuned(comparison: Comparison, tunings: Sequence[Tuning]) -> Standings | None:
+    """Return the methods as they were chosen, without the runs of their defaults; None without Standalone."""
+    tuned = {method.tuning.method: method for method in tuned_methods(comparison, tunings)}
+    labels = {name: tuned[name].chosen_label for name in MISSION if name in tuned}
+    done = {name: label for name, label in labels.items() if comparison.of(label)}
+    if REFERENCE not in done:
+        return None
+    runs = [run for run in comparison.runs if run.label in done.values()]
+    return Standings(replace(comparison, runs=runs), done, {name: tuned[name].settings for name in done})
+
+
+def _place(standings: Standings | None, name: str, moment: Moment) -> str:
+    """Return a method's rank and its gain over Standalone, of Standalone its accuracy, with mark and arrow."""
+    if standings is None or not (scores := standings.scores(name, moment)):
+        return NOTHING
+    gain = standings.gain(name, moment)
+    words = [f"{standings.rank(name, moment)}.", accuracy_text(scores) if name == REFERENCE else gain_text(gain)]
+    if gain and gain.marked and len(gain.by_seed) >= LEAST_SEEDS:
+        words.append(OVER_SEEDS)
+    if standings.climbs(name, moment):
+        words.append(CLIMBS)
+    return " ".join(words)
+
+
+def _sentences(by_rates: Mapping[str, Standings | None]) -> str:
+    """Return who is told apart from Standalone at which rates and at which moment, and what was chosen."""
+    words = []
+    for rates, standings in by_rates.items():
+        if standings is None:
+            words.append(f"Nothing was run at {rates} rates.")
+            continue
+        local, download = (_compared(standings, moment) for moment in BOTH)
+        at_both = [("at both moments", local)]
+        at_each = [(moment.words, said) for moment, said in zip(BOTH, (local, download), strict=True)]
+        words += [f"At {rates} rates, {when}: {said}." for when, said in (at_both if local == download else at_each)]
+        if standings.chosen:
+            words.append(f"Chosen: {'; '.join(f'{name} {what}' for name, what in standings.chosen.items())}.")
+    return " ".join(words)
+
+
+def _compared(standings: Standings, moment: Moment) -> str:
+    """Return who is above Standalone, who below, who is told apart by nothing, and of whom nothing can be said."""
+    gains = {name: gain for name in standings.labels if (gain := standings.gain(name, moment))}
+    reasons: dict[str, list[str]] = {}
+    sides: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
+    for name, gain in gains.items():
+        if reason := standings.unjudged(name, moment, gain):
+            reasons.setdefault(reason, []).append(name)
+        else:
+            sides["not told apart from" if not gain.marked else "above" if gain.mean > 0 else "below"].append(name)
+    if len(reasons) == 1 and not any(sides.values()):
+        return f"no method can be compared with {REFERENCE} ({next(iter(reasons))})"
+    told = [f"{_are(names)} {side} {REFERENCE}" for side, names in sides.items() if names]
+    waiting = [f"{listed(names)} can't be compared with {REFERENCE} ({reason})" for reason, names in reasons.items()]
+    return "; ".join([*told, *waiting]) or f"there is nothing beside {REFERENCE}"
+
+
+def _are(names: Sequence[str]) -> str:
+    return f"{listed(names)} {'is' if len(names) == 1 else 'are'}"
