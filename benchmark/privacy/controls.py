@@ -32,13 +32,14 @@ def membership_controls(task: Task, client: int, candidates: Candidates) -> list
     """Return the controls of membership on one client's candidates."""
     fingerprints = Fingerprints(task, candidates)
     few = candidates.with_members(FEW_PICTURES)
-    pixels = PixelMeans(task, few)
+    pixels = PixelMeans(task, few, few.auxiliary)
+    in_means = pixels.remainder(few.records[few.member])
     counts = task.class_counts[client].double()
     return [
         Control("clear", candidates, fingerprints.scores(noise=0.0)),
         Control("known noise", candidates, fingerprints.scores(noise=1 / NOISE_MU)),
-        Control("pixel means", few, pixels.attack.scores(pixels.remainder)),
-        Control("pixel means, not whitened", few, pixels.attack.plain_scores(pixels.remainder)),
+        Control("pixel means", few, pixels.attack.scores(in_means)),
+        Control("pixel means, not whitened", few, pixels.attack.plain_scores(in_means)),
         Control("labels alone", candidates, counts[task.labels[candidates.records]]),
         Control("pictures alone", candidates, blind_scores(task, candidates)),
     ]
@@ -63,25 +64,30 @@ class Fingerprints:
 
 
 class PixelMeans:
-    """The message is the mean picture of each class, one row per class, over the members among the candidates."""
+    """Data in the clear as a message: the mean picture of each class, one row per class.
 
-    def __init__(self, task: Task, candidates: Candidates) -> None:
-        self._task = task
-        members = candidates.records[candidates.member]
+    known: records whose mean pictures are what others would send
+    """
+
+    def __init__(self, task: Task, candidates: Candidates, known: Tensor) -> None:
+        self._task, self._known = task, known
         records, auxiliary = (self._rows(of) for of in (candidates.records, candidates.auxiliary))
-        of_auxiliary = task.labels[candidates.auxiliary]
-        self.attack = MembershipAttack(records, task.labels[candidates.records], auxiliary, of_auxiliary)
-        classes = of_auxiliary.unique()
-        own = {int(c): members[task.labels[members] == c] for c in classes}
-        rows = torch.stack([self._row(pictures_of(task, of).mean(0), c) for c, of in own.items() if len(of)])
-        references = torch.stack(
-            [self._row(pictures_of(task, of).mean(0), int(c)) for c, of in self._known(candidates) if len(own[c])]
+        self.attack = MembershipAttack(
+            records, task.labels[candidates.records], auxiliary, task.labels[candidates.auxiliary]
         )
-        self.remainder = (rows - references).sum(0).double()
 
-    def _known(self, candidates: Candidates) -> list[tuple[int, Tensor]]:
-        labels = self._task.labels[candidates.auxiliary]
-        return [(int(c), candidates.auxiliary[labels == c]) for c in labels.unique()]
+    def remainder(self, trained_on: Tensor) -> Tensor:
+        """Return what a client says that has trained on these records, less what others would: [m]."""
+        labels, known = self._task.labels[trained_on], self._task.labels[self._known]
+        rows = [
+            self._row(self._mean(trained_on[labels == c]) - self._mean(self._known[known == c]), int(c))
+            for c in known.unique()
+            if (labels == c).any()
+        ]
+        return torch.stack(rows).sum(0).double()
+
+    def _mean(self, records: Tensor) -> Tensor:
+        return pictures_of(self._task, records).mean(0)
 
     def _rows(self, records: Tensor) -> Tensor:
         pictures = pictures_of(self._task, records)

@@ -35,18 +35,27 @@ RawScores = Mapping[str, np.ndarray]
 
 
 class Found(NamedTuple):
-    """A number with the interval over clusters, None for fewer than three; n: clusters, or what it is a share of."""
+    """A number with its interval over clusters, None for fewer than three.
+
+    values: of each cluster, if it is their mean
+    """
 
     value: float
     interval: tuple[float, float] | None
-    n: int
+    values: Sequence[float]
 
 
 class Attacked(NamedTuple):
-    """One client's candidates that are judged: standardised scores [n], member [n]."""
+    """One client's candidates that are judged: standardised scores [n], member [n], and their classes [n].
+
+    run: place of its run among those that are read together; client: its number
+    """
 
     scores: np.ndarray
     member: np.ndarray
+    label: np.ndarray
+    run: int
+    client: int
 
     @property
     def auc(self) -> float:
@@ -54,10 +63,13 @@ class Attacked(NamedTuple):
         return auc(self.scores, self.member)
 
 
-def found(values: Sequence[float]) -> Found | None:
-    """Return the mean of what clusters have, without those that have no value; None if none has."""
+def found(values: Sequence[float], trials: int | None = None) -> Found | None:
+    """Return the mean of what clusters have, without those that have no value; None if none has.
+
+    trials: how many decisions shares are of, all clusters together
+    """
     known = [value for value in values if not np.isnan(value)]
-    return Found(float(np.mean(known)), cluster_interval(known), len(known)) if known else None
+    return Found(float(np.mean(known)), cluster_interval(known, trials=trials), known) if known else None
 
 
 class Membership:
@@ -70,7 +82,7 @@ class Membership:
 
     def clusters(self, kind: str, level: str, round: int) -> list[Attacked]:
         """Return the candidates of each cluster under one attack. round: SERIES for the sum over all"""
-        return [of for table in self._tables for of in _attacked(table, kind, level, round)]
+        return [of for i, table in enumerate(self._tables) for of in _attacked(table, i, kind, level, round)]
 
     def messages(self, round: int, level: str) -> list[Attacked]:
         """Return the candidates of each cluster under the attack on messages at a level of knowledge."""
@@ -79,6 +91,10 @@ class Membership:
     def area(self, round: int, level: str) -> Found | None:
         """Return the area of the attack on messages, mean over clusters."""
         return found([of.auc for of in self.messages(round, level)])
+
+    def another(self, round: int, level: str) -> Found | None:
+        """Return the area if another client's message is taken for this one's: chance at a level of knowledge."""
+        return found([of.auc for of in self.clusters("another client", _known(level, self.levels), round)])
 
     def control(self, kind: str, round: int) -> Found | None:
         """Return the area of an attack that sees something else than a message, mean over clusters."""
@@ -94,7 +110,8 @@ class Membership:
         if len(others) < least:
             return None
         threshold = threshold_at(others, fpr)
-        return found([float((of.scores[of.member] > threshold).mean()) for of in clusters])
+        members = sum(int(of.member.sum()) for of in clusters)
+        return found([float((of.scores[of.member] > threshold).mean()) for of in clusters], members)
 
 
 def _known(wanted: str, levels: Sequence[str]) -> str:
@@ -102,7 +119,7 @@ def _known(wanted: str, levels: Sequence[str]) -> str:
     return wanted if wanted in levels or not levels else levels[0]
 
 
-def _attacked(table: Columns, kind: str, level: str, round: int) -> Iterator[Attacked]:
+def _attacked(table: Columns, run: int, kind: str, level: str, round: int) -> Iterator[Attacked]:
     """Yield each client's candidates under one attack, without those that only set the scale."""
     if not table:
         return
@@ -116,7 +133,8 @@ def _attacked(table: Columns, kind: str, level: str, round: int) -> Iterator[Att
         first = parts[0]
         calibration = table["calibration"][first]
         total = np.sum([_calibrated(table, part, by_class=kind != LABELS_ALONE) for part in parts], axis=0)
-        yield Attacked(total[~calibration], table["member"][first][~calibration])
+        member, label = (table[name][first][~calibration] for name in ("member", "label"))
+        yield Attacked(total[~calibration], member, label, run, int(client))
 
 
 def _calibrated(table: Columns, rows: np.ndarray, by_class: bool) -> np.ndarray:
@@ -135,25 +153,27 @@ class Labels(NamedTuple):
 
 def labels_of(runs: Sequence[RawScores], kind: str = "message") -> Labels:
     """Return what messages say of labels and networks; presence is None if clients have all classes."""
-    presence, skill, right, number = [], [], [], 0
+    presence, skill, right, number, decisions = [], [], [], 0, [0, 0]
     for table in (rows_of(run, "labels") for run in runs):
         for i in np.flatnonzero(table["kind"] == kind) if table else ():
             truth = table["truth"][i].astype(float)
             presence.append(balanced_accuracy(truth > 0, table["presence"][i] > 0))
+            decisions = [decisions[0] + int((truth > 0).sum()), decisions[1] + int((truth == 0).sum())]
             skill.append(histogram_skill(truth, table["shares"][i].astype(float), table["prior"][i].astype(float)))
             if table["architecture_guess"][i] >= 0:
                 right.append(float(table["architecture"][i] == table["architecture_guess"][i]))
             number = int(table["architectures"][i])
-    return Labels(found(presence), found(skill), found(right) if number > 1 else None, number)
+    network = found(right) if number > 1 else None
+    return Labels(found(presence, max(1, min(decisions))), found(skill), network, number)
 
 
 class Identity(NamedTuple):
-    """Shares of class means that were ranked first, or among the first five, and the gain in decibels."""
+    """The share of class means that were ranked first, the gain in decibels over no message, and of how many means."""
 
     top1: Found | None
-    top5: Found | None
     gain: Found | None
     candidates: int
+    means: int
 
 
 def identity_of(runs: Sequence[RawScores], level: str, kind: str = "message") -> Identity:
@@ -161,12 +181,9 @@ def identity_of(runs: Sequence[RawScores], level: str, kind: str = "message") ->
     levels = sorted({str(of) for run in runs for of in rows_of(run, "identity").get("level", [])})
     ranks = [of for of in _ranks(runs, kind, _known(level, levels)) if len(of)]
     number = max((int(c) for run in runs for c in rows_of(run, "identity").get("candidates", [])), default=0)
-    return Identity(
-        found([float((of[:, 0] < 1).mean()) for of in ranks]),
-        found([float((of[:, 0] < 5).mean()) for of in ranks]),
-        found([float(of[:, 1].mean()) for of in ranks]),
-        number,
-    )
+    means = sum(map(len, ranks))
+    first = found([float((of[:, 0] < 1).mean()) for of in ranks], means)
+    return Identity(first, found([float(of[:, 1].mean()) for of in ranks]), number, means)
 
 
 def _ranks(runs: Sequence[RawScores], kind: str, level: str) -> Iterator[np.ndarray]:
@@ -203,7 +220,7 @@ def fidelity_of(runs: Sequence[RawScores], kind: str = "message") -> Fidelity:
     agreements = np.array(rows, dtype=float).reshape(len(rows), 3)
     blind, seen, best = agreements.T
     gain = _gain_of(agreements)
-    share = None if np.isnan(gain) else Found(gain, _interval_of_gain(agreements), len(rows))
+    share = None if np.isnan(gain) else Found(gain, _interval_of_gain(agreements), ())
     return Fidelity(found([*blind]), found([*seen]), found([*best]), share, [*(seen - blind)])
 
 

@@ -29,12 +29,12 @@ class Inversion:
     """The map from messages to pictures of one class.
 
     messages: [a, m] of auxiliary records of the class, centred; pictures: [a, p] of the same records
+    mean: [p], of all pictures of the class that the attacker has, public
     """
 
-    def __init__(self, messages: Tensor, pictures: Tensor) -> None:
-        self._messages = messages.double()
-        self.mean = pictures.double().mean(0)
-        self._pictures = pictures.double() - self.mean
+    def __init__(self, messages: Tensor, pictures: Tensor, mean: Tensor) -> None:
+        self._messages, self.mean = messages.double(), mean.double()
+        self._pictures = pictures.double() - pictures.double().mean(0)
         gram = self._messages @ self._messages.T
         gram.diagonal().add_(float(RIDGE_OF_INVERSION * gram.diagonal().mean()) or 1.0)
         self._factor = torch.linalg.cholesky(gram)

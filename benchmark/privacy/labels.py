@@ -100,6 +100,11 @@ def _less(value: Value, known: Value | None) -> Value:
     return value - known
 
 
+def in_the_clear(shares: Tensor, architectures: Tensor) -> Tensor:
+    """Return what could be read off clients [n] that sent all that is asked for: [n, 2 C + M]."""
+    return torch.cat([(shares > 0).float(), shares.float(), architectures.float()], 1)
+
+
 def learned(vectors: Tensor, shares: Tensor, architectures: Tensor) -> RidgeReader:
     """Return a reader of labels and networks, from the directions [s, m] of clients whose shares [s, C] and networks
     [s, M] (one-hot) are known.

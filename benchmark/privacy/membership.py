@@ -18,6 +18,9 @@ from benchmark.task import Task
 
 LEAST_PER_CLASS = 2
 """Auxiliary records that a class needs, and candidates of each kind; other classes are left out."""
+ENOUGH_PER_CLASS = 10
+"""Candidates of each kind by which scores of a class can be compared; of more classes than have so many, some are left
+out: with two of each of a hundred classes half of the others set a scale, and nothing is left to judge."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,16 @@ class Candidates:
 
 
 def _matched(task: Task, splits: Sequence[Tensor], most: int) -> dict[int, int]:
-    """Return class -> how many members, and as many others, to draw: as many as both sides have, scaled to `most`."""
+    """Return class -> how many members, and as many others, to draw: as many as both sides have, scaled to `most`.
+
+    Where there are more classes than that allows, those with enough on both sides come first, in random order.
+    """
     train, test, pool = (torch.bincount(task.labels[split], minlength=task.num_classes) for split in splits)
-    both = torch.minimum(train, test) * (pool >= LEAST_PER_CLASS)
-    scale = min(1.0, most / max(1, int(both.sum())))
-    wanted = {c: int(n * scale) for c, n in enumerate(both.tolist())}
+    both = (torch.minimum(train, test) * (pool >= LEAST_PER_CLASS)).tolist()
+    order = sorted(torch.randperm(len(both)).tolist(), key=lambda c: -min(both[c], ENOUGH_PER_CLASS))
+    chosen = order[: max(1, most // ENOUGH_PER_CLASS)]
+    scale = min(1.0, most / max(1, sum(both[c] for c in chosen)))
+    wanted = {c: int(both[c] * scale) for c in sorted(chosen)}
     return {c: n for c, n in wanted.items() if n >= LEAST_PER_CLASS}
 
 

@@ -55,20 +55,24 @@ def chance_interval(members: int, others: int, level: float = CONTROL_LEVEL) -> 
     return 0.5 - half, 0.5 + half
 
 
-def cluster_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+def cluster_interval(
+    values: Sequence[float], level: float = 0.95, trials: int | None = None
+) -> tuple[float, float] | None:
     """Return the expanded percentile bootstrap interval of the mean over clusters, such as the areas of (seed, client).
 
     It takes the percentiles by which Student's interval is wider than the normal one (Hesterberg 2015, The American
     Statistician 69(4)): with five clusters the plain percentiles cover 85 % and not 95. Shares that are 0, or 1, in all
-    clusters have the bounds of Clopper and Pearson, each cluster being one trial. None for fewer than three clusters:
-    they say nothing of the spread.
+    clusters have the bounds of Clopper and Pearson, as clusters that are alike say nothing of the spread. None for
+    fewer than three clusters.
+
+    trials: how many decisions the shares are of, all clusters together; None: one a cluster
     """
     sample = np.asarray(values, dtype=float)
     n = len(sample)
     if n < 3:
         return None
     if set(sample) in ({0.0}, {1.0}):
-        bound = ((1 - level) / 2) ** (1 / n)
+        bound = ((1 - level) / 2) ** (1 / (trials or n))
         return (0.0, 1 - bound) if sample[0] == 0 else (bound, 1.0)
     tail = float(stats.norm.cdf(stats.t.ppf((1 - level) / 2, n - 1) * np.sqrt(n / (n - 1))))
     rng = np.random.default_rng(0)

@@ -14,11 +14,13 @@ from torch import Tensor
 from benchmark.channel import Message, RoundNumber, State
 from benchmark.client import Client
 from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine, frozen
+from benchmark.method import Method
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.shadow_clients import ShadowClients
 from benchmark.privacy.vectors import same, same_structure
+from benchmark.seeds import torch_seeded
+from benchmark.task import Task
 
-OWN_NETWORK = ("extractor", "header")
 DISTILLATION_RATE = 1e-3
 DISTILLATION_BATCH = 64
 
@@ -125,9 +127,17 @@ def record_losses(engine: EagerEngine, client: int, state: State, indices: Tenso
     return torch.cat(found)
 
 
-def private_parts(state: State) -> State:
-    """Return the weights of a client's own network, by the usual names of its parts."""
-    return {name: state[name] for name in OWN_NETWORK if isinstance(state.get(name), dict)}
+def private_parts(method: Method, task: Task, client: int, state: State) -> State:
+    """Return the weights of a client's own network: of all parts with a tensor of it, whatever they are called.
+
+    Nothing if the method gives its clients other networks.
+    """
+    with torch_seeded("audit", seed=task.seed, client=client):
+        model = task.local_model(client)
+        parts = method.parts(model, task)
+    own = {id(tensor) for module in (model.extractor, model.header) for tensor in module.parameters()}
+    names = [name for name, part in parts.items() if any(id(tensor) in own for tensor in part.parameters())]
+    return {name: state[name] for name in names}
 
 
 def received(message: Message, download: Message) -> Message:

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.channel import Message, RoundNumber, State, copied
 from benchmark.privacy.audit_size import AuditSize
-from benchmark.privacy.controls import membership_controls, pictures_of
+from benchmark.privacy.controls import PixelMeans, membership_controls, pictures_of
 from benchmark.privacy.findings import AUDITOR
 from benchmark.privacy.identity import LEAST_RECORDS, Inversion, candidate_means, fitted_scale, identified
 from benchmark.privacy.membership import Candidates, MembershipAttack
@@ -32,22 +33,45 @@ MOST_GAIN = 99.0
 class Level(NamedTuple):
     """An attack at one level of knowledge, ready to judge messages.
 
-    samples: records of each shadow; shadows: [m] each, what they send; another: the same of one more in the last round
-    references: [r, m], what others would send
+    samples: records of each shadow; shadows: [m] each, what they send
+    expected: [1 or 2, m], the sum of records' messages, and what is left of the broadcast if messages are clipped
     """
 
     name: str
-    state: State
     messages: RecordMessages
     attack: MembershipAttack
     samples: Sequence[Tensor]
     shadows: Sequence[Tensor]
-    another: Sequence[Tensor]
-    references: Tensor
+    expected: Tensor
 
-    def remainder(self, message: Tensor) -> Tensor:
-        """Return of a message [m] what clients with other data of the same labels do not send."""
-        return self.attack.remainder(message, self.references)
+    def remainder(self, message: Tensor, but: int | None = None) -> Tensor:
+        """Return of a message [m] what clients with other data of the same labels do not send.
+
+        but: the shadow that the message is of, which does not explain itself
+        """
+        others = [shadow for i, shadow in enumerate(self.shadows) if i != but]
+        mean = [torch.stack(others).mean(0)] if others else []
+        return self.attack.remainder(message, torch.stack([*self.expected, *mean]))
+
+
+class Pictured(NamedTuple):
+    """A class of a client, in pictures of p numbers.
+
+    known: [a, p], of auxiliary records; mean: [p], public; ranked: [q, p], the client's own mean first
+    """
+
+    label: int
+    known: Tensor
+    mean: Tensor
+    ranked: Tensor
+
+
+class Others(NamedTuple):
+    """What the client would send with other data of its labels; the same with some records ten times, and which."""
+
+    another: Message
+    with_repeated: Message
+    repeated: Tensor
 
 
 class RecordAttacks:
@@ -62,21 +86,23 @@ class RecordAttacks:
 
     def attack(self, victim: Victim, after: State) -> None:
         """Make them. after: the client's state after its training"""
-        candidates = self._candidates(victim.client, victim.known)
+        candidates = self._candidates(victim.client, victim.auxiliary)
         if not len(candidates.records):
             return
+        others = self._others(victim, candidates) if self._last else None
         for name, state in victim.states.items():
             level = self._level(victim, candidates, name, state)
-            seen = {"message": level.messages.difference(victim.upload)}
-            if self._last:
-                seen |= {"noise": torch.randn_like(seen["message"]), "another client": level.another[0]}
-            remainders = {kind: level.remainder(of) for kind, of in seen.items()}
+            sent = {"message": level.messages.difference(victim.upload)}
+            if others:
+                sent["noise"] = noise_of(sent["message"])
+                sent["another client"] = level.messages.difference(others.another)
+            remainders = {kind: level.remainder(of) for kind, of in sent.items()}
             for kind, remainder in remainders.items():
                 self._add(victim.client, candidates, name, kind, level.attack.scores(remainder))
-            if self._last:
-                self._duplicates(victim, candidates, level)
+            if others:
+                self._duplicates(victim, candidates, level, others)
                 self._identify(victim, candidates, level, remainders)
-        if self._last:
+        if others:
             self._control(victim, candidates)
             self._attack_network(victim.client, victim.states[AUDITOR], candidates, "state alone")
             self._attack_network(victim.client, after, candidates, "released")
@@ -99,14 +125,28 @@ class RecordAttacks:
     def _level(self, victim: Victim, candidates: Candidates, name: str, state: State) -> Level:
         messages = RecordMessages(self._lab.engine, victim.client, state, self._t, self._server)
         attack = MembershipAttack.prepared(messages, candidates, self._task.labels)
-        number, most = self._size.shadows, self._size.shadow_records
-        samples = [self._victims.like(victim.client, victim.known, most) for _ in range(number + self._last)]
+        pool, most = _held_out(victim, candidates), self._size.shadow_records
+        samples = [self._victims.again(victim.client, pool, most) for _ in range(self._size.shadows)]
         sent = [messages.difference(self._shadow(victim, state, some)) for some in samples]
-        shadows, another = sent[:number], sent[number:]
-        references = [attack.expected(self._task.class_counts[victim.client]), torch.stack(shadows).mean(0)]
+        expected = [attack.expected(self._task.class_counts[victim.client])]
         if self._lab.engine.config.message_clip is not None:  # a clipped message has some of the broadcast left in it
-            references.append(messages.difference(broadcast_like(victim.upload, victim.download)))
-        return Level(name, state, messages, attack, samples[:number], shadows, another, torch.stack(references))
+            expected.append(messages.difference(broadcast_like(victim.upload, victim.download)))
+        return Level(name, messages, attack, samples, sent, torch.stack(expected))
+
+    def _others(self, victim: Victim, candidates: Candidates) -> Others:
+        """Let the client itself train on other data of the same labels: once as they are, once with some ten times.
+
+        Whoever attacks, these begin in the client's true state and take as many steps as it does, so that they are as
+        hard to attack as its message.
+        """
+        state = victim.states[AUDITOR]
+        others = (~candidates.member).nonzero()[:, 0]
+        repeated = others[torch.randperm(len(others))[:DUPLICATED].to(others.device)]
+        copies = candidates.records[repeated].repeat(DUPLICATED)
+        pool = _held_out(victim, candidates)
+        samples = [self._victims.again(victim.client, pool) for _ in range(2)]
+        another = self._shadow(victim, state, samples[0])
+        return Others(another, self._shadow(victim, state, torch.cat([samples[1], copies])), repeated)
 
     def _shadow(self, victim: Victim, state: State, samples: Tensor) -> Message:
         """Return what the client would send that had trained on these, without noise, which has a mean of zero."""
@@ -130,66 +170,96 @@ class RecordAttacks:
         for control in membership_controls(self._task, victim.client, candidates):
             self._add(victim.client, control.candidates, "control", control.name, control.scores)
 
-    def _duplicates(self, victim: Victim, candidates: Candidates, level: Level) -> None:
-        """Train a shadow on ten copies of each of ten records that are no members: they must be found."""
-        others = (~candidates.member).nonzero()[:, 0]
-        chosen = others[torch.randperm(len(others))[:DUPLICATED].to(others.device)]
-        samples = self._victims.like(victim.client, victim.known, self._size.shadow_records)
-        copies = candidates.records[chosen].repeat(DUPLICATED)
-        message = self._shadow(victim, level.state, torch.cat([samples, copies]))
-        scores = level.attack.scores(level.remainder(level.messages.difference(message)))
-        duplicated = torch.zeros_like(candidates.member)
-        duplicated[chosen] = True
+    def _duplicates(self, victim: Victim, candidates: Candidates, level: Level, others: Others) -> None:
+        """Look for the records that are no members, and stand ten times in the data of a client: they must be found."""
+        scores = level.attack.scores(level.remainder(level.messages.difference(others.with_repeated)))
+        judged = (~candidates.member).nonzero()[:, 0]
         self._tables.add(
             "duplicates",
             client=victim.client,
             level=level.name,
-            duplicated=duplicated[others].cpu().numpy(),
-            label=self._task.labels[candidates.records[others]].cpu().numpy(),
-            score=_unit(scores[others]),
+            duplicated=torch.isin(judged, others.repeated).cpu().numpy(),
+            label=self._task.labels[candidates.records[judged]].cpu().numpy(),
+            score=_unit(scores[judged]),
         )
 
     def _identify(self, victim: Victim, candidates: Candidates, level: Level, remainders: Mapping[str, Tensor]) -> None:
-        """Rank the true mean picture of each class among those of other records."""
-        task, of_auxiliary = self._task, self._task.labels[candidates.auxiliary]
-        data, trains = task.clients[victim.client], [d.train for k, d in enumerate(task.clients) if k != victim.client]
-        others = torch.cat([victim.apart, data.test, *trains])
-        shadows = [level.attack.remainder(of, level.references[:1]) for of in level.shadows]
-        for c in of_auxiliary.unique().tolist():
-            own, apart = (some[task.labels[some] == c] for some in (data.train, others))
-            rows = of_auxiliary == c
-            if min(len(own), len(apart), int(rows.sum())) < LEAST_RECORDS:
-                continue
-            inversion = Inversion(level.attack.auxiliary[rows], pictures_of(task, candidates.auxiliary[rows]))
-            means = candidate_means(pictures_of(task, own), pictures_of(task, apart), self._size.decoys)
-            scale = self._scale(inversion, shadows, level.samples, c)
-            seen = {kind: (inversion.deviation(of), scale) for kind, of in remainders.items()}
-            seen["clear"] = (means[0].double() - inversion.mean, 1.0)
-            for kind, (deviation, factor) in seen.items():
-                found = identified(deviation, factor, inversion.mean, means[0], means[1:])
+        """Rank the true mean picture of each class among those of other records.
+
+        The scale of pictures is learned from the attacker's own clients; for noise in place of a message, from noise in
+        place of theirs.
+        """
+        classes, data = self._pictured(victim, candidates), self._task.clients[victim.client]
+        of_auxiliary, pixels = self._task.labels[candidates.auxiliary], PixelMeans(self._task, candidates, victim.known)
+        shadows = [level.remainder(of, i) for i, of in enumerate(level.shadows)]
+        noises = [level.remainder(noise_of(of), i) for i, of in enumerate(level.shadows)]
+        seen = {kind: (level.attack, of, noises if kind == "noise" else shadows) for kind, of in remainders.items()} | {
+            "clear": (pixels.attack, pixels.remainder(data.train), [pixels.remainder(of) for of in level.samples])
+        }
+        for kind, (attack, message, of_known) in seen.items():
+            # Only the direction: a guessed network makes a message longer than the attacker's own clients send.
+            remainder, *examples = (F.normalize(of, dim=0) for of in (message, *of_known))
+            maps = {
+                of.label: Inversion(attack.auxiliary[of_auxiliary == of.label], of.known, of.mean) for of in classes
+            }
+            scale = self._scale(maps, examples, level.samples)
+            for of in classes:
+                deviation, (truth, *decoys) = maps[of.label].deviation(remainder), of.ranked
+                found = identified(deviation, scale, of.mean.double(), truth, torch.stack(decoys))
                 self._tables.add(
                     "identity",
                     client=victim.client,
                     level=level.name,
                     kind=kind,
-                    label=c,
+                    label=of.label,
                     rank=found.rank,
-                    candidates=self._size.decoys + 1,
+                    candidates=len(of.ranked),
                     gain=min(found.gain, MOST_GAIN),
                 )
 
-    def _scale(self, inversion: Inversion, shadows: Sequence[Tensor], samples: Sequence[Tensor], c: int) -> float:
-        """Return the scale of deviations as the attacker's own clients have it, whose pictures it knows."""
+    def _pictured(self, victim: Victim, candidates: Candidates) -> list[Pictured]:
+        """Return the classes of which there are enough pictures."""
+        task, of_auxiliary = self._task, self._task.labels[candidates.auxiliary]
+        data, trains = task.clients[victim.client], [d.train for k, d in enumerate(task.clients) if k != victim.client]
+        others, found = torch.cat([data.test, *trains]), []
+        for c in of_auxiliary.unique().tolist():
+            own, apart, known = (some[task.labels[some] == c] for some in (data.train, others, victim.known))
+            auxiliary = candidates.auxiliary[of_auxiliary == c]
+            if min(len(own), len(apart), len(auxiliary)) >= LEAST_RECORDS:
+                ranked = candidate_means(pictures_of(task, own), pictures_of(task, apart), self._size.decoys)
+                mean = pictures_of(task, known).mean(0)
+                found.append(Pictured(c, pictures_of(task, auxiliary), mean, ranked))
+        return found
+
+    def _scale(self, maps: Mapping[int, Inversion], examples: Sequence[Tensor], samples: Sequence[Tensor]) -> float:
+        """Return the scale of deviations as it is for these examples [m], whose pictures the attacker knows."""
+        labels = self._task.labels
         pairs = [
-            (inversion.deviation(message), pictures_of(self._task, of).mean(0).double() - inversion.mean)
-            for message, some in zip(shadows, samples, strict=True)
-            if len(of := some[self._task.labels[some] == c])
+            (inversion.deviation(example), pictures_of(self._task, of).mean(0).double() - inversion.mean)
+            for example, some in zip(examples, samples, strict=True)
+            for c, inversion in maps.items()
+            if len(of := some[labels[some] == c])
         ]
         return fitted_scale(*(torch.stack(of) for of in zip(*pairs, strict=True))) if pairs else 0.0
 
 
+def _held_out(victim: Victim, candidates: Candidates) -> Tensor:
+    """Return the records that an attacker's own clients train on: of those that pictures are learned from none."""
+    return victim.known[~torch.isin(victim.known, candidates.auxiliary)]
+
+
+def noise_of(message: Tensor) -> Tensor:
+    """Return noise of the size of a message [m]."""
+    return message.std(unbiased=False) * torch.randn_like(message)
+
+
 def _unit(scores: Tensor) -> np.ndarray:
-    """Return scores in standard deviations, which fit into 16 bits; order and areas are what they were."""
+    """Return scores in standard deviations, which fit into 16 bits; order and areas are what they were.
+
+    What is not finite, of a network that has diverged, stands behind all that is.
+    """
     values = scores.detach().double().cpu().numpy()
+    finite = np.isfinite(values)
+    values = np.where(finite, values, values[finite].min() if finite.any() else 0.0)
     deviation = values.std()
     return (values - values.mean()) / (deviation if deviation > 0 else 1.0)

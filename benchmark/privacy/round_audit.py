@@ -12,7 +12,7 @@ from benchmark.channel import Message, RoundNumber, State, copied
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.exposure import exposure
 from benchmark.privacy.findings import AUDITOR, SERVER
-from benchmark.privacy.labels import features, guessed, learned, random_labels
+from benchmark.privacy.labels import features, guessed, in_the_clear, learned, random_labels
 from benchmark.privacy.private_model import PrivateModelAttack, private_parts
 from benchmark.privacy.record_attacks import RecordAttacks
 from benchmark.privacy.shadow_clients import ShadowClients
@@ -61,7 +61,8 @@ class RoundAudit:
     def sheet(self) -> dict[str, Any]:
         """Return the exposure sheet, read off this round's messages."""
         up, down = ({k: of[k] for k in self._before} for of in (self._up, self._down))
-        own = {k: private_parts(self._federation.states[k]) for k in self._before}
+        states = self._federation.states
+        own = {k: private_parts(self._method, self._task, k, states[k]) for k in self._before}
         message = next(iter(up.values()))
         suffice = sums_suffice(self._method, self._server, message, self._t)
         return exposure(self._task, up, down, own, suffice, self._lab.wire(self._t))
@@ -88,7 +89,7 @@ class RoundAudit:
         names = sorted({task.infos[v.client].architecture for v in victims})
         networks = torch.tensor([names.index(task.infos[v.client].architecture) for v in victims])
         vectors, shares, of_network = self._examples(victims, F.one_hot(networks, len(names)))
-        reader, clear = learned(vectors, shares, of_network), learned((shares > 0).float(), shares, of_network)
+        reader, clear = (learned(seen, shares, of_network) for seen in (vectors, in_the_clear(shares, of_network)))
         real = torch.stack([self._features(v.upload, v.download) for v in victims])
         alike = all(same(v.download, victims[0].download) for v in victims)
         truth = torch.stack([task.class_counts[v.client] / task.class_counts[v.client].sum() for v in victims])
@@ -97,7 +98,7 @@ class RoundAudit:
         guesses = {
             "message": guessed(reader, real, task.num_classes),
             "noise": guessed(reader, noise, task.num_classes),
-            "clear": guessed(clear, (truth > 0).float(), task.num_classes),
+            "clear": guessed(clear, in_the_clear(truth, F.one_hot(networks, len(names)).to(truth)), task.num_classes),
         }
         for kind, guess in guesses.items():
             self._tables.add(

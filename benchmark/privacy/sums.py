@@ -1,8 +1,8 @@
 """Whether a server needs single messages, found out by asking it: secure aggregation shows it sums alone."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from math import inf, sqrt
+from math import inf, isfinite, sqrt
 
 import torch
 from torch import Tensor
@@ -48,29 +48,40 @@ def refusal(method: Method, task: Task, config: FederationConfig, device: torch.
 def sums_suffice(method: Method, server: State, message: Message, t: RoundNumber) -> bool:
     """Return whether the server does the same for all messages with the same sum.
 
-    Some clients send the message; then one adds to it what another takes away, name by name. And two clients whose
-    messages have unlike rows exchange them.
+    Clients send unlike messages; then one adds what another takes away. And two clients share the rows of a table
+    between them in other ways.
     """
     if not _looks_at_sums_of_rows(method, server, message, t):
         return False
-    alike = [_with_rows(message, 0, 1)] * SENDERS  # with all rows, so that all clients send the same
-    expected = _aggregated(method, server, alike, t)
-    for more, less in _shifted_values(alike[0]):
+    whole = _with_rows(message, slice(None))
+    with torch_seeded("check"):
+        # if clients differed in one value alone, its products with others would be sums, too
+        first, second, *others = (_added(whole, _random_change(whole), 2) for _ in range(SENDERS))
+        shifts = [_random_change({name: whole[name] for name in names}) for names in _moved_together(whole)]
+    expected = _aggregated(method, server, [first, second, *others], t)
+    for shift in shifts:
+        more, less = _added(first, shift, 1), _added(second, shift, -1)
         cancelled, alone = (
-            _distance(expected, _aggregated(method, server, sent, t))
-            for sent in ([more, less, *alike[2:]], [more, *alike[1:]])
+            _distance(expected, _aggregated(method, server, [more, other, *others], t)) for other in (less, second)
         )
-        if cancelled > TOLERANCE * alone + LEAST_DISTANCE:
+        if not _is_nothing(cancelled, beside=alone):
             return False
     return True
 
 
 def _looks_at_sums_of_rows(method: Method, server: State, message: Message, t: RoundNumber) -> bool:
-    """Return whether the server does the same if two clients with unlike rows change places."""
-    even, odd, whole = (_with_rows(message, *rows) for rows in ((0, 2), (1, 2), (0, 1)))
-    placed = [_aggregated(method, server, sent, t) for sent in ([even, odd, whole], [odd, even, whole])]
+    """Return whether the server does the same however two clients share the rows of a table between them."""
+    rows = (slice(0, None, 2), slice(1, None, 2), slice(1), slice(1, None), slice(None))
+    even, odd, first, others, whole = (_with_rows(message, chosen) for chosen in rows)
+    pairs = ((even, odd), (odd, even), (first, others))
+    placed = [_aggregated(method, server, [*pair, whole], t) for pair in pairs]
     moved = _distance(placed[0], _aggregated(method, server, [whole] * SENDERS, t))
-    return _distance(*placed) <= TOLERANCE * moved + LEAST_DISTANCE
+    return all(_is_nothing(_distance(placed[0], other), beside=moved) for other in placed[1:])
+
+
+def _is_nothing(distance: float, beside: float) -> bool:
+    """Return whether a distance is no more than rounding, if what does not cancel moves the server so far."""
+    return isfinite(distance) and distance <= TOLERANCE * beside + LEAST_DISTANCE
 
 
 def _aggregated(method: Method, server: State, messages: Sequence[Message], t: RoundNumber) -> list[Tensor]:
@@ -80,26 +91,50 @@ def _aggregated(method: Method, server: State, messages: Sequence[Message], t: R
     return [tensor.double() for value in after.values() for tensor in _tensors_of(value)]
 
 
-def _with_rows(message: Message, first: int, step: int) -> Message:
-    """Return a message with the rows first, first + step, ... of its tables, and no others."""
+def _with_rows(message: Message, rows: slice) -> Message:
+    """Return a message with these rows of its tables, and no others."""
     found: Message = {}
     for name, value in message.items():
         if isinstance(value, Rows):
             kept = torch.zeros_like(value.present)
-            kept[first::step] = True
+            kept[rows] = True
             value = Rows(torch.where(kept[:, None], value.values, 0), kept)
         found[name] = value
     return found
 
 
-def _shifted_values(message: Message) -> Iterator[tuple[Message, Message]]:
-    """Yield the message with more and with less of a value, for each value."""
-    for name, value in message.items():
-        with torch_seeded("check"):
-            shifts = [torch.rand_like(tensor) * _size(tensor) for tensor in _tensors_of(value) if _is_moved(tensor)]
-        if shifts:
-            more, less = (_mapped(value, partial(_shifted, shifts=iter(shifts), sign=sign)) for sign in (1, -1))
-            yield {**message, name: more}, {**message, name: less}
+def _moved_together(message: Message) -> Iterable[Sequence[str]]:
+    """Return names of values that are moved at once: all of them, and each alone.
+
+    Alone, because what a server does with small values would be lost in what it does with large ones.
+    """
+    return dict.fromkeys([tuple(message), *((name,) for name in message)])
+
+
+def _random_change(message: Message) -> dict[str, list[Tensor]]:
+    """Return what to add to each tensor of floats of each value."""
+    return {
+        name: [_change_of(tensor) for tensor in _tensors_of(value) if _is_moved(tensor)]
+        for name, value in message.items()
+    }
+
+
+def _change_of(tensor: Tensor) -> Tensor:
+    """Return numbers of about a tensor's size, of both signs if it has both.
+
+    A sender that has added them twice can do without them once: counts and variances stay at least 0.
+    """
+    change = (1 + torch.rand_like(tensor)) * _size(tensor) / 2
+    return change * (torch.rand_like(tensor) - 0.5).sign() if tensor.min() < 0 else change
+
+
+def _added(message: Message, change: Mapping[str, list[Tensor]], times: float) -> Message:
+    """Return a message with a change added so many times to the values that it names."""
+    changed = {
+        name: _mapped(message[name], partial(_shifted, shifts=iter(shifts), times=times))
+        for name, shifts in change.items()
+    }
+    return message | changed
 
 
 def _is_moved(tensor: Tensor) -> bool:
@@ -111,15 +146,16 @@ def _size(tensor: Tensor) -> float:
     return float(tensor.abs().mean()) / 2 or 0.5
 
 
-def _shifted(tensor: Tensor, shifts: Iterator[Tensor], sign: int) -> Tensor:
-    return tensor + sign * next(shifts) if _is_moved(tensor) else tensor
+def _shifted(tensor: Tensor, shifts: Iterator[Tensor], times: float) -> Tensor:
+    return tensor + times * next(shifts) if _is_moved(tensor) else tensor
 
 
 def _distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> float:
-    """Return how far two states are apart; infinitely if their shapes differ."""
+    """Return how far two states are apart; infinitely if their shapes differ. Equal infinities are not apart."""
     if [x.shape for x in a] != [y.shape for y in b]:
         return inf
-    return sqrt(sum(float((x - y).square().sum()) for x, y in zip(a, b, strict=True)))
+    apart = (torch.where(x == y, 0.0, x - y) for x, y in zip(a, b, strict=True))
+    return sqrt(sum(float(of.square().sum()) for of in apart))
 
 
 def _tensors_of(value: Value) -> list[Tensor]:

@@ -79,11 +79,14 @@ OF_CLASSES = ("truth", "presence", "shares", "prior")
 
 @with_config(STRICT)
 class DirectionSheet(TypedDict):
-    """What one direction's messages say as such: mean bytes by name, and what they show; numbers: of one message."""
+    """What one direction's messages say as such: mean bytes by name, and what they show; numbers: of one message.
+
+    own_rows_only: None if no audited client lacks a class
+    """
 
     bytes: dict[Text, float]
     by_class: bool
-    own_rows_only: bool
+    own_rows_only: bool | None
     counts: bool
     numbers: float
     buffers: bool
@@ -95,7 +98,7 @@ class ExposureSheet(TypedDict):
 
     up: DirectionSheet
     down: DirectionSheet
-    private_share: float
+    private_share: float | None
     silent: bool
     architectures: int
     sums_suffice: bool | None

@@ -25,6 +25,9 @@ NOISE_BOUND = float(stats.norm.cdf(1 / sqrt(2)))
 FOUND_DEVIATIONS = float(stats.norm.ppf(0.95))
 """How far above chance what has to be found is, one-sided at 5 %."""
 CLEAR = 0.99
+CLEAR_SHARES = 0.9
+LEAST_MARGIN = 0.05
+"""Decibels, or parts of a skill, that count as none: clients may be so alike that their spread says nothing."""
 
 
 class Verdict(NamedTuple):
@@ -50,11 +53,14 @@ def verdicts(runs: Sequence[RawScores]) -> list[Verdict]:
 
 def invalid(made: Sequence[Verdict]) -> dict[str, str]:
     """Return column -> why it says nothing, of those with a control that does not hold."""
-    return {
-        v.column: f"{v.name} reads {v.value:.3f}, and has to be between {v.low:.3f} and {v.high:.3f}"
-        for v in made
-        if not v.holds
-    }
+    return {v.column: f"{v.name} reads {v.value:.3f}, and has to be {limits_text(v)}" for v in made if not v.holds}
+
+
+def limits_text(verdict: Verdict) -> str:
+    """Return between which limits a control has to be, in words."""
+    if np.isinf(verdict.low):
+        return f"at most {verdict.high:.3f}"
+    return f"at least {verdict.low:.3f}" if np.isinf(verdict.high) else f"{verdict.low:.3f} to {verdict.high:.3f}"
 
 
 def column_of(table: str, level: str) -> str:
@@ -82,8 +88,18 @@ _KINDS = ("clear", "known noise", "pixel means", "pixel means, not whitened", LA
 
 
 def _chance(column: str, name: str, clusters: Sequence[Attacked]) -> Verdict:
-    margin = DEVIATIONS * _deviation(clusters)
+    """Return whether an area is chance.
+
+    Messages of a client's records may have much in common, which moves the area of all of them in one direction by
+    chance; how far is seen in how clients differ.
+    """
+    margin = DEVIATIONS * max(_deviation(clusters), _spread([of.auc for of in clusters]))
     return Verdict(column, name, _mean_area(clusters), 0.5 - margin, 0.5 + margin)
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Return the standard error of a mean over clusters as they differ; 0 for fewer than three."""
+    return float(np.std(values, ddof=1)) / sqrt(len(values)) if len(values) > 2 else 0.0
 
 
 def _mean_area(clusters: Sequence[Attacked]) -> float:
@@ -91,8 +107,8 @@ def _mean_area(clusters: Sequence[Attacked]) -> float:
 
 
 def _deviation(clusters: Sequence[Attacked]) -> float:
-    """Return the standard deviation of the mean area of chance, and of the scale that half the others set."""
-    squares = [2 * auc_deviation(int(of.member.sum()), int((~of.member).sum())) ** 2 for of in clusters]
+    """Return the standard deviation of the mean area of chance, if each record is drawn on its own."""
+    squares = [auc_deviation(int(of.member.sum()), int((~of.member).sum())) ** 2 for of in clusters]
     return sqrt(sum(squares)) / max(1, len(squares))
 
 
@@ -122,14 +138,23 @@ def _duplicates(runs: Sequence[RawScores]) -> list[Verdict]:
 
 
 def _labels(runs: Sequence[RawScores]) -> list[Verdict]:
-    noise, clear = labels_of(runs, "noise").presence, labels_of(runs, "clear").presence
-    if noise is None or clear is None:
-        return []
-    margin = DEVIATIONS * _presence_deviation(runs)
-    return [
-        Verdict("labels", "noise", noise.value, 0.5 - margin, 0.5 + margin),
-        Verdict("labels", "labels in the clear", clear.value, CLEAR, 1.0),
-    ]
+    """Return whether noise says nothing of classes, shares and networks, and data in the clear say it all."""
+    noise, clear = labels_of(runs, "noise"), labels_of(runs, "clear")
+    made = []
+    if noise.presence and clear.presence:
+        margin = DEVIATIONS * _presence_deviation(runs)
+        made.append(Verdict("labels", "noise", noise.presence.value, 0.5 - margin, 0.5 + margin))
+        made.append(Verdict("labels", "labels in the clear", clear.presence.value, CLEAR, 1.0))
+    if noise.skill and clear.skill:
+        most = max(LEAST_MARGIN, DEVIATIONS * _spread(noise.skill.values))
+        made.append(Verdict("histogram", "noise", noise.skill.value, -np.inf, most))
+        made.append(Verdict("histogram", "labels in the clear", clear.skill.value, CLEAR_SHARES, 1.0))
+    if noise.architecture and clear.architecture:
+        guesses = len(noise.architecture.values)
+        low, high = stats.binom.interval(CONTROL_LEVEL, guesses, 1 / noise.architectures)
+        made.append(Verdict("network", "noise", noise.architecture.value, float(low) / guesses, float(high) / guesses))
+        made.append(Verdict("network", "networks in the clear", clear.architecture.value, CLEAR, 1.0))
+    return made
 
 
 def _presence_deviation(runs: Sequence[RawScores]) -> float:
@@ -144,17 +169,25 @@ def _presence_deviation(runs: Sequence[RawScores]) -> float:
 
 
 def _identity(runs: Sequence[RawScores]) -> list[Verdict]:
-    tables = [rows_of(run, "identity") for run in runs]
+    """Return whether noise and another client's message show no picture, and class means that are sent as such do.
+
+    These need not all be found: from fewer records than a picture has pixels nobody can learn all that it shows.
+    """
     made = []
-    for level in sorted({str(of) for table in tables for of in table.get("level", [])}):
-        noise, clear = (identity_of(runs, level, kind) for kind in ("noise", "clear"))
-        trials = sum(int(((t["kind"] == "noise") & (t["level"] == level)).sum()) for t in tables if t)
-        if noise.top1 is None or clear.top1 is None:
-            continue
-        most = float(stats.binom.ppf(CONTROL_LEVEL, trials, 1 / noise.candidates)) / trials
-        column = column_of("identity", level)
-        made.append(Verdict(column, "noise", noise.top1.value, 0.0, most))
-        made.append(Verdict(column, "mean pictures in the clear", clear.top1.value, CLEAR, 1.0))
+    for level in sorted({str(of) for run in runs for of in rows_of(run, "identity").get("level", [])}):
+        clear = identity_of(runs, level, "clear")
+        column, gain = column_of("identity", level), column_of("gain", level)
+        for kind in ("noise", "another client"):
+            found = identity_of(runs, level, kind)
+            if found.top1 and found.gain:
+                most = float(stats.binom.ppf(CONTROL_LEVEL, found.means, 1 / found.candidates)) / found.means
+                made.append(Verdict(column, kind, found.top1.value, 0.0, most))
+                most = max(LEAST_MARGIN, DEVIATIONS * _spread(found.gain.values))
+                made.append(Verdict(gain, kind, found.gain.value, -np.inf, most))
+        if clear.top1 and clear.gain:
+            least = float(stats.binom.ppf(0.95, clear.means, 1 / clear.candidates) + 1) / clear.means
+            made.append(Verdict(column, "mean pictures in the clear", clear.top1.value, least, 1.0))
+            made.append(Verdict(gain, "mean pictures in the clear", clear.gain.value, LEAST_MARGIN, np.inf))
     return made
 
 

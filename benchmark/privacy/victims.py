@@ -21,7 +21,8 @@ class Victim:
     """A client under attack: what it has received and sent, its state before and after, records that are known.
 
     states: level -> the state from which records' messages are built
-    known, apart: two halves of the auxiliary records; decoys are of the second, and of all that others train on
+    known: the records that an attacker has; auxiliary: the half of them that the metric and pictures are learned from,
+        and that guessed networks have not been trained on
     """
 
     client: int
@@ -29,7 +30,7 @@ class Victim:
     download: Message
     upload: Message
     known: Tensor
-    apart: Tensor
+    auxiliary: Tensor
 
 
 class Victims:
@@ -40,14 +41,14 @@ class Victims:
 
     def of(self, k: int, before: State, download: Message, upload: Message) -> Victim:
         """Return client k. before: its state before the download"""
-        known, apart = self.pool(k)
+        auxiliary, apart = self.pool(k)
         info = replace(self._task.infos[k], progress=self._t)
         true = self._method.receive(before, download, info)
-        samples, rounds = self.like(k, known, self._size.surrogate_records), self._size.surrogate_rounds
+        samples, rounds = self.like(k, apart, self._size.surrogate_records), self._size.surrogate_rounds
         guess = self._lab.surrogate(k, before, download, samples, self._t, min(rounds, self._t.round))
         alike = all(same(value, guess.get(name)) for name, value in true.items())
         states = {AUDITOR: true} if alike else {SERVER: guess, AUDITOR: true}
-        return Victim(k, states, download, upload, known, apart)
+        return Victim(k, states, download, upload, torch.cat([auxiliary, apart]), auxiliary)
 
     def pool(self, k: int) -> tuple[Tensor, Tensor]:
         """Return the test records of all others, which nobody trains on, in two halves, the same in every round."""
@@ -65,6 +66,23 @@ class Victims:
         """Draw records from a pool: as many of each class as a client has, `most` at most, or as there are."""
         counts = self._task.class_counts[k]
         return self.drawn(pool, counts / counts.sum(), min(int(counts.sum()), most))
+
+    def again(self, k: int, pool: Tensor, most: int | None = None) -> Tensor:
+        """Draw records from a pool with replacement: as many of each class as a client has, `most` at most.
+
+        So clients of an attacker's that train on these take as many steps as the client, and differ from each other,
+        also where a pool has few records of a class. As `like` does if the pool has none of them.
+        """
+        counts = self._task.class_counts[k].to(pool.device)
+        number = int(counts.sum()) if most is None else min(int(counts.sum()), most)
+        labels = self._task.labels[pool]
+        wanted = (counts / counts.sum() * number).round().long()
+        found = [pool[labels == c] for c in range(len(wanted))]
+        drawn = [
+            of[torch.randint(len(of), (int(n),)).to(of.device)] for of, n in zip(found, wanted, strict=True) if len(of)
+        ]
+        chosen = torch.cat([pool[:0], *drawn])
+        return chosen[torch.randperm(len(chosen)).to(chosen.device)] if len(chosen) > 1 else self.like(k, pool, number)
 
     def drawn(self, pool: Tensor, shares: Tensor, number: int) -> Tensor:
         """Draw so many records of classes in these shares [C] from a pool, none twice, or as many as there are of each.

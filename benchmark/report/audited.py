@@ -4,7 +4,7 @@ from benchmark.config import FederationConfig
 from benchmark.defence.accounting import promise_of
 from benchmark.privacy.findings import Found, Membership, RawScores
 from benchmark.privacy.tables import facts_of
-from benchmark.privacy.verdicts import invalid, verdicts
+from benchmark.privacy.verdicts import column_of, invalid, verdicts
 from benchmark.report.frame import Comparison
 
 NO_PROOF = (
@@ -21,12 +21,13 @@ class Audited:
         self.label = label
         self._runs = [run for run in comparison.of(label) if run.privacy]
         self.scores: list[RawScores] = [run.privacy for run in self._runs]
+        self.seeds = [run.seed for run in self._runs]
         self.sheets = [sheet for scores in self.scores if (sheet := facts_of(scores)["sheet"])]
         federations = [run.run["specification"]["federation"] for run in self._runs]
         self.promise = promise_of(FederationConfig.model_validate(federations[0])) if federations else None
         self.membership = Membership(self.scores)
         self.controls = verdicts(self.scores)
-        self.invalid = invalid(self.controls)
+        self._invalid = invalid(self.controls)
 
     @property
     def sends(self) -> bool:
@@ -37,6 +38,21 @@ class Audited:
     def last(self) -> int:
         """The last round that was attacked."""
         return max(self.membership.rounds, default=0)
+
+    def why_invalid(self, column: str) -> str | None:
+        """Return why a column says nothing; None if all of its controls hold."""
+        table = column.partition(",")[0]
+        return self._invalid.get(self._made(column)) or self._invalid.get(table)
+
+    def controlled(self, column: str) -> bool:
+        """Return whether a column has any control."""
+        return not {self._made(column), column.partition(",")[0]}.isdisjoint(made.column for made in self.controls)
+
+    def _made(self, column: str) -> str:
+        """Return the column that stands for this one: of the only level of knowledge, if nothing is private."""
+        table, _, level = column.partition(", ")
+        levels = self.membership.levels
+        return column_of(table, levels[0]) if level and len(levels) == 1 else column
 
     def private(self, kind: str) -> Found | None:
         """Return the area of an attack on the loss of the private network, which nobody sends, in the last round."""

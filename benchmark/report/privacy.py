@@ -18,13 +18,14 @@ from benchmark.privacy.findings import (
     labels_of,
 )
 from benchmark.privacy.tables import facts_of
-from benchmark.privacy.verdicts import Verdict, column_of
+from benchmark.privacy.verdicts import Verdict, column_of, limits_text
 from benchmark.report.audited import NO_PROOF, Audited, audited_of
 from benchmark.report.cells import NOTHING, Cell, Column, Table, mean_cell
 from benchmark.report.document import Part
 from benchmark.report.formats import write_table
 from benchmark.report.frame import Comparison
 from benchmark.report.looks import Style
+from benchmark.report.privacy_contrasts import contrast_table
 from benchmark.report.privacy_figures import draw_privacy
 
 SENDS_NOTHING = "sends nothing"
@@ -36,7 +37,9 @@ def write_privacy(comparison: Comparison, style: Style, commands: Sequence[str],
     audited = audited_of(comparison)
     if not audited:
         return Part([], [])
-    tables = [privacy_table(comparison, audited), sheet_table(comparison, audited), control_table(comparison, audited)]
+    compared = [contrast_table] if sum(of.sends for of in audited) > 1 else []
+    made = (privacy_table, *compared, sheet_table, control_table)
+    tables = [make(comparison, audited) for make in made]
     written = [(write_table(table, comparison.name, commands, folder / "tables"), table) for table in tables]
     return Part(written, draw_privacy(comparison, audited, style, folder / "figures"))
 
@@ -48,27 +51,33 @@ def _columns(audited: Sequence[Audited]) -> list[tuple[Column, str, FoundOf]]:
     """Return columns of attacks: title, the column of controls that they stand or fall with, values."""
     candidates = max((identity_of(of.scores, SERVER).candidates for of in audited), default=0)
     networks = max((labels_of(of.scores).architectures for of in audited), default=0)
+    network, picture = (f"chance {1 / max(1, number):.2g}" for number in (networks, candidates))
     return [
         (
-            Column("Member, one message", "low", "area under the ROC curve, last round; chance 0.5"),
+            Column("Member, one message", None, "area under the ROC curve, last round; chance 0.5"),
             column_of("membership", SERVER),
             lambda of: of.membership.area(of.last, SERVER),
         ),
         (
-            Column("Member, series", "low", "the same for the sum of scores over a client's rounds; chance 0.5"),
+            Column("Member, series", None, "the same for the sum of scores over a client's rounds; chance 0.5"),
             column_of("membership", SERVER),
             lambda of: of.membership.area(SERIES, SERVER),
         ),
         (
-            Column("Found at 1 %", "low", "share of members found at 1 % false alarms, series; chance 0.01"),
+            Column("Found at 1 %", None, "share of members found at 1 % false alarms, series; chance 0.01"),
             column_of("membership", SERVER),
             lambda of: of.membership.rate(SERIES, SERVER),
         ),
         *([_FOUND_RARELY] if any(_rare(of) for of in audited) else []),
         (
-            Column("Member, auditor", "low", "the series by who knows private state too; chance: without a message"),
+            Column("Auditor, one message", None, "area, last round, by who knows private state; chance: the next two"),
             column_of("membership", AUDITOR),
-            lambda of: of.membership.area(SERIES, AUDITOR),
+            lambda of: of.membership.area(of.last, AUDITOR),
+        ),
+        (
+            Column("Auditor, another's", None, "the same if the message is of a client with other data of the labels"),
+            column_of("membership", AUDITOR),
+            lambda of: of.membership.another(of.last, AUDITOR),
         ),
         (
             Column("Auditor, no message", None, "area by the loss in the private state before the last round"),
@@ -76,40 +85,55 @@ def _columns(audited: Sequence[Audited]) -> list[tuple[Column, str, FoundOf]]:
             lambda of: of.private("state alone"),
         ),
         (
-            Column("Classes", "low", "balanced accuracy of which classes a client has; chance 0.5"),
+            Column("Auditor, series", None, "the sum of an auditor's scores over a client's rounds"),
+            column_of("membership", AUDITOR),
+            lambda of: of.membership.area(SERIES, AUDITOR),
+        ),
+        (
+            Column("Classes", None, "balanced accuracy of which classes a client has; chance 0.5"),
             "labels",
             lambda of: labels_of(of.scores).presence,
         ),
         (
-            Column("Histogram", "low", "skill of guessed class shares, 1 - TV / TV of the prior; chance 0"),
-            "labels",
+            Column("Histogram", None, "skill of guessed class shares, 1 - TV / TV of the prior; chance 0"),
+            "histogram",
             lambda of: labels_of(of.scores).skill,
         ),
         (
-            Column(f"Picture, first of {candidates}", "low", f"class means found; chance {1 / max(1, candidates):.2g}"),
+            Column(f"Picture, first of {candidates}", None, f"class means found; {picture}"),
             column_of("identity", SERVER),
             lambda of: identity_of(of.scores, SERVER).top1,
         ),
         (
-            Column("Picture, auditor", "low", "the same by who knows private state too"),
+            Column("Picture [dB]", None, "how much nearer a picture made from a message is than a class's public mean"),
+            column_of("gain", SERVER),
+            lambda of: identity_of(of.scores, SERVER).gain,
+        ),
+        (
+            Column("Picture, auditor", None, "class means found by who knows private state too"),
             column_of("identity", AUDITOR),
             lambda of: identity_of(of.scores, AUDITOR).top1,
         ),
         (
-            Column("Copy", "low", "gain in agreement with the private network, 1 being a distilled copy; chance 0"),
+            Column("Picture, auditor [dB]", None, "the gain of who knows private state too"),
+            column_of("gain", AUDITOR),
+            lambda of: identity_of(of.scores, AUDITOR).gain,
+        ),
+        (
+            Column("Copy", None, "gain in agreement with the private network, 1 being a distilled copy; chance 0"),
             "model",
             lambda of: fidelity_of(of.scores).gain,
         ),
         (
-            Column(f"Network of {networks}", "low", f"architectures guessed; chance {1 / max(1, networks):.2g}"),
-            "labels",
+            Column(f"Network of {networks}", None, f"architectures guessed; {network}"),
+            "network",
             lambda of: labels_of(of.scores).architecture,
         ),
     ]
 
 
 _FOUND_RARELY: tuple[Column, str, FoundOf] = (
-    Column("Found at 0.1 %", "low", "the same at 0.1 %, all clients' and seeds' scores together; chance 0.001"),
+    Column("Found at 0.1 %", None, "the same at 0.1 %, all clients' and seeds' scores together; chance 0.001"),
     column_of("membership", SERVER),
     lambda of: _rare(of),
 )
@@ -156,9 +180,10 @@ def attack_cell(of: Audited, control: str, value: FoundOf) -> Cell:
     if not of.sends:
         return Cell(SENDS_NOTHING)
     cell = _found_cell(value(of))
-    table = control.partition(",")[0]
-    if why := of.invalid.get(control) or of.invalid.get(table):
+    if why := of.why_invalid(control):
         return Cell(f"invalid ({cell.text})", None, f"{of.label}: this says nothing, as {why}")
+    if cell.value is not None and not of.controlled(control):
+        return Cell(f"no control ({cell.text})", None, f"{of.label}: nothing tells whether this attack works")
     if control == "labels" and of.sheets[-1]["up"]["own_rows_only"]:
         shown = f"{of.label}: a client's classes are shown by the rows that are there; guessed is with all rows"
         return cell._replace(note=shown)
@@ -210,7 +235,7 @@ def sheet_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
         Column("Up"),
         Column("Down"),
         Column("Keyed by class", None, "rows of a class can be told apart"),
-        Column("Own rows only", None, "the rows that are there are the client's classes"),
+        Column("Own rows only", None, "the rows that are there are the client's classes; – if none lacks any"),
         Column("Counts", None, "numbers of samples by class travel"),
         Column("Buffers", None, "running statistics travel"),
         Column("Private weights", "low", "share of the numbers of a client's own network that travel, to the bit"),
@@ -233,11 +258,11 @@ def _sheet_cells(of: Audited) -> list[Cell]:
         return [Cell(SENDS_NOTHING), *[Cell(NOTHING)] * 9]
     facts = of.sheets[-1]
     up, down = facts["up"], facts["down"]
-    share = float(np.mean([sheet["private_share"] for sheet in of.sheets]))
+    shares = [share for sheet in of.sheets if (share := sheet["private_share"]) is not None]
     silent = _yes(facts["silent"]) if facts["architectures"] > 1 else Cell("one network")
     flags = [_yes(up[name]) for name in ("by_class", "own_rows_only", "counts", "buffers")]
     numbers = Cell(f"{up['numbers']:,.0f}", up["numbers"])
-    exposed = Cell(f"{100 * share:.1f} %", share)
+    exposed = mean_cell([100 * share for share in shares], "{:.1f} %")
     return [_bytes(up), _bytes(down), *flags, exposed, silent, _yes(facts["sums_suffice"]), numbers]
 
 
@@ -280,6 +305,6 @@ def _control_row(label: str, control: Verdict) -> list[Cell]:
         Cell(control.column),
         Cell(control.name),
         Cell(f"{control.value:.3f}", control.value),
-        Cell(f"{control.low:.3f} to {control.high:.3f}"),
+        Cell(limits_text(control)),
         _yes(control.holds),
     ]

@@ -14,6 +14,9 @@ from benchmark.report.frame import Comparison
 from benchmark.report.looks import Style
 from benchmark.report.statistics import pareto
 
+CHANCE = 0.5
+"""The area of an attack that fails."""
+
 
 def draw_privacy(comparison: Comparison, audited: Sequence[Audited], style: Style, folder: Path) -> list[Drawn]:
     """Draw what can be drawn of methods that send something."""
@@ -34,24 +37,30 @@ def draw_privacy(comparison: Comparison, audited: Sequence[Audited], style: Styl
 
 
 def _says_nothing(of: Audited) -> bool:
-    return not {"membership", column_of("membership", SERVER)}.isdisjoint(of.invalid)
+    return of.why_invalid(column_of("membership", SERVER)) is not None
 
 
 def draw_fronts(panels: Sequence[Axes], comparison: Comparison, audited: Sequence[Audited], style: Style) -> None:
-    """Draw the area of membership against accuracy (left) and bytes (right), with the fronts that nothing beats."""
-    areas = [found.value for of in audited if (found := of.membership.area(SERIES, SERVER))]
-    accuracies = [comparison.mean(of.label) or 0.0 for of in audited]
-    sent = [comparison.mean_total(of.label, "bytes") / 1e6 for of in audited]
+    """Draw the area of membership against accuracy (left) and bytes (right), with the fronts that nothing beats.
+
+    Fronts take areas below chance for chance, as attacks that fail do no better by failing below it.
+    """
+    found = {of: area for of in audited if (area := of.membership.area(SERIES, SERVER))}
+    areas = [max(area.value, CHANCE) for area in found.values()]
+    accuracies = [comparison.mean(of.label) or 0.0 for of in found]
+    sent = [comparison.mean_total(of.label, "bytes") / 1e6 for of in found]
     for axes, x, better in ((panels[0], accuracies, 1), (panels[1], sent, -1)):
         kept = pareto(areas, [better * value for value in x])
         front = sorted((a, b) for a, b, on in zip(x, areas, kept, strict=True) if on)
         axes.step(*zip(*front, strict=True), where="pre" if better > 0 else "post", color="0.6", linewidth=1, zorder=1)
-        for of, a, b in zip(audited, x, areas, strict=True):
-            look = style.of(of.label)
+        for (of, area), a in zip(found.items(), x, strict=True):
+            look, b = style.of(of.label), area.value
+            if area.interval:
+                axes.vlines(a, *area.interval, color=look.colour, linewidth=0.8, alpha=0.6, zorder=1)
             axes.scatter(
                 [a], [b], color=[look.colour], marker=look.marker, s=36 * style.paper.scale**2, zorder=2, label=of.label
             )
-        axes.axhline(0.5, color="0.4", linewidth=0.7, linestyle=":")
+        axes.axhline(CHANCE, color="0.4", linewidth=0.7, linestyle=":")
     panels[0].set_xlabel("Mean accuracy [%]")
     panels[1].set_xlabel("Sent [MB]")
     logarithmic(panels[1])
@@ -69,7 +78,7 @@ def draw_rounds(axes: Axes, audited: Sequence[Audited], style: Style) -> None:
         if all(area.interval for area in found.values()):
             low, high = zip(*(area.interval for area in found.values() if area.interval), strict=True)
             axes.fill_between(list(found), low, high, color=style.of(of.label).colour, alpha=0.1, linewidth=0)
-    axes.axhline(0.5, color="0.4", linewidth=0.7, linestyle=":")
+    axes.axhline(CHANCE, color="0.4", linewidth=0.7, linestyle=":")
     axes.set_xlabel("Round")
     axes.set_ylabel("Area of membership")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -40,7 +40,7 @@ from benchmark.run.plan import Request, now
 from benchmark.run.progress_display import Display, RunProgress
 from benchmark.run.run_log import RunLog
 from benchmark.storage.checkpoint import Checkpoint, Manifest, fingerprint
-from benchmark.storage.schema import ENDED, FINAL
+from benchmark.storage.schema import ENDED, FINAL, RunRecord
 from benchmark.storage.summary import accuracies
 
 AUDITED_FILE = f"{AUDIT_NAME}.npz"
@@ -93,7 +93,8 @@ def title(run: Run, number: int, of: int) -> str:
 def attempt(run: Run, request: Request, start: Callable[[], RunProgress]) -> Outcome | None:
     """Execute one run unless a finished result exists. Returns None while another process holds it.
 
-    start: is called once this process holds the run, and returns what shows its progress. Raises StorageError.
+    start: is called once this process holds the run, and returns what shows its progress. Raises StorageError, and
+    RequestError if the run can't go on as requested.
     """
     with nullcontext(True) if nothing_to_do(run, request) else run.folder.claim() as mine:
         if not mine:
@@ -106,7 +107,10 @@ def attempt(run: Run, request: Request, start: Callable[[], RunProgress]) -> Out
 
 
 def is_complete(run: Run, request: Request) -> bool:
-    """Return whether a run has ended already and the request does not repeat it."""
+    """Return whether a run has ended already and the request does not repeat it.
+
+    Raises RequestError if the run can't go on as requested.
+    """
     return _stored_outcome(run, request) is not None
 
 
@@ -231,25 +235,47 @@ def record_death(run: Run, request: Request, reason: str) -> Outcome | None:
 
 
 def _stored_outcome(run: Run, request: Request) -> Outcome | None:
-    """Return the outcome of a run that need not be executed again, or None."""
+    """Return the outcome of a run that need not be executed again, or None. Raises RequestError if it can't go on."""
     try:
         found = run.folder.read() if run.folder.exists else None
     except RequestError:
         if request.force:
             return None
         raise
-    if found is None or found["status"] not in ENDED:
+    if found is None:
         return None
     since = (found["finished"] or "") > request.begun  # by another process with the same request
     again = request.force or found["status"] not in FINAL
-    if again and not since:
+    if found["status"] not in ENDED or (again and not since):
+        _check_audit(run, request, found)
         return None
-    reason = "already there" if found["status"] == "done" else found["reason"]
-    if request.inspect and not found["inspected"] and type(run.method).inspect is not Method.inspect:
-        reason = "already there, without what --inspect stores; --force runs it again"
-    if request.audit and AUDITED_FILE not in found["files"]:
-        reason = "already there, without what --audit stores; --force runs it again"
+    reason = _already_there(run, request, found) if found["status"] == "done" else found["reason"]
     return Outcome(run.spec, run.folder.path, found["status"], reason, found["summary"])
+
+
+def _already_there(run: Run, request: Request, found: RunRecord) -> str:
+    """Return what to say of a run that is done: that it is there, and what it lacks of what is requested."""
+    audit = found.get("audit", request.audit if AUDITED_FILE in found["files"] else None)
+    if request.audit not in (None, audit):
+        stored = f"with what --audit {audit} stores" if audit else "without what --audit stores"
+        return f"already there, {stored}; --force runs it again"
+    if request.inspect and not found["inspected"] and type(run.method).inspect is not Method.inspect:
+        return "already there, without what --inspect stores; --force runs it again"
+    return "already there"
+
+
+def _check_audit(run: Run, request: Request, found: RunRecord) -> None:
+    """Raise RequestError if a run would go on under another audit than it began with: it would be of two halves."""
+    if request.force or _same_audit(request, found) or not Checkpoint(run.folder.path).manifest():
+        return
+    audit = found.get("audit")
+    begun, again = (f"with --audit {audit}", "with it") if audit else ("without --audit", "without it")
+    raise RequestError(f"{run.folder.path} was begun {begun} and goes on only {again}; --force begins it again")
+
+
+def _same_audit(request: Request, found: RunRecord) -> bool:
+    """Return whether a run was begun under the audit that is requested; of an older version's run that is assumed."""
+    return found.get("audit", request.audit) == request.audit
 
 
 def _interrupted(run: Run, request: Request, checkpoint: Checkpoint) -> tuple[Mapping[str, Any], Manifest] | None:
@@ -262,7 +288,8 @@ def _interrupted(run: Run, request: Request, checkpoint: Checkpoint) -> tuple[Ma
     except RequestError:
         return None
     unforced = before["status"] == "running" or not request.force
-    goes_on = before["status"] not in FINAL and unforced and checkpoint.whole(manifest)
+    unchanged = unforced and _same_audit(request, before)
+    goes_on = before["status"] not in FINAL and unchanged and checkpoint.whole(manifest)
     return (before, manifest) if goes_on else None
 
 
@@ -296,6 +323,7 @@ def _facts(run: Run, request: Request, device: torch.device, speed: float | None
         | {"code": code_hashes(type(run.method)), "matrix_product_flops_per_second": speed},
         "command": list(request.command),
         "inspected": request.inspect,
+        "audit": request.audit,
         "started": now(),
         "resumed": [],
         "finished": None,

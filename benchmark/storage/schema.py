@@ -196,6 +196,7 @@ class RunRecord(TypedDict):
     """One run.
 
     files: those that the run has written beside run.json, once it has ended
+    audit: of the messages, by its name in benchmark.privacy.audit_size, null without; files of older versions lack it
     weights_hash: of all that server and clients hold at the end
     prediction: made before the first round, if requested; prediction_error: its errors, once the run is done
     digest: SHA-256 of everything else in this file
@@ -213,6 +214,7 @@ class RunRecord(TypedDict):
     environment: Environment
     command: list[Word]
     inspected: bool
+    audit: NotRequired[Text | None]
     started: Text
     resumed: list[Resumed]
     finished: Text | None

@@ -39,7 +39,7 @@ def tiny() -> AuditSize:
     return AuditSize(
         clients=2,
         rounds=2,
-        candidates=12,
+        candidates=30,
         auxiliary=12,
         shadows=1,
         shadow_records=12,

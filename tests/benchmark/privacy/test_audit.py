@@ -63,7 +63,7 @@ def test_an_audit_changes_no_weight_no_byte_and_no_flop(name, audit_task, tiny):
         clusters = membership.messages(t, SERVER)
         assert len(clusters) == 2
         for attacked in clusters:  # twelve of each kind, half of the others set the scale
-            assert int(attacked.member.sum()) == 12 and int((~attacked.member).sum()) == 6
+            assert int(attacked.member.sum()) == 18 and int((~attacked.member).sum()) == 9
             assert np.isfinite(attacked.scores).all()
     assert {"labels.truth", "identity.rank", "duplicates.score"} <= scores.keys()
     assert ("model.agreement" in scores) == (name not in ADDS_WHAT_IT_RECEIVES)

@@ -99,7 +99,7 @@ def test_the_metric_is_the_inverse_of_the_shrunken_covariance():
 def test_class_means_that_are_sent_as_pictures_are_ranked_first_and_noise_at_random():
     torch.manual_seed(3)
     pictures = torch.rand(80, 48)
-    inversion = Inversion(pictures[:40] - pictures[:40].mean(0), pictures[:40])
+    inversion = Inversion(pictures[:40] - pictures[:40].mean(0), pictures[:40], pictures.mean(0))
     ranks = []
     for _ in range(60):
         truth, decoys = torch.rand(20, 48).mean(0), torch.rand(99, 20, 48).mean(1)

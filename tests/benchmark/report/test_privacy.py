@@ -1,6 +1,7 @@
 """Privacy in a report: crafted scores of which one knows what tables have to say."""
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
@@ -63,10 +64,10 @@ def scores(gain=3.0, known_noise=1.0, sheet=SHEET):
         controls | {"labels alone": 0.0, "pictures alone": 0.0, "released": 2.0, "state alone": 1.0}
     ).items():
         membership(tables, "control", kind, of)
-    for kind, rank in (("message", 0), ("noise", 50), ("clear", 0)):
-        for client in range(3):
-            of = {"client": client, "level": "auditor", "kind": kind, "candidates": 100}
-            tables.add("identity", **of, label=np.arange(2), rank=[rank, 7], gain=[1.0, 1.0])
+    for level, kind, client in product(("auditor", "server"), ("message", "noise", "clear"), range(3)):
+        rank, gained = (50, 0.0) if kind == "noise" else (0, 1.0)
+        of = {"client": client, "level": level, "kind": kind, "candidates": 100}
+        tables.add("identity", **of, label=np.arange(2), rank=[rank, 7], gain=[gained, gained])
     facts = {"sheet": sheet, "seconds": 12.0, "rounds": [1, 3], "candidates": 40}
     return {**tables.arrays(), "facts": np.array(json.dumps(facts))}
 
@@ -96,7 +97,7 @@ def test_the_table_has_areas_with_intervals_of_a_server_and_of_an_auditor(tmp_pa
     comparison, found = audited(tmp_path, store, one=scores())
     table = privacy_table(comparison, found)
     one, series, share = cells(table, "one", "Member, one message", "Member, series", "Found at 1 %")
-    auditor, alone = cells(table, "one", "Member, auditor", "Auditor, no message")
+    auditor, alone = cells(table, "one", "Auditor, series", "Auditor, no message")
     assert 0.35 < one.value < 0.65 and 0.35 < series.value < 0.65 and share.value < 0.2
     assert auditor.value == pytest.approx(0.999, abs=0.02) and "[" in auditor.text
     assert 0.6 < alone.value < 0.9
@@ -137,7 +138,8 @@ def test_tables_and_figures_are_written(tmp_path, store):
     for part in ("tables", "figures"):
         (folder / part).mkdir(parents=True)
     part = write_privacy(comparison, Style(["one", "two"]), ["a command"], folder)
-    assert [table.name for _, table in part.tables] == ["privacy", "privacy-sheet", "privacy-controls"]
+    names = ["privacy", "privacy-contrasts", "privacy-sheet", "privacy-controls"]
+    assert [table.name for _, table in part.tables] == names
     assert [drawn.stem for drawn in part.figures] == ["digits-privacy", "digits-privacy-rounds"]
     text = (folder / "tables" / "digits-privacy.md").read_text()
     assert "At chance an attack fails; that does not make a method private" in text
@@ -179,6 +181,7 @@ def test_a_rate_at_one_in_a_thousand_needs_ten_thousand_others(tmp_path, store):
         of = {"round": 3, "client": client, "level": "auditor", "kind": "message", "label": np.zeros(8050, int)}
         calibration = ~member & (np.arange(8050) % 2 == 0)
         tables.add("membership", **of, member=member, calibration=calibration, score=score)
+    membership(tables, "auditor", "noise", 0.0)
     facts = {"sheet": SHEET, "seconds": 12.0, "rounds": [3], "candidates": 40}
     many = {**tables.arrays(), "facts": np.array(json.dumps(facts))}
     comparison, found = audited(tmp_path, store, few=scores(), many=many)
@@ -196,6 +199,6 @@ def test_a_control_of_the_auditor_takes_the_auditors_columns_alone(tmp_path, sto
     for name in [name for name in arrays if name.startswith("membership.")]:
         arrays[name] = np.concatenate([arrays[name][kept], added[name]])
     comparison, found = audited(tmp_path, store, one=arrays)
-    auditor, one = cells(privacy_table(comparison, found), "one", "Member, auditor", "Member, one message")
+    auditor, one = cells(privacy_table(comparison, found), "one", "Auditor, series", "Member, one message")
     assert auditor.text.startswith("invalid") and "noise reads" in auditor.note
     assert one.value is not None

@@ -1,6 +1,7 @@
 """The tables of docs/privacy.md, from crafted scores."""
 
 import json
+from itertools import product
 
 import numpy as np
 
@@ -15,12 +16,12 @@ SHEET = {"up": DIRECTION, "down": DIRECTION, **FACTS}
 
 
 def scores(gain):
-    """Members of one client stand out by so many standard deviations; there are no controls, so none fails."""
+    """Members of one client stand out by so many standard deviations; noise, the only control, is chance."""
     tables = Tables()
     member, calibration = np.arange(90) < 30, np.arange(90) >= 60
-    for level in ("auditor", "server"):
-        score = np.random.default_rng(0).normal(size=90) + gain * member
-        of = {"round": 2, "client": 0, "level": level, "kind": "message"}
+    for level, kind in product(("auditor", "server"), ("message", "noise")):
+        score = np.random.default_rng(1).normal(size=90) + gain * member * (kind == "message")
+        of = {"round": 2, "client": 0, "level": level, "kind": kind}
         tables.add("membership", **of, label=np.zeros(90, int), member=member, calibration=calibration, score=score)
     facts = {"sheet": SHEET, "seconds": 12.0, "rounds": [2], "candidates": 30}
     return {**tables.arrays(), "facts": np.array(json.dumps(facts))}
