@@ -11,7 +11,7 @@ from benchmark.channel import Message, Observer, Passage, RoundNumber, State, co
 from benchmark.privacy.audit_size import FULL_AUDIT, AuditSize
 from benchmark.privacy.round_audit import RoundAudit
 from benchmark.privacy.sums import mean_message
-from benchmark.privacy.tables import from_text, joined, to_text
+from benchmark.privacy.tables import ATTACK, from_text, joined, to_text
 from benchmark.seeds import numpy_generator
 from benchmark.task import Task
 
@@ -72,6 +72,7 @@ class PrivacyAudit(Observer):
             "seconds": sum(of["seconds"] for of in found.values()),
             "rounds": list(found),
             "candidates": self._size.candidates,
+            "attack": ATTACK,
         }
         scores = joined([from_text(of["scores"]) for of in found.values() if "scores" in of])
         return {AUDIT_NAME: {**scores, "facts": np.array(json.dumps(facts))}}

@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
 from pydantic import TypeAdapter, with_config
@@ -14,6 +14,8 @@ from benchmark.errors import RequestError
 from benchmark.storage.files import read_arrays
 from benchmark.storage.schema import STRICT, Text
 
+ATTACK = 2
+"""Version of the attacks. It rises with every change after which other scores are found, as those can't be compared."""
 Columns = dict[str, np.ndarray]
 """Columns of one length by name."""
 
@@ -106,12 +108,16 @@ class ExposureSheet(TypedDict):
 
 @with_config(STRICT)
 class AuditFacts(TypedDict):
-    """What is known of an audit besides its scores: the sheet, None if nothing is sent; seconds; rounds; its size."""
+    """What is known of an audit besides its scores: the sheet, None if nothing is sent; seconds; rounds; its size.
+
+    attack: by which version of the attacks, absent of the first
+    """
 
     sheet: ExposureSheet | None
     seconds: float
     rounds: list[int]
     candidates: int
+    attack: NotRequired[int]
 
 
 FACTS: TypeAdapter[AuditFacts] = TypeAdapter(AuditFacts)

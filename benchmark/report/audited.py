@@ -3,7 +3,7 @@
 from benchmark.config import FederationConfig
 from benchmark.defence.accounting import promise_of
 from benchmark.privacy.findings import Found, Membership, RawScores
-from benchmark.privacy.tables import facts_of
+from benchmark.privacy.tables import ATTACK, facts_of
 from benchmark.privacy.verdicts import column_of, invalid, verdicts
 from benchmark.report.frame import Comparison
 
@@ -28,6 +28,7 @@ class Audited:
         self.membership = Membership(self.scores)
         self.controls = verdicts(self.scores)
         self._invalid = invalid(self.controls)
+        self._earlier = any(facts_of(scores).get("attack") != ATTACK for scores in self.scores)
 
     @property
     def sends(self) -> bool:
@@ -41,6 +42,8 @@ class Audited:
 
     def why_invalid(self, column: str) -> str | None:
         """Return why a column says nothing; None if all of its controls hold."""
+        if self._earlier:
+            return "an earlier version made the attacks"
         table = column.partition(",")[0]
         return self._invalid.get(self._made(column)) or self._invalid.get(table)
 

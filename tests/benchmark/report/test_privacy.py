@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import RequestError
-from benchmark.privacy.tables import Tables
+from benchmark.privacy.tables import ATTACK, Tables
 from benchmark.report.audited import Audited
 from benchmark.report.frame import read_experiment
 from benchmark.report.looks import Style
@@ -68,7 +68,7 @@ def scores(gain=3.0, known_noise=1.0, sheet=SHEET):
         rank, gained = (50, 0.0) if kind == "noise" else (0, 1.0)
         of = {"client": client, "level": level, "kind": kind, "candidates": 100}
         tables.add("identity", **of, label=np.arange(2), rank=[rank, 7], gain=[gained, gained])
-    facts = {"sheet": sheet, "seconds": 12.0, "rounds": [1, 3], "candidates": 40}
+    facts = {"sheet": sheet, "seconds": 12.0, "rounds": [1, 3], "candidates": 40, "attack": ATTACK}
     return {**tables.arrays(), "facts": np.array(json.dumps(facts))}
 
 
@@ -115,7 +115,11 @@ def test_noise_is_told_with_what_no_attack_can_exceed(tmp_path, store):
 
 
 def test_who_sends_nothing_has_no_zero(tmp_path, store):
-    nothing = {"facts": np.array(json.dumps({"sheet": None, "seconds": 0.1, "rounds": [1, 3], "candidates": 40}))}
+    nothing = {
+        "facts": np.array(
+            json.dumps({"sheet": None, "seconds": 0.1, "rounds": [1, 3], "candidates": 40, "attack": ATTACK})
+        )
+    }
     comparison, found = audited(tmp_path, store, alone=nothing, one=scores())
     member, copy = cells(privacy_table(comparison, found), "alone", "Member, one message", "Copy")
     assert member.text == copy.text == "sends nothing" and member.value is None
@@ -182,7 +186,7 @@ def test_a_rate_at_one_in_a_thousand_needs_ten_thousand_others(tmp_path, store):
         calibration = ~member & (np.arange(8050) % 2 == 0)
         tables.add("membership", **of, member=member, calibration=calibration, score=score)
     membership(tables, "auditor", "noise", 0.0)
-    facts = {"sheet": SHEET, "seconds": 12.0, "rounds": [3], "candidates": 40}
+    facts = {"sheet": SHEET, "seconds": 12.0, "rounds": [3], "candidates": 40, "attack": ATTACK}
     many = {**tables.arrays(), "facts": np.array(json.dumps(facts))}
     comparison, found = audited(tmp_path, store, few=scores(), many=many)
     table = privacy_table(comparison, found)
@@ -202,3 +206,12 @@ def test_a_control_of_the_auditor_takes_the_auditors_columns_alone(tmp_path, sto
     auditor, one = cells(privacy_table(comparison, found), "one", "Auditor, series", "Member, one message")
     assert auditor.text.startswith("invalid") and "noise reads" in auditor.note
     assert one.value is not None
+
+
+def test_an_audit_by_an_earlier_version_says_nothing(tmp_path, store):
+    arrays = scores()
+    facts = json.loads(str(arrays["facts"]))
+    del facts["attack"]
+    comparison, found = audited(tmp_path, store, one=arrays | {"facts": np.array(json.dumps(facts))})
+    (member,) = cells(privacy_table(comparison, found), "one", "Member, one message")
+    assert member.value is None and "an earlier version made the attacks" in member.note

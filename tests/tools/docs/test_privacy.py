@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from benchmark.privacy.tables import Tables
+from benchmark.privacy.tables import ATTACK, Tables
 from benchmark.report.frame import read_experiment
 from tools.docs import privacy
 
@@ -23,7 +23,7 @@ def scores(gain):
         score = np.random.default_rng(1).normal(size=90) + gain * member * (kind == "message")
         of = {"round": 2, "client": 0, "level": level, "kind": kind}
         tables.add("membership", **of, label=np.zeros(90, int), member=member, calibration=calibration, score=score)
-    facts = {"sheet": SHEET, "seconds": 12.0, "rounds": [2], "candidates": 30}
+    facts = {"sheet": SHEET, "seconds": 12.0, "rounds": [2], "candidates": 30, "attack": ATTACK}
     return {**tables.arrays(), "facts": np.array(json.dumps(facts))}
 
 
