@@ -4,12 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 
 from benchmark.config import DEFENCES
-from benchmark.privacy.findings import SERIES, SERVER
+from benchmark.privacy.findings import AUDITOR, SERIES, SERVER
 from benchmark.privacy.verdicts import column_of
 from benchmark.report.audited import Audited, audited_of
 from benchmark.report.cells import NOTHING, spread_cell
+from benchmark.report.differences import MARK_LEVEL
 from benchmark.report.frame import Comparison
 from benchmark.report.privacy import attack_cell, noise_cell, privacy_table
+from benchmark.report.privacy_contrasts import contrasts
 from tools.docs.blocks import markdown_table
 
 TRIED = "privacy"
@@ -26,7 +28,20 @@ def attacked(stored: Mapping[str, Sequence[Comparison]]) -> str:
             notes = sorted({cell.note for row in table.rows for cell in row if cell.note})
             heads = [column.title for column in table.columns]
             parts += [f"{table.setting}.", markdown_table(heads, rows), table.caption, *(f"{note}." for note in notes)]
+            parts += _told_apart(audited)
     return "\n\n".join(parts) or "No run has been audited yet."
+
+
+def _told_apart(audited: Sequence[Audited]) -> list[str]:
+    """Return who gives away more of members than whom, as a sentence for each attacker; none if there are no pairs."""
+    found = []
+    for level in (SERVER, AUDITOR):
+        pairs = contrasts(audited, level)
+        told = sorted((of for of in pairs if of.p < MARK_LEVEL), key=lambda of: -of.test.mean)
+        listed = "; ".join(f"{of.more} than {of.less} by {of.test.mean:.2f} (p = {of.p:.2g})" for of in told)
+        if pairs:
+            found.append(f"Who gives away more of members to the {level}, of {len(pairs)} pairs: {listed or 'none'}.")
+    return found
 
 
 def defended(stored: Mapping[str, Sequence[Comparison]]) -> str:
