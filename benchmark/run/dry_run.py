@@ -36,6 +36,7 @@ class Planned:
 def planned(runs: Sequence[Run], request: Request, every_seed: bool = True) -> list[Planned]:
     """Predict every run on the device and with the threads that it would have. Nothing is written.
 
+    What is already there keeps the prediction that was made before it.
     every_seed: otherwise runs that differ in their seeds alone have the costs of the first
     """
     of_worker = requests_of_workers(request)[0] if request.jobs else request
@@ -45,10 +46,12 @@ def planned(runs: Sequence[Run], request: Request, every_seed: bool = True) -> l
     plans = []
     with gc_frozen():
         for run in runs:
+            status = _status(run, request)
+            made_before = run.folder.read().get("prediction") if status == "already there" else None
             name = run.spec.key if every_seed else run.spec.model_copy(update={"seed": 0}).key
-            if name not in predictions:
+            if not made_before and name not in predictions:
                 predictions[name] = forecast(run, device, _engine(run, request, device))
-            plans.append(Planned(run, predictions[name], _status(run, request)))
+            plans.append(Planned(run, made_before or predictions[name], status))
     return plans
 
 

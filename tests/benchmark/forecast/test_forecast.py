@@ -286,6 +286,9 @@ def test_a_dry_run_writes_nothing_and_a_run_keeps_what_it_told(here, capsys):
     assert main([*WORDS, "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "already there" in out and "1 to run" in out
+    assert main([*WORDS, "--dry-run", "--json"]) == 0
+    there = json.loads(capsys.readouterr().out)["runs"][0]
+    assert there["status"] == "already there" and there["prediction"] == run["prediction"]
     assert main([*WORDS, "--dry-run", "--force", "--json", "--jobs", "2"]) == 0
     assert [run["status"] for run in json.loads(capsys.readouterr().out)["runs"]] == ["again", "new"]
     assert main([*WORDS, "--dry-run", "--shard", "3/3"]) == 0
