@@ -9,15 +9,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from benchmark.privacy.identity import pictures_of
 from benchmark.privacy.membership import Candidates, MembershipAttack
+from benchmark.privacy.metrics import NOISE_MU
 from benchmark.privacy.record_messages import MOST_NUMBERS, NUMBERS_PER_RECORD
 from benchmark.privacy.vectors import Sketch
 from benchmark.task import Task
 
 FEW_PICTURES = 50
 """Members that are in the control's mean pictures, at most: an attack worth its name finds them among so few."""
-NOISE_MU = 1.0
-"""Distance in standard deviations that one record makes in the control with known noise."""
 
 
 class Control(NamedTuple):
@@ -112,8 +112,3 @@ def blind_scores(task: Task, candidates: Candidates) -> Tensor:
         gram.diagonal().add_(0.1 * float(gram.diagonal().mean()) or 1.0)
         scores[judged] = pictures[judged] @ known.T @ torch.linalg.solve(gram, targets[~judged])
     return scores
-
-
-def pictures_of(task: Task, records: Tensor) -> Tensor:
-    """Return pictures [n, p] of these records, from 0 to 1."""
-    return task.images.index_select(0, records).flatten(1).float() / 255

@@ -143,9 +143,13 @@ def _calibrated(table: Columns, rows: np.ndarray, by_class: bool) -> np.ndarray:
 
 
 class Labels(NamedTuple):
-    """Classes, shares and networks as they are guessed, against chance; None where there is nothing to guess."""
+    """Classes, shares and networks as they are guessed, against chance; None where there is nothing to guess.
+
+    exact: the share of clients all of whose classes are guessed, and no other
+    """
 
     presence: Found | None
+    exact: Found | None
     skill: Found | None
     architecture: Found | None
     architectures: int
@@ -153,18 +157,20 @@ class Labels(NamedTuple):
 
 def labels_of(runs: Sequence[RawScores], kind: str = "message") -> Labels:
     """Return what messages say of labels and networks; presence is None if clients have all classes."""
-    presence, skill, right, number, decisions = [], [], [], 0, [0, 0]
+    presence, exact, skill, right, number, decisions = [], [], [], [], 0, [0, 0]
     for table in (rows_of(run, "labels") for run in runs):
         for i in np.flatnonzero(table["kind"] == kind) if table else ():
             truth = table["truth"][i].astype(float)
-            presence.append(balanced_accuracy(truth > 0, table["presence"][i] > 0))
+            guess = table["presence"][i] > 0
+            presence.append(balanced_accuracy(truth > 0, guess))
+            exact.append(float("nan") if np.isnan(presence[-1]) else float((guess == (truth > 0)).all()))
             decisions = [decisions[0] + int((truth > 0).sum()), decisions[1] + int((truth == 0).sum())]
             skill.append(histogram_skill(truth, table["shares"][i].astype(float), table["prior"][i].astype(float)))
             if table["architecture_guess"][i] >= 0:
                 right.append(float(table["architecture"][i] == table["architecture_guess"][i]))
             number = int(table["architectures"][i])
     network = found(right) if number > 1 else None
-    return Labels(found(presence, max(1, min(decisions))), found(skill), network, number)
+    return Labels(found(presence, max(1, min(decisions))), found(exact), found(skill), network, number)
 
 
 class Identity(NamedTuple):

@@ -10,12 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmark.task import Task
+
 RIDGE_OF_INVERSION = 0.1
 LEAST_RECORDS = 4
 """Records of a class from which pictures are learned, at least; and those that a mean is of."""
 
 MOST_OTHERS = 4
 """Others for each of a client's own records that decoys are drawn from, at most."""
+
+
+def pictures_of(task: Task, records: Tensor) -> Tensor:
+    """Return pictures [n, p] of these records, from 0 to 1."""
+    return task.images.index_select(0, records).flatten(1).float() / 255
 
 
 class Identified(NamedTuple):

@@ -11,6 +11,8 @@ from scipy import stats
 BOOTSTRAP_DRAWS = 10_000
 CONTROL_LEVEL = 0.9995
 """Level of the interval of chance that a control has to lie in: a table has dozens, and few may fail by chance."""
+NOISE_MU = 1.0
+"""Distance in standard deviations that one record makes in the control with known noise."""
 LEAST_UNEVEN = 0.05
 """Total variation of a client's classes from the expected ones below which there is nothing to guess: clients of an iid
 partition are 0.02 from them, and an attacker's own clients, of a hundred records each, 0.1."""

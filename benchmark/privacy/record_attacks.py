@@ -10,9 +10,9 @@ from torch import Tensor
 
 from benchmark.channel import Message, RoundNumber, State, copied
 from benchmark.privacy.audit_size import AuditSize
-from benchmark.privacy.controls import PixelMeans, membership_controls, pictures_of
+from benchmark.privacy.controls import PixelMeans, membership_controls
 from benchmark.privacy.findings import AUDITOR
-from benchmark.privacy.identity import LEAST_RECORDS, Inversion, candidate_means, fitted_scale, identified
+from benchmark.privacy.identity import LEAST_RECORDS, Inversion, candidate_means, fitted_scale, identified, pictures_of
 from benchmark.privacy.membership import Candidates, MembershipAttack
 from benchmark.privacy.private_model import record_losses
 from benchmark.privacy.record_messages import RecordMessages

@@ -16,12 +16,12 @@ from benchmark.privacy.findings import (
     identity_of,
     labels_of,
 )
-from benchmark.privacy.metrics import CONTROL_LEVEL, auc, auc_deviation, balanced_accuracy, standardised
+from benchmark.privacy.metrics import CONTROL_LEVEL, NOISE_MU, auc, auc_deviation, balanced_accuracy, standardised
 from benchmark.privacy.tables import rows_of
 
 DEVIATIONS = float(stats.norm.ppf((1 + CONTROL_LEVEL) / 2))
-NOISE_BOUND = float(stats.norm.cdf(1 / sqrt(2)))
-"""The largest area of a record that noise of mu = 1 hides."""
+NOISE_BOUND = float(stats.norm.cdf(NOISE_MU / sqrt(2)))
+"""The largest area of a record that known noise hides."""
 FOUND_DEVIATIONS = float(stats.norm.ppf(0.95))
 """How far above chance what has to be found is, one-sided at 5 %."""
 CLEAR = 0.99

@@ -95,6 +95,11 @@ def _columns(audited: Sequence[Audited]) -> list[tuple[Column, str, FoundOf]]:
             lambda of: labels_of(of.scores).presence,
         ),
         (
+            Column("All classes", None, "share of clients of which all classes and no other are guessed"),
+            "labels",
+            lambda of: labels_of(of.scores).exact,
+        ),
+        (
             Column("Histogram", None, "skill of guessed class shares, 1 - TV / TV of the prior; chance 0"),
             "histogram",
             lambda of: labels_of(of.scores).skill,

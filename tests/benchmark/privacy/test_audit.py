@@ -84,7 +84,7 @@ def test_a_resumed_run_finds_the_same(audit_task, tiny):
     """An observer of round 2 alone, as after an interruption, has the scores of one that saw round 1 as well."""
     method = brief("fedproto")
     task = audit_task(method)
-    whole, first, second = federation_of(method, task, PrivacyAudit(tiny)), None, None
+    whole = federation_of(method, task, PrivacyAudit(tiny))
     both = [r["observed"]["privacy"] for r in whole.run()]
     resumed = federation_of(method, task)
     first = resumed.round(1)
