@@ -57,6 +57,7 @@ class PrivacyAudit(Observer):
             self._messages["up"] = dict.fromkeys(sent, mean)
         audit = RoundAudit(federation, t, self._size, sent, self._messages, self._server)
         found: dict[str, Any] = {"sends_nothing": True} if audit.sends_nothing else {"sheet": audit.sheet()}
+        found["attack"] = ATTACK
         if scores := audit.scores():
             found["scores"] = to_text(scores)
         record.setdefault("observed", {})[AUDIT_NAME] = found | {"seconds": perf_counter() - begun}
@@ -72,7 +73,7 @@ class PrivacyAudit(Observer):
             "seconds": sum(of["seconds"] for of in found.values()),
             "rounds": list(found),
             "candidates": self._size.candidates,
-            "attack": ATTACK,
+            "attack": min(of.get("attack", 1) for of in found.values()),
         }
         scores = joined([from_text(of["scores"]) for of in found.values() if "scores" in of])
         return {AUDIT_NAME: {**scores, "facts": np.array(json.dumps(facts))}}

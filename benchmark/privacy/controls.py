@@ -1,7 +1,7 @@
 """Attacks on messages of which one knows what they give away; a column counts only if its controls read as they must.
 
-Besides those here, every attack is made on noise in place of the message, and on the message of a client with other
-data of the same labels.
+Besides those here, every attack is made on noise in place of the message, and those on records on the message of a
+client with other data of the same labels.
 """
 
 from typing import NamedTuple

@@ -131,6 +131,8 @@ def _attacked(table: Columns, run: int, kind: str, level: str, round: int) -> It
         if not all(part.any() for part in parts) or len({int(part.sum()) for part in parts}) > 1:
             continue
         first = parts[0]
+        if any(not np.array_equal(table[of][part], table[of][first]) for part in parts for of in ("label", "member")):
+            continue
         calibration = table["calibration"][first]
         total = np.sum([_calibrated(table, part, by_class=kind != LABELS_ALONE) for part in parts], axis=0)
         member, label = (table[name][first][~calibration] for name in ("member", "label"))
@@ -164,7 +166,8 @@ def labels_of(runs: Sequence[RawScores], kind: str = "message") -> Labels:
             guess = table["presence"][i] > 0
             presence.append(balanced_accuracy(truth > 0, guess))
             exact.append(float("nan") if np.isnan(presence[-1]) else float((guess == (truth > 0)).all()))
-            decisions = [decisions[0] + int((truth > 0).sum()), decisions[1] + int((truth == 0).sum())]
+            if not np.isnan(presence[-1]):
+                decisions = [decisions[0] + int((truth > 0).sum()), decisions[1] + int((truth == 0).sum())]
             skill.append(histogram_skill(truth, table["shares"][i].astype(float), table["prior"][i].astype(float)))
             if table["architecture_guess"][i] >= 0:
                 right.append(float(table["architecture"][i] == table["architecture_guess"][i]))

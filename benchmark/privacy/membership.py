@@ -19,8 +19,8 @@ from benchmark.task import Task
 LEAST_PER_CLASS = 2
 """Auxiliary records that a class needs, and candidates of each kind; other classes are left out."""
 ENOUGH_PER_CLASS = 10
-"""Candidates of each kind by which scores of a class can be compared; of more classes than have so many, some are left
-out: with two of each of a hundred classes half of the others set a scale, and nothing is left to judge."""
+"""Candidates of each kind by which scores of a class can be compared: of two others in each of a hundred classes one
+sets the scale, and one is judged by it."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,15 @@ class Candidates:
 
 
 def _matched(task: Task, splits: Sequence[Tensor], most: int) -> dict[int, int]:
-    """Return class -> how many members, and as many others, to draw: as many as both sides have, scaled to `most`.
+    """Return class -> how many members, and as many others, to draw: of each class alike, as far as both sides have.
 
-    Where there are more classes than that allows, those with enough on both sides come first, in random order.
+    There is one class for ten of `most`, at most; those with enough on both sides come first, in random order.
     """
     train, test, pool = (torch.bincount(task.labels[split], minlength=task.num_classes) for split in splits)
     both = (torch.minimum(train, test) * (pool >= LEAST_PER_CLASS)).tolist()
     order = sorted(torch.randperm(len(both)).tolist(), key=lambda c: -min(both[c], ENOUGH_PER_CLASS))
-    chosen = order[: max(1, most // ENOUGH_PER_CLASS)]
-    scale = min(1.0, most / max(1, sum(both[c] for c in chosen)))
-    wanted = {c: int(both[c] * scale) for c in sorted(chosen)}
-    return {c: n for c, n in wanted.items() if n >= LEAST_PER_CLASS}
+    chosen = [c for c in order[: max(1, most // ENOUGH_PER_CLASS)] if both[c] >= LEAST_PER_CLASS]
+    return {c: min(both[c], most // len(chosen)) for c in sorted(chosen)}
 
 
 def _drawn(labels: Tensor, pool: Tensor, wanted: dict[int, int]) -> Tensor:
@@ -97,7 +95,8 @@ class MembershipAttack:
         self.auxiliary = auxiliary - self.class_means(auxiliary_labels)
         self._records = records - self.class_means(labels)
         self.metric = Whitening(self.auxiliary)
-        self._lengths = self.metric.norms(self._records)
+        self._seen = self.metric.along(self._records)
+        self._lengths = self.metric.norms(self._records, self._seen)
 
     @classmethod
     def prepared(cls, messages: RecordMessages, candidates: Candidates, labels: Tensor) -> "MembershipAttack":
@@ -120,7 +119,7 @@ class MembershipAttack:
 
     def scores(self, remainder: Tensor) -> Tensor:
         """Return the score [n] of each candidate: how much of its own message is in the remainder."""
-        products = self.metric.products(self._records, remainder[None])[:, 0]
+        products = self.metric.products(self._records, remainder[None], self._seen)[:, 0]
         return products / self._lengths.clamp_min(1e-30)
 
     def plain_scores(self, remainder: Tensor) -> Tensor:

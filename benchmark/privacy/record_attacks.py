@@ -67,11 +67,17 @@ class Pictured(NamedTuple):
 
 
 class Others(NamedTuple):
-    """What the client would send with other data of its labels; the same with some records ten times, and which."""
+    """What other data have to do with a client, whoever attacks it.
+
+    another: what the client would send with other data of its labels; with_repeated: the same with some records ten
+    times; repeated: which; classes: its pictures among others; pixels: mean pictures as messages
+    """
 
     another: Message
     with_repeated: Message
     repeated: Tensor
+    classes: Sequence[Pictured]
+    pixels: PixelMeans
 
 
 class RecordAttacks:
@@ -101,7 +107,7 @@ class RecordAttacks:
                 self._add(victim.client, candidates, name, kind, level.attack.scores(remainder))
             if others:
                 self._duplicates(victim, candidates, level, others)
-                self._identify(victim, candidates, level, remainders)
+                self._identify(victim, candidates, level, remainders, others)
         if others:
             self._control(victim, candidates)
             self._attack_network(victim.client, victim.states[AUDITOR], candidates, "state alone")
@@ -140,13 +146,23 @@ class RecordAttacks:
         hard to attack as its message.
         """
         state = victim.states[AUDITOR]
-        others = (~candidates.member).nonzero()[:, 0]
-        repeated = others[torch.randperm(len(others))[:DUPLICATED].to(others.device)]
+        repeated = self._to_repeat(candidates)
         copies = candidates.records[repeated].repeat(DUPLICATED)
         pool = _held_out(victim, candidates)
         samples = [self._victims.again(victim.client, pool) for _ in range(2)]
         another = self._shadow(victim, state, samples[0])
-        return Others(another, self._shadow(victim, state, torch.cat([samples[1], copies])), repeated)
+        with_repeated = self._shadow(victim, state, torch.cat([samples[1], copies]))
+        pixels = PixelMeans(self._task, candidates, victim.known)
+        return Others(another, with_repeated, repeated, self._pictured(victim, candidates), pixels)
+
+    def _to_repeat(self, candidates: Candidates) -> Tensor:
+        """Draw ten records that are no members, half of each class at most: they have to stand above the rest."""
+        others = (~candidates.member).nonzero()[:, 0]
+        shuffled = others[torch.randperm(len(others)).to(others.device)]
+        labels = self._task.labels[candidates.records[shuffled]]
+        halves = [of[: len(of) // 2] for c in labels.unique() if len(of := shuffled[labels == c])]
+        allowed = torch.isin(shuffled, torch.cat([shuffled[:0], *halves]))
+        return shuffled[allowed][:DUPLICATED]
 
     def _shadow(self, victim: Victim, state: State, samples: Tensor) -> Message:
         """Return what the client would send that had trained on these, without noise, which has a mean of zero."""
@@ -183,18 +199,20 @@ class RecordAttacks:
             score=_unit(scores[judged]),
         )
 
-    def _identify(self, victim: Victim, candidates: Candidates, level: Level, remainders: Mapping[str, Tensor]) -> None:
+    def _identify(
+        self, victim: Victim, candidates: Candidates, level: Level, remainders: Mapping[str, Tensor], others: Others
+    ) -> None:
         """Rank the true mean picture of each class among those of other records.
 
         The scale of pictures is learned from the attacker's own clients; for noise in place of a message, from noise in
         place of theirs.
         """
-        classes, data = self._pictured(victim, candidates), self._task.clients[victim.client]
-        of_auxiliary, pixels = self._task.labels[candidates.auxiliary], PixelMeans(self._task, candidates, victim.known)
+        classes, pixels, trained_on = others.classes, others.pixels, self._task.clients[victim.client].train
+        of_auxiliary = self._task.labels[candidates.auxiliary]
         shadows = [level.remainder(of, i) for i, of in enumerate(level.shadows)]
         noises = [level.remainder(noise_of(of), i) for i, of in enumerate(level.shadows)]
         seen = {kind: (level.attack, of, noises if kind == "noise" else shadows) for kind, of in remainders.items()} | {
-            "clear": (pixels.attack, pixels.remainder(data.train), [pixels.remainder(of) for of in level.samples])
+            "clear": (pixels.attack, pixels.remainder(trained_on), [pixels.remainder(of) for of in level.samples])
         }
         for kind, (attack, message, of_known) in seen.items():
             # Only the direction: a guessed network makes a message longer than the attacker's own clients send.

@@ -156,6 +156,11 @@ def read_scores(path: Path) -> Columns:
     return arrays
 
 
+def by_earlier_version(path: Path) -> bool:
+    """Return whether privacy.npz has scores of earlier attacks, which reports leave out. Raises RequestError."""
+    return facts_of(read_scores(path)).get("attack") != ATTACK
+
+
 def _check(columns: Columns, kinds: Mapping[str, str]) -> None:
     """Raise ValueError unless a table is empty, or has these columns of one length with numbers that can be."""
     if columns and {name: array.dtype.kind for name, array in columns.items()} != kinds:

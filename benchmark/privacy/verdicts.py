@@ -24,8 +24,13 @@ NOISE_BOUND = float(stats.norm.cdf(NOISE_MU / sqrt(2)))
 """The largest area of a record that known noise hides."""
 FOUND_DEVIATIONS = float(stats.norm.ppf(0.95))
 """How far above chance what has to be found is, one-sided at 5 %."""
+SPREAD_LEVEL = 0.99
+"""Level of the interval of chance by what clusters differ in, which a handful tells badly."""
 CLEAR = 0.99
-CLEAR_SHARES = 0.9
+CLEAR_CLASSES = 0.9
+CLEAR_PICTURES = 0.3
+CLEAR_GAIN = 0.5
+"""What a reader reaches at least that has learned from few examples, of data in the clear; the gain in decibels."""
 LEAST_MARGIN = 0.05
 """Decibels, or parts of a skill, that count as none: clients may be so alike that their spread says nothing."""
 
@@ -77,9 +82,10 @@ def _membership(membership: Membership) -> list[Verdict]:
     control = {kind: membership.clusters(kind, "control", last) for kind in _KINDS}
     made += [_chance("membership", kind, control[kind]) for kind in (LABELS_ALONE, "pictures alone")]
     area, margin = _mean_area(control["known noise"]), DEVIATIONS * _deviation(control["known noise"])
+    margin_of_few = DEVIATIONS * _deviation(control["pixel means"])
     made.append(Verdict("membership", "noise of mu 1", area, 0.5, NOISE_BOUND + margin))
     made.append(Verdict("membership", "data in the clear", _mean_area(control["clear"]), CLEAR, 1.0))
-    least = max(0.5, _mean_area(control["pixel means, not whitened"]) - 2 * margin) + margin
+    least = max(0.5, _mean_area(control["pixel means, not whitened"]) - 2 * margin_of_few) + margin_of_few
     made.append(Verdict("membership", "mean pictures, whitened", _mean_area(control["pixel means"]), least, 1.0))
     return made
 
@@ -93,17 +99,21 @@ def _chance(column: str, name: str, clusters: Sequence[Attacked]) -> Verdict:
     Messages of a client's records may have much in common, which moves the area of all of them in one direction by
     chance; how far is seen in how clients differ.
     """
-    margin = DEVIATIONS * max(_deviation(clusters), _spread([of.auc for of in clusters]))
+    margin = max(DEVIATIONS * _deviation(clusters), _spread([of.auc for of in clusters]))
     return Verdict(column, name, _mean_area(clusters), 0.5 - margin, 0.5 + margin)
 
 
 def _spread(values: Sequence[float]) -> float:
-    """Return the standard error of a mean over clusters as they differ; 0 for fewer than three."""
-    return float(np.std(values, ddof=1)) / sqrt(len(values)) if len(values) > 2 else 0.0
+    """Return how far the mean over clusters may be from what it has to be, as they differ; 0 for fewer than three."""
+    n = len(values)
+    if n < 3:
+        return 0.0
+    return float(stats.t.ppf((1 + SPREAD_LEVEL) / 2, n - 1) * np.std(values, ddof=1)) / sqrt(n)
 
 
 def _mean_area(clusters: Sequence[Attacked]) -> float:
-    return float(np.mean([of.auc for of in clusters])) if clusters else float("nan")
+    known = [area for of in clusters if not np.isnan(area := of.auc)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def _deviation(clusters: Sequence[Attacked]) -> float:
@@ -121,6 +131,8 @@ def _duplicates(runs: Sequence[RawScores]) -> list[Verdict]:
             for client in np.unique(table["client"]):
                 rows = (table["client"] == client) & (table["level"] == level)
                 chosen = table["duplicated"][rows]
+                if chosen.all() or not chosen.any():
+                    continue
                 scores = standardised(table["score"][rows], table["label"][rows], ~chosen)
                 areas.setdefault(level, []).append(auc(scores, chosen))
                 deviation = auc_deviation(int(chosen.sum()), int((~chosen).sum()))
@@ -144,15 +156,17 @@ def _labels(runs: Sequence[RawScores]) -> list[Verdict]:
     if noise.presence and clear.presence:
         margin = DEVIATIONS * _presence_deviation(runs)
         made.append(Verdict("labels", "noise", noise.presence.value, 0.5 - margin, 0.5 + margin))
-        made.append(Verdict("labels", "labels in the clear", clear.presence.value, CLEAR, 1.0))
+        made.append(Verdict("labels", "labels in the clear", clear.presence.value, CLEAR_CLASSES, 1.0))
     if noise.skill and clear.skill:
-        most = max(LEAST_MARGIN, DEVIATIONS * _spread(noise.skill.values))
+        most = max(LEAST_MARGIN, _spread(noise.skill.values))
+        least = max(LEAST_MARGIN, _spread(clear.skill.values))
         made.append(Verdict("histogram", "noise", noise.skill.value, -np.inf, most))
-        made.append(Verdict("histogram", "labels in the clear", clear.skill.value, CLEAR_SHARES, 1.0))
+        made.append(Verdict("histogram", "labels in the clear", clear.skill.value, least, 1.0))
     if noise.architecture and clear.architecture:
         guesses = len(noise.architecture.values)
-        low, high = stats.binom.interval(CONTROL_LEVEL, guesses, 1 / noise.architectures)
-        made.append(Verdict("network", "noise", noise.architecture.value, float(low) / guesses, float(high) / guesses))
+        most = float(stats.binom.ppf(CONTROL_LEVEL, guesses, 1 / noise.architectures)) / guesses
+        if most < 1:
+            made.append(Verdict("network", "noise", noise.architecture.value, 0.0, most))
         made.append(Verdict("network", "networks in the clear", clear.architecture.value, CLEAR, 1.0))
     return made
 
@@ -182,12 +196,11 @@ def _identity(runs: Sequence[RawScores]) -> list[Verdict]:
             if found.top1 and found.gain:
                 most = float(stats.binom.ppf(CONTROL_LEVEL, found.means, 1 / found.candidates)) / found.means
                 made.append(Verdict(column, kind, found.top1.value, 0.0, most))
-                most = max(LEAST_MARGIN, DEVIATIONS * _spread(found.gain.values))
+                most = max(LEAST_MARGIN, _spread(found.gain.values))
                 made.append(Verdict(gain, kind, found.gain.value, -np.inf, most))
         if clear.top1 and clear.gain:
-            least = float(stats.binom.ppf(0.95, clear.means, 1 / clear.candidates) + 1) / clear.means
-            made.append(Verdict(column, "mean pictures in the clear", clear.top1.value, least, 1.0))
-            made.append(Verdict(gain, "mean pictures in the clear", clear.gain.value, LEAST_MARGIN, np.inf))
+            made.append(Verdict(column, "mean pictures in the clear", clear.top1.value, CLEAR_PICTURES, 1.0))
+            made.append(Verdict(gain, "mean pictures in the clear", clear.gain.value, CLEAR_GAIN, np.inf))
     return made
 
 

@@ -18,7 +18,7 @@ from benchmark.task import Task
 
 @dataclass(frozen=True)
 class Victim:
-    """A client under attack: what it has received and sent, its state before and after, records that are known.
+    """A client under attack: what it has received and sent, its state before that, records that are known.
 
     states: level -> the state from which records' messages are built
     known: the records that an attacker has; auxiliary: the half of them that the metric and pictures are learned from,

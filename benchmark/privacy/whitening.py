@@ -22,16 +22,23 @@ class Whitening:
         gram.diagonal().add_(n * self._ridge)
         self._factor = torch.linalg.cholesky(gram)
 
-    def products(self, left: Tensor, right: Tensor) -> Tensor:
-        """Return <l, r> in this metric for all rows of left [p, m] and right [q, m]: [p, q] float64."""
+    def along(self, vectors: Tensor) -> Tensor:
+        """Return plain products [p, n] of vectors [p, m] with the rows: most of the work, and the same each time."""
+        return vectors.double() @ self._rows.T
+
+    def products(self, left: Tensor, right: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Return <l, r> in this metric for all rows of left [p, m] and right [q, m]: [p, q] float64.
+
+        seen: left along the rows, if that is known
+        """
         left, right = left.double(), right.double()
         spanned = torch.cholesky_solve(self._rows @ right.T, self._factor)
-        return (left @ right.T - (left @ self._rows.T) @ spanned) / self._ridge
+        return (left @ right.T - (self.along(left) if seen is None else seen) @ spanned) / self._ridge
 
-    def norms(self, vectors: Tensor) -> Tensor:
-        """Return the length of each row [p] in this metric."""
+    def norms(self, vectors: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Return the length of each row [p] in this metric. seen: vectors along the rows, if that is known"""
         vectors = vectors.double()
-        seen = vectors @ self._rows.T
+        seen = self.along(vectors) if seen is None else seen
         spanned = (seen * torch.cholesky_solve(seen.T, self._factor).T).sum(1)
         return ((vectors.square().sum(1) - spanned) / self._ridge).clamp_min(0).sqrt()
 

@@ -1,11 +1,14 @@
 """A method whose messages were attacked: its raw scores, and what they say."""
 
+from collections.abc import Sequence
+
 from benchmark.config import FederationConfig
 from benchmark.defence.accounting import promise_of
 from benchmark.privacy.findings import Found, Membership, RawScores
 from benchmark.privacy.tables import ATTACK, facts_of
 from benchmark.privacy.verdicts import column_of, invalid, verdicts
 from benchmark.report.frame import Comparison
+from benchmark.report.stored_run import StoredRun
 
 NO_PROOF = (
     "At chance an attack fails; that does not make a method private, as a stronger attack may not fail. "
@@ -19,7 +22,7 @@ class Audited:
 
     def __init__(self, comparison: Comparison, label: str) -> None:
         self.label = label
-        self._runs = [run for run in comparison.of(label) if run.privacy]
+        self._runs = comparable(comparison.of(label))
         self.scores: list[RawScores] = [run.privacy for run in self._runs]
         self.seeds = [run.seed for run in self._runs]
         self.sheets = [sheet for scores in self.scores if (sheet := facts_of(scores)["sheet"])]
@@ -28,7 +31,6 @@ class Audited:
         self.membership = Membership(self.scores)
         self.controls = verdicts(self.scores)
         self._invalid = invalid(self.controls)
-        self._earlier = any(facts_of(scores).get("attack") != ATTACK for scores in self.scores)
 
     @property
     def sends(self) -> bool:
@@ -42,8 +44,6 @@ class Audited:
 
     def why_invalid(self, column: str) -> str | None:
         """Return why a column says nothing; None if all of its controls hold."""
-        if self._earlier:
-            return "an earlier version made the attacks"
         table = column.partition(",")[0]
         return self._invalid.get(self._made(column)) or self._invalid.get(table)
 
@@ -62,8 +62,14 @@ class Audited:
         return self.membership.control(kind, self.last)
 
 
+def comparable(runs: Sequence[StoredRun]) -> list[StoredRun]:
+    """Return the runs whose messages were attacked, by this version of the attacks and in the largest audit."""
+    found = [(run, facts_of(run.privacy)) for run in runs if run.privacy]
+    now = [(run, facts["candidates"]) for run, facts in found if facts.get("attack") == ATTACK]
+    most = max((size for _, size in now), default=0)
+    return [run for run, size in now if size == most]
+
+
 def audited_of(comparison: Comparison) -> list[Audited]:
     """Return the methods whose messages were attacked."""
-    return [
-        Audited(comparison, label) for label in comparison.complete if any(run.privacy for run in comparison.of(label))
-    ]
+    return [Audited(comparison, label) for label in comparison.complete if comparable(comparison.of(label))]

@@ -25,7 +25,7 @@ from benchmark.report.document import Part
 from benchmark.report.formats import write_table
 from benchmark.report.frame import Comparison
 from benchmark.report.looks import Style
-from benchmark.report.privacy_contrasts import contrast_table
+from benchmark.report.privacy_contrasts import contrast_table, contrasts
 from benchmark.report.privacy_figures import draw_privacy
 
 SENDS_NOTHING = "sends nothing"
@@ -37,7 +37,7 @@ def write_privacy(comparison: Comparison, style: Style, commands: Sequence[str],
     audited = audited_of(comparison)
     if not audited:
         return Part([], [])
-    compared = [contrast_table] if sum(of.sends for of in audited) > 1 else []
+    compared = [contrast_table] if any(contrasts(audited, level) for level in (SERVER, AUDITOR)) else []
     made = (privacy_table, *compared, sheet_table, control_table)
     tables = [make(comparison, audited) for make in made]
     written = [(write_table(table, comparison.name, commands, folder / "tables"), table) for table in tables]
@@ -165,7 +165,7 @@ def privacy_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
             mean_cell(comparison.scores(of.label), NUMBER),
             mean_cell([run.total("bytes") / 1e6 for run in comparison.of(of.label)]),
             *(attack_cell(of, control, value) for _, control, value in attacks),
-            _found_cell(of.private("released")),
+            attack_cell(of, "membership", lambda of: of.private("released"), of_messages=False),
         ]
         for of in audited
     ]
@@ -180,14 +180,21 @@ def privacy_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
     )
 
 
-def attack_cell(of: Audited, control: str, value: FoundOf) -> Cell:
-    """Make a cell of what an attack found, invalid if the controls of its column do not hold."""
+def attack_cell(of: Audited, control: str, value: FoundOf, of_messages: bool = True) -> Cell:
+    """Make a cell of what an attack found, invalid if the controls of its column do not hold.
+
+    of_messages: False for an attack on what is not sent, which can be made on who sends nothing, without controls
+    """
+    if not of.sends and not of_messages:
+        return _found_cell(value(of))
     if not of.sends:
         return Cell(SENDS_NOTHING)
     cell = _found_cell(value(of))
+    if cell.value is None:
+        return cell
     if why := of.why_invalid(control):
         return Cell(f"invalid ({cell.text})", None, f"{of.label}: this says nothing, as {why}")
-    if cell.value is not None and not of.controlled(control):
+    if not of.controlled(control):
         return Cell(f"no control ({cell.text})", None, f"{of.label}: nothing tells whether this attack works")
     if control == "labels" and of.sheets[-1]["up"]["own_rows_only"]:
         shown = f"{of.label}: a client's classes are shown by the rows that are there; guessed is with all rows"

@@ -11,6 +11,7 @@ from benchmark.report.cells import NOTHING, interval_text
 from benchmark.report.differences import Difference
 from benchmark.report.frame import LEAST_SEEDS, Comparison
 from benchmark.report.levelling import THIRD_ROUNDS, too_few
+from benchmark.report.statistics import Paired
 from benchmark.storage.moments import Moment
 from tools.docs.blocks import TITLES
 from tools.docs.costs import REFERENCE
@@ -20,6 +21,8 @@ MAIN_RESULTS = "reference"
 """The folder of results that claims are answered from."""
 TOO_FEW_SEEDS = "too few seeds"
 NOT_RUN = "not run"
+PRECISE = 1.0
+"""Half the widest interval in points that reproduces a gain: wider ones hold most of the gains that are published."""
 Stored = Mapping[str, Sequence[Comparison]]
 """Experiment -> its comparisons."""
 
@@ -78,6 +81,16 @@ def gain_text(ours: Difference | None) -> str:
 def unlevelled_at(comparison: Comparison, moment: Moment) -> dict[str, str]:
     """Return label -> why the method's curve at a moment counts as not levelled, of those that do."""
     return replace(comparison, moments=[moment]).unlevelled
+
+
+def half_width(test: Paired) -> float:
+    """Return how far the interval of a difference reaches to either side, in points."""
+    return (test.high - test.low) / 2
+
+
+def too_wide(test: Paired) -> str:
+    """Return what an interval says that holds a published difference, and many others."""
+    return f"agrees, but ± {half_width(test):.1f} points is too wide to say"
 
 
 def unjudged(comparison: Comparison, moment: Moment, ours: Difference, *labels: str) -> str | None:

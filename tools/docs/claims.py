@@ -10,11 +10,14 @@ from tools.docs.blocks import markdown_table
 from tools.docs.cells import (
     MAIN_RESULTS,
     NOT_RUN,
+    PRECISE,
     Stored,
     cell_title,
     gain_text,
+    half_width,
     of_cell,
     published_cells,
+    too_wide,
     unjudged,
 )
 from tools.docs.costs import REFERENCE
@@ -87,5 +90,7 @@ def told(ours: Difference, points: float | None = None) -> str:
     As in reports, it is told from 0 if its p-value, corrected for the number of methods, is below 0.05.
     """
     if points is not None and ours.test:
-        return "yes" if ours.test.low <= points <= ours.test.high else "by more" if ours.mean > points else "by less"
+        if ours.test.low <= points <= ours.test.high:
+            return "yes" if half_width(ours.test) <= PRECISE else too_wide(ours.test)
+        return "by more" if ours.mean > points else "by less"
     return ("yes" if ours.mean > 0 else "no") if ours.marked else "not told apart"

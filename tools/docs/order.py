@@ -133,7 +133,7 @@ def _sentences(by_rates: Mapping[str, Standings | None]) -> str:
     words = []
     for rates, standings in by_rates.items():
         if standings is None:
-            words.append(f"Nothing was run at {rates} rates.")
+            words.append(f"Nothing was run at {rates} rates, or in too few rounds to judge.")
             continue
         local, download = (_compared(standings, moment) for moment in BOTH)
         at_both = [("at both moments", local)]

@@ -20,15 +20,18 @@ from tools.docs.blocks import markdown_table
 from tools.docs.cells import (
     MAIN_RESULTS,
     NOT_RUN,
+    PRECISE,
     TOO_FEW_SEEDS,
     Stored,
     cell_title,
     gain_text,
+    half_width,
     long_enough,
     of_cell,
     published_cells,
     published_tables,
     published_values,
+    too_wide,
     unjudged,
 )
 from tools.docs.claims import METHOD
@@ -47,8 +50,6 @@ VARIED = "one-change"
 VARIED_CELL = ("cifar10", 10)
 FAILED = "failed"
 NONE_YET = "None of them has been run yet."
-PRECISE = 1.0
-"""Half the widest interval in points that reproduces a gain: wider ones hold most of the gains that are published."""
 RISES = "rises"
 """What the reasons of curves that climb say, and those of curves with too few rounds to judge do not."""
 HEADS = (
@@ -111,7 +112,8 @@ def _row(name: str, known: Mapping[str, Any], comparison: Comparison) -> list[st
     trains = mean is not None and mean > np.mean(comparison.floors)
     reason = unjudged(comparison, LOCAL, local, name, REFERENCE) if local else None
     published = NOTHING if gain is None else f"{gain:+.2f}"
-    said = verdict(gain, local, trains, reason)
+    ends = {run.run["status"] for run in comparison.runs if run.label == name} - {"done"}
+    said = verdict(gain, local, trains, reason, " and ".join(sorted(ends)) or None)
     return [*_values(name, value, comparison), published, *map(gain_text, ours.values()), said]
 
 
@@ -125,15 +127,18 @@ def _values(name: str, value: float | str, comparison: Comparison) -> list[str]:
     return [*words, f"{mean:.2f}", less, str(len(comparison.of(name)))]
 
 
-def verdict(gain: float | None, ours: Difference | None, trains: bool, reason: str | None) -> str:
+def verdict(
+    gain: float | None, ours: Difference | None, trains: bool, reason: str | None, ended: str | None = None
+) -> str:
     """Return what our gain over Standalone says of a published one; None: of a method that failed to converge there.
 
     A published gain is reproduced if our 95 % interval holds it, and is narrow enough to be told from other gains.
 
     trains: whether it is above the floor here; reason: why nothing can be said of our gain, or None
+    ended: how its runs have ended here, if not all of them were done
     """
     if ours is None:
-        return NOT_RUN
+        return NOT_RUN if ended is None else f"reproduced: it {ended}" if gain is None else ended
     if gain is None and trains:
         return "not reproduced: it trains here"
     if reason or not ours.test:
@@ -142,8 +147,7 @@ def verdict(gain: float | None, ours: Difference | None, trains: bool, reason: s
         return "reproduced: it fails"
     if not ours.test.low <= gain <= ours.test.high:
         return "not reproduced"
-    half = (ours.test.high - ours.test.low) / 2
-    return "reproduced" if half <= PRECISE else f"agrees, but ± {half:.1f} points is too wide to say"
+    return "reproduced" if half_width(ours.test) <= PRECISE else too_wide(ours.test)
 
 
 def moments(stored: Stored) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from benchmark.cli.commands import main
 from benchmark.federation import Federation
+from benchmark.privacy import audit as privacy_audit
 from benchmark.privacy.audit_size import SMALL_AUDIT
 from benchmark.run import runner
 from benchmark.storage.run_folder import RunFolder
@@ -83,6 +84,23 @@ def test_a_run_that_is_done_says_which_audit_it_has(capsys):
     assert folder().read()["audit"] == "privacy"
 
 
+def test_a_run_that_is_done_says_that_its_attacks_are_of_an_earlier_version(capsys, monkeypatch):
+    monkeypatch.setattr(privacy_audit, "ATTACK", 1)
+    assert run("privacy:small") == 0
+    earlier = "already there, with attacks of an earlier version; --force runs it again"
+    assert said(capsys, "privacy:small") == earlier
+    assert said(capsys, None) == "already there"
+
+
+def test_scores_of_two_versions_count_as_those_of_the_earlier(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(privacy_audit, "ATTACK", 1)
+        interrupted(monkeypatch, "privacy")
+    assert run("privacy") == 0
+    with np.load(folder().path / "privacy.npz") as file:
+        assert json.loads(str(file["facts"]))["attack"] == 1
+
+
 def test_a_run_that_is_done_says_that_it_has_none(capsys):
     assert run() == 0
     assert folder().read()["audit"] is None
@@ -112,7 +130,7 @@ def test_an_interrupted_run_does_not_go_on_under_another_audit(monkeypatch, caps
     before = {file: file.read_bytes() for file in path.iterdir()}
     capsys.readouterr()
     assert run(asked) == 2
-    assert capsys.readouterr().err == f"error: {path} {words}; --force begins it again\n"
+    assert capsys.readouterr().err == f"error: {path} {words}; remove it to begin again\n"
     assert {file: file.read_bytes() for file in path.iterdir()} == before
     assert run(begun) == 0
     (again,) = folder().read()["resumed"]

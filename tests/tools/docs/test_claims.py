@@ -22,13 +22,17 @@ def difference(p, *points):
         (difference(0.04, 1.0, 2.0, 3.0), None, "yes"),
         (difference(0.04, -1.0, -2.0, -3.0), None, "no"),
         (difference(0.06, 1.0, 2.0, 3.0), None, "not told apart"),
-        (difference(0.04, 1.0, 2.0, 3.0), 4.4, "yes"),
+        (difference(0.04, 1.8, 2.0, 2.2), 2.4, "yes"),
+        (difference(0.04, 1.0, 2.0, 3.0), 4.4, "agrees, but ± 2.5 points is too wide to say"),
         (difference(0.04, 1.0, 2.0, 3.0), 4.6, "by less"),
         (difference(0.04, 1.0, 2.0, 3.0), -0.6, "by more"),
     ],
 )
 def test_an_answer(ours, points, said):
-    """Of 1, 2 and 3 points the mean is 2, the standard error 1/sqrt(3), Student's factor 4.303: 2 +- 2.48."""
+    """Of 1, 2 and 3 points the mean is 2, the standard error 1/sqrt(3), Student's factor 4.303: 2 +- 2.48.
+
+    Of 1.8, 2 and 2.2 points it is a fifth of that.
+    """
     assert told(ours, points) == said
 
 

@@ -75,7 +75,7 @@ def test_ranks_gains_and_marks_at_both_moments(results):
         "- **CIFAR-10, N = 10.** At default rates, after local training: fedproto is above standalone; fml is below "
         "standalone; fedmoe and lg-fedavg are not told apart from standalone. At default rates, after the next "
         "download: fedmoe and fedproto are above standalone; fml is below standalone; lg-fedavg is not told apart from "
-        "standalone. Nothing was run at tuned rates." in text
+        "standalone. Nothing was run at tuned rates, or in too few rounds to judge." in text
     )
     waiting = "CIFAR-100, N = 10; CIFAR-10, N = 50; CIFAR-100, N = 50; CIFAR-10, N = 100; CIFAR-100, N = 100"
     assert text.endswith(f"Not run yet, or in too few rounds to judge: {waiting}.")
@@ -101,7 +101,7 @@ def test_what_was_tuned_without_standalone_is_not_shown(results, store):
     tune(results, store, "fml", [("fml", 5), ("fml+lr=0.1", 6)])
     for label in ("standalone", "fml", "fml+lr=0.1"):
         store(results, label, [right(0)] * 60, seed=3, dataset="cifar10", experiment="tuned-n10")
-    assert "Nothing was run at tuned rates." in text_of(results)
+    assert "Nothing was run at tuned rates, or in too few rounds to judge." in text_of(results)
 
 
 def test_curves_that_climb_have_an_arrow_and_are_not_compared(tmp_path, store):

@@ -54,6 +54,22 @@ def test_published_gains_are_those_that_are_known(dataset, best, fedkd):
     assert values["fedmoe"] - others["fedkd"] == pytest.approx(fedkd)
 
 
+@pytest.mark.parametrize(
+    ("published", "said"), [(None, "reproduced: it diverged"), (2.0, "diverged"), (0.0, "diverged")]
+)
+def test_who_does_not_end_here_is_not_taken_for_not_run(published, said):
+    assert reproduction.verdict(published, None, False, None, "diverged") == said
+
+
+def test_a_row_of_a_run_that_diverged(tmp_path, store):
+    store(tmp_path, "standalone", [[6] * 10] * 60, dataset="cifar10", experiment="reference")
+    broken = {"status": "diverged", "reason": "loss is nan", "dataset": "cifar10", "experiment": "reference"}
+    store(tmp_path, "fml", [[6] * 10] * 60, **broken)
+    text = reproduction.tables({"reference": read_experiment(tmp_path, "reference", {})})
+    (row,) = (line for line in text.splitlines() if line.startswith("| `fml`"))
+    assert row.endswith("| reproduced: it diverged |")
+
+
 def test_every_published_method_has_all_cells_and_is_known():
     tables = cells.published()
     for table in (tables["pfedes"], tables["pfedmoe"]):
