@@ -36,13 +36,17 @@ LEAST_MARGIN = 0.05
 
 
 class Verdict(NamedTuple):
-    """One control: the column it belongs to, what it read, and between which limits it has to be."""
+    """One control: the column it belongs to, what it read, and between which limits it has to be.
+
+    power: whether it says that the attack finds what is there; the others say that it finds nothing where nothing is
+    """
 
     column: str
     name: str
     value: float
     low: float
     high: float
+    power: bool = False
 
     @property
     def holds(self) -> bool:
@@ -56,9 +60,19 @@ def verdicts(runs: Sequence[RawScores]) -> list[Verdict]:
     return [verdict for verdict in made if not np.isnan(verdict.value)]
 
 
-def invalid(made: Sequence[Verdict]) -> dict[str, str]:
-    """Return column -> why it says nothing, of those with a control that does not hold."""
-    return {v.column: f"{v.name} reads {v.value:.3f}, and has to be {limits_text(v)}" for v in made if not v.holds}
+def why_invalid(made: Sequence[Verdict], column: str, value: float | None = None) -> str | None:
+    """Return why a column says nothing, if it has a control that does not hold; None if all hold.
+
+    Where the attack does not find what is there, chance says nothing; a value beyond what the column's own controls
+    allow chance says that it has found something.
+    """
+    of_column = [v for v in made if v.column in (column, column.partition(",")[0])]
+    chance = [v.high for v in of_column if v.column == column and not v.power]
+    beyond = value is not None and bool(chance) and value > max(chance)
+    failed = [v for v in of_column if not v.holds and not (v.power and beyond)]
+    return (
+        f"{failed[-1].name} reads {failed[-1].value:.3f}, and has to be {limits_text(failed[-1])}" if failed else None
+    )
 
 
 def limits_text(verdict: Verdict) -> str:
@@ -84,9 +98,11 @@ def _membership(membership: Membership) -> list[Verdict]:
     area, margin = _mean_area(control["known noise"]), DEVIATIONS * _deviation(control["known noise"])
     margin_of_few = DEVIATIONS * _deviation(control["pixel means"])
     made.append(Verdict("membership", "noise of mu 1", area, 0.5, NOISE_BOUND + margin))
-    made.append(Verdict("membership", "data in the clear", _mean_area(control["clear"]), CLEAR, 1.0))
+    made.append(Verdict("membership", "data in the clear", _mean_area(control["clear"]), CLEAR, 1.0, power=True))
     least = max(0.5, _mean_area(control["pixel means, not whitened"]) - 2 * margin_of_few) + margin_of_few
-    made.append(Verdict("membership", "mean pictures, whitened", _mean_area(control["pixel means"]), least, 1.0))
+    made.append(
+        Verdict("membership", "mean pictures, whitened", _mean_area(control["pixel means"]), least, 1.0, power=True)
+    )
     return made
 
 
@@ -144,6 +160,7 @@ def _duplicates(runs: Sequence[RawScores]) -> list[Verdict]:
             float(np.mean(of)),
             0.5 + FOUND_DEVIATIONS * sqrt(squares[level]) / len(of),
             1.0,
+            power=True,
         )
         for level, of in areas.items()
     ]
@@ -156,18 +173,18 @@ def _labels(runs: Sequence[RawScores]) -> list[Verdict]:
     if noise.presence and clear.presence:
         margin = DEVIATIONS * _presence_deviation(runs)
         made.append(Verdict("labels", "noise", noise.presence.value, 0.5 - margin, 0.5 + margin))
-        made.append(Verdict("labels", "labels in the clear", clear.presence.value, CLEAR_CLASSES, 1.0))
+        made.append(Verdict("labels", "labels in the clear", clear.presence.value, CLEAR_CLASSES, 1.0, power=True))
     if noise.skill and clear.skill:
         most = max(LEAST_MARGIN, _spread(noise.skill.values))
         least = max(LEAST_MARGIN, _spread(clear.skill.values))
         made.append(Verdict("histogram", "noise", noise.skill.value, -np.inf, most))
-        made.append(Verdict("histogram", "labels in the clear", clear.skill.value, least, 1.0))
+        made.append(Verdict("histogram", "labels in the clear", clear.skill.value, least, 1.0, power=True))
     if noise.architecture and clear.architecture:
         guesses = len(noise.architecture.values)
         most = float(stats.binom.ppf(CONTROL_LEVEL, guesses, 1 / noise.architectures)) / guesses
         if most < 1:
             made.append(Verdict("network", "noise", noise.architecture.value, 0.0, most))
-        made.append(Verdict("network", "networks in the clear", clear.architecture.value, CLEAR, 1.0))
+        made.append(Verdict("network", "networks in the clear", clear.architecture.value, CLEAR, 1.0, power=True))
     return made
 
 
@@ -199,8 +216,10 @@ def _identity(runs: Sequence[RawScores]) -> list[Verdict]:
                 most = max(LEAST_MARGIN, _spread(found.gain.values))
                 made.append(Verdict(gain, kind, found.gain.value, -np.inf, most))
         if clear.top1 and clear.gain:
-            made.append(Verdict(column, "mean pictures in the clear", clear.top1.value, CLEAR_PICTURES, 1.0))
-            made.append(Verdict(gain, "mean pictures in the clear", clear.gain.value, CLEAR_GAIN, np.inf))
+            made.append(
+                Verdict(column, "mean pictures in the clear", clear.top1.value, CLEAR_PICTURES, 1.0, power=True)
+            )
+            made.append(Verdict(gain, "mean pictures in the clear", clear.gain.value, CLEAR_GAIN, np.inf, power=True))
     return made
 
 
@@ -218,5 +237,7 @@ def _model(runs: Sequence[RawScores]) -> list[Verdict]:
     chance = 0.5 / sqrt(records)
     return [
         Verdict("model", "noise", float(noise.mean()), -1.0, float(max(most, DEVIATIONS * chance))),
-        Verdict("model", "distilled", float(clear.mean()), float(max(least, FOUND_DEVIATIONS * chance)), 1.0),
+        Verdict(
+            "model", "distilled", float(clear.mean()), float(max(least, FOUND_DEVIATIONS * chance)), 1.0, power=True
+        ),
     ]

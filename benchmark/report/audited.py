@@ -6,7 +6,7 @@ from benchmark.config import FederationConfig
 from benchmark.defence.accounting import promise_of
 from benchmark.privacy.findings import Found, Membership, RawScores
 from benchmark.privacy.tables import ATTACK, facts_of
-from benchmark.privacy.verdicts import column_of, invalid, verdicts
+from benchmark.privacy.verdicts import column_of, verdicts, why_invalid
 from benchmark.report.frame import Comparison
 from benchmark.report.stored_run import StoredRun
 
@@ -30,7 +30,6 @@ class Audited:
         self.promise = promise_of(FederationConfig.model_validate(federations[0])) if federations else None
         self.membership = Membership(self.scores)
         self.controls = verdicts(self.scores)
-        self._invalid = invalid(self.controls)
 
     @property
     def sends(self) -> bool:
@@ -42,10 +41,9 @@ class Audited:
         """The last round that was attacked."""
         return max(self.membership.rounds, default=0)
 
-    def why_invalid(self, column: str) -> str | None:
-        """Return why a column says nothing; None if all of its controls hold."""
-        table = column.partition(",")[0]
-        return self._invalid.get(self._made(column)) or self._invalid.get(table)
+    def why_invalid(self, column: str, value: float | None = None) -> str | None:
+        """Return why a column says nothing, or would if it read this; None if it says something."""
+        return why_invalid(self.controls, self._made(column), value)
 
     def controlled(self, column: str) -> bool:
         """Return whether a column has any control."""

@@ -76,7 +76,7 @@ def _columns(audited: Sequence[Audited]) -> list[tuple[Column, str, FoundOf]]:
         ),
         (
             Column("Auditor, another's", None, "the same if the message is of a client with other data of the labels"),
-            column_of("membership", AUDITOR),
+            "membership",
             lambda of: of.membership.another(of.last, AUDITOR),
         ),
         (
@@ -192,7 +192,7 @@ def attack_cell(of: Audited, control: str, value: FoundOf, of_messages: bool = T
     cell = _found_cell(value(of))
     if cell.value is None:
         return cell
-    if why := of.why_invalid(control):
+    if why := of.why_invalid(control, cell.value if isinstance(cell.value, float) else None):
         return Cell(f"invalid ({cell.text})", None, f"{of.label}: this says nothing, as {why}")
     if not of.controlled(control):
         return Cell(f"no control ({cell.text})", None, f"{of.label}: nothing tells whether this attack works")

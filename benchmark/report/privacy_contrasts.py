@@ -30,14 +30,18 @@ def contrasts(audited: Sequence[Audited], level: str) -> list[Contrast]:
     A server's are of the series; an auditor's of the last message, as what private state adds differs from round to
     round. Left out are methods whose column is invalid.
     """
-    column, tested = column_of("membership", level), []
-    valid = [of for of in audited if of.sends and not of.why_invalid(column)]
+    tested, valid = [], [of for of in audited if of.sends and _says_something(of, level)]
     for one, other in combinations(valid, 2):
         pairs = _paired(one, other, level)
         if test := paired_t([a.auc for a, _ in pairs], [b.auc for _, b in pairs]):
             tested.append((one.label, other.label, test))
     corrected = holm([test.p for _, _, test in tested])
     return [_upward(*found, p) for found, p in zip(tested, corrected, strict=True)]
+
+
+def _says_something(of: Audited, level: str) -> bool:
+    area = of.membership.area(_round(of, level), level)
+    return area is not None and not of.why_invalid(column_of("membership", level), area.value)
 
 
 def _paired(one: Audited, other: Audited, level: str) -> list[tuple[Attacked, Attacked]]:

@@ -37,7 +37,8 @@ def draw_privacy(comparison: Comparison, audited: Sequence[Audited], style: Styl
 
 
 def _says_nothing(of: Audited) -> bool:
-    return of.why_invalid(column_of("membership", SERVER)) is not None
+    area = of.membership.area(SERIES, SERVER)
+    return area is None or of.why_invalid(column_of("membership", SERVER), area.value) is not None
 
 
 def draw_fronts(panels: Sequence[Axes], comparison: Comparison, audited: Sequence[Audited], style: Style) -> None:
