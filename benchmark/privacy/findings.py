@@ -172,8 +172,8 @@ def labels_of(runs: Sequence[RawScores], kind: str = "message") -> Labels:
             if table["architecture_guess"][i] >= 0:
                 right.append(float(table["architecture"][i] == table["architecture_guess"][i]))
             number = int(table["architectures"][i])
-    network = found(right) if number > 1 else None
-    return Labels(found(presence, max(1, min(decisions))), found(exact), found(skill), network, number)
+    network = found(right, len(right)) if number > 1 else None
+    return Labels(found(presence, max(1, min(decisions))), found(exact, len(exact)), found(skill), network, number)
 
 
 class Identity(NamedTuple):

@@ -67,14 +67,14 @@ def cluster_interval(
     clusters have the bounds of Clopper and Pearson, as clusters that are alike say nothing of the spread. None for
     fewer than three clusters.
 
-    trials: how many decisions the shares are of, all clusters together; None: one a cluster
+    trials: how many decisions the values are shares of, all clusters together; None: they are no shares
     """
     sample = np.asarray(values, dtype=float)
     n = len(sample)
     if n < 3:
         return None
-    if set(sample) in ({0.0}, {1.0}):
-        bound = ((1 - level) / 2) ** (1 / (trials or n))
+    if trials and set(sample) in ({0.0}, {1.0}):
+        bound = ((1 - level) / 2) ** (1 / trials)
         return (0.0, 1 - bound) if sample[0] == 0 else (bound, 1.0)
     tail = float(stats.norm.cdf(stats.t.ppf((1 - level) / 2, n - 1) * np.sqrt(n / (n - 1))))
     rng = np.random.default_rng(0)

@@ -63,8 +63,10 @@ def test_interval_over_clusters_covers(clusters):
 
 def test_shares_that_are_all_alike_have_an_interval():
     """Clopper and Pearson: of five trials without a hit the share is up to 1 - 0.025^(1/5) = 0.522."""
-    assert cluster_interval([0.0] * 5) == (0.0, pytest.approx(0.5218, abs=1e-4))
-    assert cluster_interval([1.0] * 5) == (pytest.approx(0.4782, abs=1e-4), 1.0)
+    assert cluster_interval([0.0] * 5, trials=5) == (0.0, pytest.approx(0.5218, abs=1e-4))
+    assert cluster_interval([1.0] * 5, trials=5) == (pytest.approx(0.4782, abs=1e-4), 1.0)
+    assert cluster_interval([0.0] * 5, trials=20) == (0.0, pytest.approx(1 - 0.025**0.05))
+    assert cluster_interval([0.0] * 5) == (0.0, 0.0)  # decibels that are all 0 are no shares
 
 
 def test_a_threshold_lets_as_few_pass_as_it_says():
