@@ -14,6 +14,8 @@ from benchmark.report.frame import Comparison
 from benchmark.report.looks import Style
 from benchmark.report.statistics import pareto
 
+DECADE = 10
+"""Numbers that are less far apart have no power of ten between them that a logarithmic axis could name."""
 CHANCE = 0.5
 """The area of an attack that fails."""
 
@@ -26,7 +28,13 @@ def draw_privacy(comparison: Comparison, audited: Sequence[Audited], style: Styl
     stem = f"{comparison.name}-privacy"
     with sheet(folder / stem, 2, (6.5, 3.0), comparison.title, len(drawable), style.paper) as panels:
         draw_fronts(panels, comparison, drawable, style)
-    made = [Drawn(stem, "Membership against accuracy and bytes", f"By a server, series of messages. {NO_PROOF}")]
+    made = [
+        Drawn(
+            stem,
+            "Membership against accuracy and bytes",
+            f"By a server, series of messages; methods whose column is invalid are left out. {NO_PROOF}",
+        )
+    ]
     if max(len(of.membership.rounds) for of in drawable) > 1:
         over = f"{comparison.name}-privacy-rounds"
         with sheet(folder / over, 1, (6.0, 3.2), comparison.title, len(drawable), style.paper) as panels:
@@ -64,7 +72,8 @@ def draw_fronts(panels: Sequence[Axes], comparison: Comparison, audited: Sequenc
         axes.axhline(CHANCE, color="0.4", linewidth=0.7, linestyle=":")
     panels[0].set_xlabel("Mean accuracy [%]")
     panels[1].set_xlabel("Sent [MB]")
-    logarithmic(panels[1])
+    if max(sent) > DECADE * min(sent):
+        logarithmic(panels[1])
     for axes in panels if style.paper.stacked else panels[:1]:
         axes.set_ylabel("Area of membership")
     for axes in panels if style.paper.stacked else panels[1:]:
