@@ -156,9 +156,9 @@ def read_scores(path: Path) -> Columns:
     return arrays
 
 
-def by_earlier_version(path: Path) -> bool:
-    """Return whether privacy.npz has scores of earlier attacks, which reports leave out. Raises RequestError."""
-    return facts_of(read_scores(path)).get("attack") != ATTACK
+def by_earlier_version(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Return whether scores are of earlier attacks, which reports leave out."""
+    return facts_of(arrays).get("attack") != ATTACK
 
 
 def _check(columns: Columns, kinds: Mapping[str, str]) -> None:

@@ -184,9 +184,7 @@ def _left_out(comparison: Comparison) -> dict[str, str]:
     """Return label -> how its unfinished runs ended, of the methods that have some."""
     found: dict[str, str] = {}
     for label in comparison.methods:
-        runs = [run for run in comparison.runs if run.label == label]
-        ends = [run.run["status"] for run in runs if not run.done]
-        if ends:
-            words = " or ".join(sorted({*ends}))
-            found[label] = f"{len(ends)} of its {plural(len(runs), 'run')} {words}"
+        if ends := comparison.ends(label):
+            number = sum(run.label == label for run in comparison.runs)
+            found[label] = f"{len(ends)} of its {plural(number, 'run')} {' or '.join(sorted({*ends}))}"
     return found

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from benchmark.config import FederationConfig
 from benchmark.defence.accounting import promise_of
 from benchmark.privacy.findings import Found, Membership, RawScores
-from benchmark.privacy.tables import ATTACK, facts_of
+from benchmark.privacy.tables import by_earlier_version, facts_of
 from benchmark.privacy.verdicts import column_of, verdicts, why_invalid
 from benchmark.report.frame import Comparison
 from benchmark.report.stored_run import StoredRun
@@ -62,8 +62,11 @@ class Audited:
 
 def comparable(runs: Sequence[StoredRun]) -> list[StoredRun]:
     """Return the runs whose messages were attacked, by this version of the attacks and in the largest audit."""
-    found = [(run, facts_of(run.privacy)) for run in runs if run.privacy]
-    now = [(run, facts["candidates"]) for run, facts in found if facts.get("attack") == ATTACK]
+    now = [
+        (run, facts_of(run.privacy)["candidates"])
+        for run in runs
+        if run.privacy and not by_earlier_version(run.privacy)
+    ]
     most = max((size for _, size in now), default=0)
     return [run for run, size in now if size == most]
 

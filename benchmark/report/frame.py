@@ -135,6 +135,10 @@ class Comparison:
         runs = sorted((run for run in self.runs if run.label == label), key=lambda run: run.seed)
         return runs if all(run.done for run in runs) else []
 
+    def ends(self, label: str) -> list[str]:
+        """Return the status of each run of a method that is not done."""
+        return [run.run["status"] for run in self.runs if run.label == label and not run.done]
+
     def values(self, label: str, name: str) -> list[float]:
         """Return one number of the summary for each run of a method, without the runs that lack it."""
         return [run.summary[name] for run in self.of(label) if run.summary[name] is not None]

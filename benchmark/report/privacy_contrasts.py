@@ -39,6 +39,11 @@ def contrasts(audited: Sequence[Audited], level: str) -> list[Contrast]:
     return [_upward(*found, p) for found, p in zip(tested, corrected, strict=True)]
 
 
+def beyond_chance(found: Sequence[Contrast]) -> list[Contrast]:
+    """Return those that chance does not explain, the largest difference first."""
+    return sorted((of for of in found if of.p < MARK_LEVEL), key=lambda of: -of.test.mean)
+
+
 def _says_something(of: Audited, level: str) -> bool:
     area = of.membership.area(_round(of, level), level)
     return area is not None and not of.why_invalid(column_of("membership", level), area.value)
@@ -78,7 +83,7 @@ def contrast_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
     rows, notes = [], []
     for level in (SERVER, AUDITOR):
         found = contrasts(audited, level)
-        told = sorted((of for of in found if of.p < MARK_LEVEL), key=lambda of: -of.test.mean)
+        told = beyond_chance(found)
         rows += [_row(level, of) for of in told]
         notes.append(f"{level}: {len(told)} of {len(found)} pairs are told apart")
     caption = (

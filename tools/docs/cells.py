@@ -83,14 +83,10 @@ def unlevelled_at(comparison: Comparison, moment: Moment) -> dict[str, str]:
     return replace(comparison, moments=[moment]).unlevelled
 
 
-def half_width(test: Paired) -> float:
-    """Return how far the interval of a difference reaches to either side, in points."""
-    return (test.high - test.low) / 2
-
-
-def too_wide(test: Paired) -> str:
-    """Return what an interval says that holds a published difference, and many others."""
-    return f"agrees, but ± {half_width(test):.1f} points is too wide to say"
+def if_precise(test: Paired, said: str) -> str:
+    """Return what is said of an interval that holds a published difference, unless it holds many others, too."""
+    half = (test.high - test.low) / 2
+    return said if half <= PRECISE else f"agrees, but ± {half:.1f} points is too wide to say"
 
 
 def unjudged(comparison: Comparison, moment: Moment, ours: Difference, *labels: str) -> str | None:

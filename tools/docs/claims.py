@@ -10,14 +10,12 @@ from tools.docs.blocks import markdown_table
 from tools.docs.cells import (
     MAIN_RESULTS,
     NOT_RUN,
-    PRECISE,
     Stored,
     cell_title,
     gain_text,
-    half_width,
+    if_precise,
     of_cell,
     published_cells,
-    too_wide,
     unjudged,
 )
 from tools.docs.costs import REFERENCE
@@ -91,6 +89,6 @@ def told(ours: Difference, points: float | None = None) -> str:
     """
     if points is not None and ours.test:
         if ours.test.low <= points <= ours.test.high:
-            return "yes" if half_width(ours.test) <= PRECISE else too_wide(ours.test)
+            return if_precise(ours.test, "yes")
         return "by more" if ours.mean > points else "by less"
     return ("yes" if ours.mean > 0 else "no") if ours.marked else "not told apart"

@@ -8,10 +8,9 @@ from benchmark.privacy.findings import AUDITOR, SERIES, SERVER
 from benchmark.privacy.verdicts import column_of
 from benchmark.report.audited import Audited, audited_of
 from benchmark.report.cells import NOTHING, spread_cell
-from benchmark.report.differences import MARK_LEVEL
 from benchmark.report.frame import Comparison
 from benchmark.report.privacy import attack_cell, noise_cell, privacy_table
-from benchmark.report.privacy_contrasts import contrasts
+from benchmark.report.privacy_contrasts import beyond_chance, contrasts
 from tools.docs.blocks import markdown_table
 
 TRIED = "privacy"
@@ -37,8 +36,8 @@ def _told_apart(audited: Sequence[Audited]) -> list[str]:
     found = []
     for level in (SERVER, AUDITOR):
         pairs = contrasts(audited, level)
-        told = sorted((of for of in pairs if of.p < MARK_LEVEL), key=lambda of: -of.test.mean)
-        listed = "; ".join(f"{of.more} than {of.less} by {of.test.mean:.2f} (p = {of.p:.2g})" for of in told)
+        told = (f"{of.more} than {of.less} by {of.test.mean:.2f} (p = {of.p:.2g})" for of in beyond_chance(pairs))
+        listed = "; ".join(told)
         if pairs:
             found.append(f"Who gives away more of members to the {level}, of {len(pairs)} pairs: {listed or 'none'}.")
     return found
@@ -68,8 +67,8 @@ def _compared(plain: Comparison, noisy: Comparison) -> str:
         if same := with_noise.get(of.label):
             left = spread_cell(noisy.scores(of.label)).text
             rows.append([*row, left, _member(of), _member(same), noise_cell(same).text])
-        elif ends := {run.run["status"] for run in noisy.runs if run.label == of.label} - {"done"}:
-            rows.append([*row, ", ".join(sorted(ends)), _member(of), NOTHING, NOTHING])
+        elif ends := noisy.ends(of.label):
+            rows.append([*row, ", ".join(sorted({*ends})), _member(of), NOTHING, NOTHING])
     heads = ["method", "accuracy %", "with noise", "member, series", "with noise", "noise / clipping norm"]
     options = ", ".join(f"{name.replace('_', ' ')} {noisy.setting[name]}" for name in DEFENCES if name in noisy.setting)
     return f"{plain.title}; noise: {options}.\n\n{markdown_table(heads, rows)}"

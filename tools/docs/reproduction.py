@@ -20,18 +20,16 @@ from tools.docs.blocks import markdown_table
 from tools.docs.cells import (
     MAIN_RESULTS,
     NOT_RUN,
-    PRECISE,
     TOO_FEW_SEEDS,
     Stored,
     cell_title,
     gain_text,
-    half_width,
+    if_precise,
     long_enough,
     of_cell,
     published_cells,
     published_tables,
     published_values,
-    too_wide,
     unjudged,
 )
 from tools.docs.claims import METHOD
@@ -112,8 +110,7 @@ def _row(name: str, known: Mapping[str, Any], comparison: Comparison) -> list[st
     trains = mean is not None and mean > np.mean(comparison.floors)
     reason = unjudged(comparison, LOCAL, local, name, REFERENCE) if local else None
     published = NOTHING if gain is None else f"{gain:+.2f}"
-    ends = {run.run["status"] for run in comparison.runs if run.label == name} - {"done"}
-    said = verdict(gain, local, trains, reason, " and ".join(sorted(ends)) or None)
+    said = verdict(gain, local, trains, reason, " and ".join(sorted({*comparison.ends(name)})) or None)
     return [*_values(name, value, comparison), published, *map(gain_text, ours.values()), said]
 
 
@@ -147,7 +144,7 @@ def verdict(
         return "reproduced: it fails"
     if not ours.test.low <= gain <= ours.test.high:
         return "not reproduced"
-    return "reproduced" if half_width(ours.test) <= PRECISE else too_wide(ours.test)
+    return if_precise(ours.test, "reproduced")
 
 
 def moments(stored: Stored) -> str:
