@@ -111,14 +111,15 @@ class Sketch:
         self._folds = -(-length // most)
         generator = torch.Generator().manual_seed(length)
         signs = torch.randint(0, 2, (self._folds * most if self._folds > 1 else 0,), generator=generator)
-        self._signs = (2.0 * signs - 1).to(device)
+        self._signs = (2.0 * signs - 1)[:length].to(device)
+        self._signed = torch.zeros(len(signs), device=device)  # one for all vectors: zeros behind them stay
 
     def of(self, vector: Tensor) -> Tensor:
         """Return the sketch of a vector; the vector itself if it is short. What has diverged is 0."""
         if self._folds <= 1:
             return readable(vector)
-        padded = torch.nn.functional.pad(vector, (0, len(self._signs) - len(vector)))
-        return readable((padded * self._signs).view(self._folds, self._most).sum(0))
+        torch.mul(vector, self._signs, out=self._signed[: len(vector)])
+        return readable(self._signed.view(self._folds, self._most).sum(0))
 
 
 def readable(numbers: Tensor) -> Tensor:
