@@ -1,6 +1,6 @@
-"""Whether a method's curve has levelled, or still climbs when its rounds end."""
+"""Whether a method's curve has levelled, or still climbs when its rounds end, and whether two of them do so alike."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -77,12 +77,28 @@ def not_levelled(rounds: np.ndarray, scores: np.ndarray) -> str | None:
     method together, and THIRD_POINTS. With a limit of half a point level curves would be called climbing in 5 % of
     cases however many the rounds: of twenty methods, one. Of curves that climb 1 point a third half are called so.
     """
+    return _unless_still(rounds, scores, _climbs)
+
+
+def still_moves(rounds: np.ndarray, differences: np.ndarray) -> str | None:
+    """Return why the difference between two methods counts as still moving, in words, or None.
+
+    Two curves that climb alike have an order that does not wait for them to level. The rule is that of `not_levelled`,
+    either way: a difference moves if its line rises or falls by more than CLIMB_POINTS, by a two-sided test.
+
+    rounds: [evaluated]; differences: [seeds, evaluated], in points of accuracy, paired by seeds
+    """
+    return _unless_still(rounds, differences, _moves)
+
+
+def _unless_still(rounds: np.ndarray, values: np.ndarray, told: Callable[[Trend], str | None]) -> str | None:
+    """Return what is told of the trend of values [seeds, evaluated], or that there are too few of them to say."""
     inside = int(last_third(rounds).sum())
-    climbs = _climbs(trend(rounds, scores)) if inside >= THIRD_ROUNDS else None
-    if inside >= THIRD_ROUNDS and inside * len(scores) >= THIRD_POINTS:
-        return climbs
-    few = f"{_TOO_FEW}: {inside} evaluated in the last third, {inside * len(scores)} over all seeds"
-    return f"{few}; {climbs}" if climbs else few
+    moved = told(trend(rounds, values)) if inside >= THIRD_ROUNDS else None
+    if inside >= THIRD_ROUNDS and inside * len(values) >= THIRD_POINTS:
+        return moved
+    few = f"{_TOO_FEW}: {inside} evaluated in the last third, {inside * len(values)} over all seeds"
+    return f"{few}; {moved}" if moved else few
 
 
 def _climbs(found: Trend) -> str | None:
@@ -90,3 +106,11 @@ def _climbs(found: Trend) -> str | None:
     if found.rise <= CLIMB_POINTS or found.p >= LEVEL:
         return None
     return f"its accuracy rises by {found.rise:.1f} points over the last third of the rounds"
+
+
+def _moves(found: Trend) -> str | None:
+    """Return that a difference rises or falls, in words; None if it does neither, as far as its points can say."""
+    if abs(found.rise) <= CLIMB_POINTS or 2 * min(found.p, 1 - found.p) >= LEVEL:
+        return None
+    verb = "rises" if found.rise > 0 else "falls"
+    return f"the difference {verb} by {abs(found.rise):.1f} points over the last third"

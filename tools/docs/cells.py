@@ -5,12 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from benchmark.report.cells import NOTHING, interval_text
 from benchmark.report.differences import Difference
 from benchmark.report.frame import LEAST_SEEDS, Comparison
-from benchmark.report.levelling import THIRD_ROUNDS, too_few
+from benchmark.report.levelling import THIRD_ROUNDS, still_moves, too_few, trend
 from benchmark.report.statistics import Paired
 from benchmark.storage.moments import Moment
 from tools.docs.blocks import TITLES
@@ -89,13 +91,42 @@ def if_precise(test: Paired, said: str) -> str:
     return said if half <= PRECISE else f"agrees, but ± {half:.1f} points is too wide to say"
 
 
-def unjudged(comparison: Comparison, moment: Moment, ours: Difference, *labels: str) -> str | None:
-    """Return why nothing can be said of a difference between these methods at a moment; None if something can.
+class Judged(NamedTuple):
+    """Whether a difference between two methods answers which is better.
 
-    Their curves at that moment have to have levelled, and seeds have to be as many as a test needs.
+    reason: why nothing can be said of it, None if something can; note: what has to be read with an answer, or ""
+    """
+
+    reason: str | None
+    note: str = ""
+
+
+def judged(
+    comparison: Comparison, moment: Moment, ours: Difference, label: str, other: str, size: bool = False
+) -> Judged:
+    """Return whether something can be said of a difference between these methods at a moment.
+
+    Their curves at that moment have to have levelled, or to climb alike, and seeds have to be as many as a test needs.
+    If the difference still grows, only its size is open. size: whether it is asked for
     """
     unlevelled = unlevelled_at(comparison, moment)
-    reasons = [unlevelled[label] for label in labels if label in unlevelled]
+    reasons = [unlevelled[name] for name in (label, other) if name in unlevelled]
+    note = ""
+    if reasons and too_few(reasons):
+        return Judged("too few rounds or seeds")
     if reasons:
-        return "too few rounds or seeds" if too_few(reasons) else "not levelled"
-    return TOO_FEW_SEEDS if len(ours.by_seed) < LEAST_SEEDS else None
+        curve = _difference_curve(comparison, moment, label, other)
+        moves, grows = still_moves(*curve), trend(*curve).rise * ours.mean > 0
+        if moves and too_few([moves]):
+            return Judged("not levelled")
+        if moves and (size or not grows):
+            return Judged(f"not levelled, {moves}")
+        note = f", {moves or 'climbing alike'}"
+    return Judged(None, note) if len(ours.by_seed) >= LEAST_SEEDS else Judged(TOO_FEW_SEEDS)
+
+
+def _difference_curve(comparison: Comparison, moment: Moment, label: str, other: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rounds [evaluated], and the difference of two methods in each under each seed: [seeds, evaluated]."""
+    pairs = [[run.means(moment) for run in pair] for pair in comparison.paired(label, other)]
+    rounds = sorted(set.intersection(*(set(means) for pair in pairs for means in pair)))
+    return np.array(rounds), np.array([[ours[t] - theirs[t] for t in rounds] for ours, theirs in pairs])

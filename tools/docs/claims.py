@@ -14,9 +14,9 @@ from tools.docs.cells import (
     cell_title,
     gain_text,
     if_precise,
+    judged,
     of_cell,
     published_cells,
-    unjudged,
 )
 from tools.docs.costs import REFERENCE
 
@@ -71,12 +71,14 @@ def _answering(claim: Claim, dataset: str, clients: int, stored: Stored) -> Comp
 
 def _row(claim: Claim, dataset: str, clients: int, comparison: Comparison) -> list[str]:
     """Return the answer at each moment, the method's FLOPs beside the other's, and what the two send."""
-    answers = []
+    answers, both = [], (claim.method, claim.other)
     for moment in (LOCAL, DOWNLOAD):
         ours = differences(comparison, claim.other, moment).get(claim.method)
-        said = ours and (unjudged(comparison, moment, ours, claim.method, claim.other) or told(ours, claim.points))
-        answers.append(f"{gain_text(ours)}: {said}" if said else NOTHING)
-    both = (claim.method, claim.other)
+        if ours is None:
+            answers.append(NOTHING)
+            continue
+        reason, note = judged(comparison, moment, ours, *both, size=claim.points is not None)
+        answers.append(f"{gain_text(ours)}: {reason or told(ours, claim.points) + note}")
     computed, alone = (comparison.mean_total(label, "flops") for label in both)
     sent = " / ".join(f"{comparison.mean_total(label, 'bytes') / 1e9:.3g}" for label in both)
     return [claim.question, cell_title(dataset, clients), *answers, f"{computed / alone:.2f} ×", sent]

@@ -16,13 +16,14 @@ from benchmark.tuning.record import Tuning
 from tools.docs.blocks import accuracy_text, markdown_table
 from tools.docs.cells import (
     MAIN_RESULTS,
+    Judged,
     Stored,
     cell_title,
     gain_text,
+    judged,
     long_enough,
     of_cell,
     published_cells,
-    unjudged,
     unlevelled_at,
 )
 from tools.docs.costs import REFERENCE
@@ -65,9 +66,9 @@ class Standings(NamedTuple):
         """Return whether a method's curve has not levelled, as far as rounds and seeds can say."""
         return self.labels[name] in unlevelled_at(self.comparison, moment)
 
-    def unjudged(self, name: str, moment: Moment, gain: Difference) -> str | None:
-        """Return why nothing can be said of a method's difference to Standalone; None if something can."""
-        return unjudged(self.comparison, moment, gain, self.labels[name], self.labels[REFERENCE])
+    def judged(self, name: str, moment: Moment, gain: Difference) -> Judged:
+        """Return whether something can be said of a method's difference to Standalone."""
+        return judged(self.comparison, moment, gain, self.labels[name], self.labels[REFERENCE])
 
 
 def order(stored: Stored, tunings: Tunings) -> str:
@@ -148,15 +149,15 @@ def _compared(standings: Standings, moment: Moment) -> str:
     """Return who is above Standalone, who below, who is told apart by nothing, and of whom nothing can be said."""
     gains = {name: gain for name in standings.labels if (gain := standings.gain(name, moment))}
     reasons: dict[str, list[str]] = {}
-    sides: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
+    sides: dict[str, dict[str, list[str]]] = {"above": {}, "below": {}, "not told apart from": {}}
     for name, gain in gains.items():
-        if reason := standings.unjudged(name, moment, gain):
-            reasons.setdefault(reason, []).append(name)
-        else:
-            sides["not told apart from" if not gain.marked else "above" if gain.mean > 0 else "below"].append(name)
+        reason, note = standings.judged(name, moment, gain)
+        side = "not told apart from" if not gain.marked else "above" if gain.mean > 0 else "below"
+        group, key = (reasons, reason) if reason else (sides[side], note)
+        group.setdefault(key, []).append(name)
     if len(reasons) == 1 and not any(sides.values()):
         return f"no method can be compared with {REFERENCE} ({next(iter(reasons))})"
-    told = [f"{_are(names)} {side} {REFERENCE}" for side, names in sides.items() if names]
+    told = [f"{_are(names)} {side} {REFERENCE}{note}" for side, of in sides.items() for note, names in of.items()]
     waiting = [f"{listed(names)} can't be compared with {REFERENCE} ({reason})" for reason, names in reasons.items()]
     return "; ".join([*told, *waiting]) or f"there is nothing beside {REFERENCE}"
 

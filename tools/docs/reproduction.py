@@ -25,12 +25,12 @@ from tools.docs.cells import (
     cell_title,
     gain_text,
     if_precise,
+    judged,
     long_enough,
     of_cell,
     published_cells,
     published_tables,
     published_values,
-    unjudged,
 )
 from tools.docs.claims import METHOD
 from tools.docs.costs import REFERENCE
@@ -108,10 +108,11 @@ def _row(name: str, known: Mapping[str, Any], comparison: Comparison) -> list[st
     ours = {moment: differences(comparison, REFERENCE, moment).get(name) for moment in (LOCAL, DOWNLOAD)}
     local, mean = ours[LOCAL], comparison.mean(name)
     trains = mean is not None and mean > np.mean(comparison.floors)
-    reason = unjudged(comparison, LOCAL, local, name, REFERENCE) if local else None
+    reason, note = judged(comparison, LOCAL, local, name, REFERENCE, size=True) if local else (None, "")
     published = NOTHING if gain is None else f"{gain:+.2f}"
     said = verdict(gain, local, trains, reason, " and ".join(sorted({*comparison.ends(name)})) or None)
-    return [*_values(name, value, comparison), published, *map(gain_text, ours.values()), said]
+    told = said if gain is None else said + note
+    return [*_values(name, value, comparison), published, *map(gain_text, ours.values()), told]
 
 
 def _values(name: str, value: float | str, comparison: Comparison) -> list[str]:

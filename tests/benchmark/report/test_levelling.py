@@ -10,7 +10,7 @@ from benchmark.report.costs import cost_table
 from benchmark.report.differences import difference_tables
 from benchmark.report.figures import write_figures
 from benchmark.report.frame import read_experiment
-from benchmark.report.levelling import last_third, not_levelled, too_few, trend
+from benchmark.report.levelling import last_third, not_levelled, still_moves, too_few, trend
 from benchmark.report.looks import Style
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.report.write import ReportOptions, write_report
@@ -67,6 +67,25 @@ def test_a_fall_is_no_climb_and_a_climb_of_less_than_a_point_is_none():
     assert not_levelled(rounds, (70 + 0.9 * rounds / 15)[None]) is None
     why = "its accuracy rises by 1.1 points over the last third of the rounds"
     assert not_levelled(rounds, (70 + 1.1 * rounds / 15)[None]) == why
+
+
+def test_a_difference_moves_either_way_or_stays():
+    """Over the last 15 rounds of 45 it falls by 3 points, rises by 1.5, and moves by 0.9 at most."""
+    rounds = np.arange(1, 46)
+    falls, rises = (still_moves(rounds, (slope * rounds / 15)[None]) for slope in (-3, 1.5))
+    assert falls == "the difference falls by 3.0 points over the last third"
+    assert rises == "the difference rises by 1.5 points over the last third"
+    assert still_moves(rounds, (0.9 * rounds / 15)[None]) is None
+    assert still_moves(rounds, (-0.9 * rounds / 15)[None]) is None
+    assert too_few([still_moves(rounds[:42], np.zeros((1, 42)))])
+
+
+@pytest.mark.parametrize("moves, share", [(0, 0.05), (2, 0.55), (-2, 0.55), (4, 0.99)])
+def test_how_often_a_difference_is_said_to_move(moves, share):
+    """One seed, 15 rounds in the last third that scatter by 1 point: a two-sided test finds less than a one-sided."""
+    rng, t = np.random.default_rng(0), np.arange(1, 46)
+    found = [still_moves(t, (moves * t / 15 + rng.normal(0, 1, 45))[None]) is not None for _ in range(1000)]
+    assert np.mean(found) == pytest.approx(share, abs=0.04)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,10 @@ def test_a_gain_has_an_interval_from_three_seeds_on(tmp_path, store, seeds, said
 
 
 def test_nothing_is_said_of_curves_that_climb_at_that_moment_or_of_two_seeds(tmp_path, store):
-    """FedMoE climbs after the download alone, by ten points in the last third of 60 rounds."""
+    """FedMoE climbs after the download alone, by ten points in round 50 of 60, which is in the last third.
+
+    A step between 9 and 11 of 20 rounds has the slope 10 x 49.5 / 665, and 20 times that are 14.9 points.
+    """
     for seed in range(2):
         store(tmp_path, "standalone", [[6] * 10] * 60, seed=seed)
         folder = store(tmp_path, "fedmoe", [[7] * 10] * 60, seed=seed)
@@ -54,5 +57,29 @@ def test_nothing_is_said_of_curves_that_climb_at_that_moment_or_of_two_seeds(tmp
     said = {}
     for moment in (LOCAL, DOWNLOAD):
         gain = differences(found, "standalone", moment)["fedmoe"]
-        said[moment] = cells.unjudged(found, moment, gain, "fedmoe", "standalone")
-    assert said == {LOCAL: "too few seeds", DOWNLOAD: "not levelled"}
+        said[moment] = cells.judged(found, moment, gain, "fedmoe", "standalone", size=True).reason
+    rises = "not levelled, the difference rises by 14.9 points over the last third"
+    assert said == {LOCAL: "too few seeds", DOWNLOAD: rises}
+
+
+CLIMB = [t // 5 for t in range(45)]
+RISES = "the difference rises by 13.4 points over the last third"
+
+
+@pytest.mark.parametrize(
+    ("standalone", "fedmoe", "size", "answer"),
+    [
+        (CLIMB, [n + 1 for n in CLIMB], True, (None, ", climbing alike")),
+        ([1] * 45, [n + 1 for n in CLIMB], False, (None, f", {RISES}")),
+        ([1] * 45, [n + 1 for n in CLIMB], True, (f"not levelled, {RISES}", "")),
+        ([10] * 45, CLIMB, False, (f"not levelled, {RISES}", "")),
+    ],
+)
+def test_what_a_difference_answers_before_curves_have_levelled(tmp_path, store, standalone, fedmoe, size, answer):
+    """FedMoE climbs by ten points every fifth of 45 rounds: as Standalone does, or away from it, or towards it."""
+    for seed in range(3):
+        store(tmp_path, "standalone", [(1, n) for n in standalone], seed=seed)
+        store(tmp_path, "fedmoe", [(1, n) for n in fedmoe], seed=seed)
+    (found,) = read_experiment(tmp_path, "exp", {})
+    gain = differences(found, "standalone", LOCAL)["fedmoe"]
+    assert cells.judged(found, LOCAL, gain, "fedmoe", "standalone", size) == answer

@@ -67,10 +67,22 @@ def test_claims_are_answered_by_corrected_tests(tmp_path, store):
 def test_what_cannot_be_compared_says_why(tmp_path, store, rounds, seeds, climb, said):
     for label in ("standalone", "fedmoe"):
         for seed in range(seeds):
-            curve = [[3 + climb * t // rounds] * 10 for t in range(rounds)]
+            begins, climbs = (3, climb) if label == "fedmoe" else (9, 0)
+            curve = [[begins + climbs * t // rounds] * 10 for t in range(rounds)]
             store(tmp_path, label, curve, seed=seed, dataset="cifar10", experiment="reference")
     text = claims({"reference": read_experiment(tmp_path, "reference", {})})
-    assert f"| +0.00: {said} | +0.00: {said} |" in text
+    first = text.splitlines()[2]
+    assert first.count(f": {said}") == 2
+
+
+def test_an_answer_says_if_curves_climb_alike(tmp_path, store):
+    """Both climb by 20 points over the last third of 60 rounds, FedMoE 19, 20 or 21 points above the other."""
+    for seed in range(3):
+        for label, more in (("standalone", [0] * 10), ("fedmoe", [1 + seed, *[2] * 9])):
+            curve = [[2 + 6 * t // 60 + n for n in more] for t in range(60)]
+            store(tmp_path, label, curve, seed=seed, dataset="cifar10", experiment="reference")
+    text = claims({"reference": read_experiment(tmp_path, "reference", {})})
+    assert "| +20.00 [+17.52, +22.48]: yes, climbing alike |" in text
 
 
 def test_a_claim_about_one_published_cell_is_asked_there_alone(tmp_path, store):

@@ -130,11 +130,21 @@ def test_standalone_is_near_within_the_limit(tmp_path, store):
 
 @pytest.mark.parametrize(("rounds", "said"), [(40, "too few rounds or seeds"), (60, "not levelled")])
 def test_what_cannot_be_compared_says_why(tmp_path, store, rounds, said):
-    for label in ("standalone", "fedmoe"):
-        climbing = [[3 + 6 * t // rounds] * 10 for t in range(rounds)]
+    for label, climb in (("standalone", 0), ("fedmoe", 6)):
+        climbing = [[3 + climb * t // rounds] * 10 for t in range(rounds)]
         store(tmp_path, label, climbing, dataset="cifar10", experiment="reference")
     stored = {"reference": read_experiment(tmp_path, "reference", {})}
-    assert f"| not comparable: {said} |" in reproduction.tables(stored)
+    assert f"| not comparable: {said}" in reproduction.tables(stored)
+
+
+def test_a_verdict_says_if_curves_climb_alike(tmp_path, store):
+    """Both are the same under three seeds, and climb: [0, 0] does not hold the 0.05 points that are published."""
+    for seed in range(3):
+        for label in ("standalone", "fedmoe"):
+            climbing = [[2 + 6 * t // 60] * 10 for t in range(60)]
+            store(tmp_path, label, climbing, seed=seed, dataset="cifar10", experiment="reference")
+    stored = {"reference": read_experiment(tmp_path, "reference", {})}
+    assert "| not reproduced, climbing alike |" in reproduction.tables(stored)
 
 
 def test_settings_that_differ_in_one_thing(tmp_path, store):
