@@ -32,8 +32,8 @@ class StoredRun:
     """One run as it was read, with what reports need of its rounds.
 
     label: the method's, in a comparison with its own training settings if they differ from most runs'
-    curve: one row per round: costs up to and with it, and by name of each moment the mean accuracy in percent, NaN if
-        networks were not evaluated then
+    curve: one row per round: costs up to and with it, training loss, and by name of each moment the mean accuracy in
+        percent, NaN if networks were not evaluated then
     clients: moment -> [N] headline accuracy of each client in percent; empty if networks were not evaluated then
     participants: accuracy in percent of those alone that took part in the headline's rounds, after local training
     weights: round -> what is weighed -> per client, class -> mean weight; empty if the run was not inspected
@@ -172,6 +172,7 @@ def _curve(rounds: Sequence[Round]) -> pd.DataFrame:
         "flops": clients + server,
         "seconds": np.cumsum([r["client_seconds"] for r in rounds]),
         "server_seconds": np.cumsum([r["server_seconds"] for r in rounds]),
+        "train_loss": [r["train_loss"] for r in rounds],
     }
     return pd.DataFrame(costs | {moment.name: _means(rounds, moment) for moment in MOMENTS})
 

@@ -23,6 +23,7 @@ MAIN_RESULTS = "reference"
 """The folder of results that claims are answered from."""
 TOO_FEW_SEEDS = "too few seeds"
 NOT_RUN = "not run"
+NONE_YET = "None of them has been run yet."
 PRECISE = 1.0
 """Half the widest interval in points that reproduces a gain: wider ones hold most of the gains that are published."""
 Stored = Mapping[str, Sequence[Comparison]]

@@ -20,6 +20,7 @@ from tools.docs.claims import claims
 from tools.docs.data_sets import data_sets
 from tools.docs.levelled import LEVELLED, levelled
 from tools.docs.order import TUNED_RESULTS, order
+from tools.docs.overfitting import overfitting
 
 GENERATED_BLOCK = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
 GLANCE = re.compile(r"^- \*\*(?P<key>[\w ]+):\*\* (?P<words>(?:.+\n)(?:  .+\n)*)", re.MULTILINE)
@@ -160,6 +161,7 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
             "order": order(compared, tunings),
             "published": reproduction.tables(compared),
             "claims": claims(compared),
+            "overfitting": overfitting(compared),
             "moments": reproduction.moments(compared),
             "one-change": reproduction.one_change(compared),
             "sources": reproduction.sources(),

@@ -19,6 +19,7 @@ from benchmark.storage.moments import DOWNLOAD, LOCAL
 from tools.docs.blocks import markdown_table
 from tools.docs.cells import (
     MAIN_RESULTS,
+    NONE_YET,
     NOT_RUN,
     TOO_FEW_SEEDS,
     Stored,
@@ -47,7 +48,6 @@ VARIED = "one-change"
 """The folder of runs that differ from those of a cell in one thing each."""
 VARIED_CELL = ("cifar10", 10)
 FAILED = "failed"
-NONE_YET = "None of them has been run yet."
 RISES = "rises"
 """What the reasons of curves that climb say, and those of curves with too few rounds to judge do not."""
 HEADS = (

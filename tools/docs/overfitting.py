@@ -1,0 +1,61 @@
+"""What networks fit, a part of docs/reproduction.md: loss on training samples beside accuracy on test samples."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmark.report.frame import Comparison
+from benchmark.report.sentences import listed
+from benchmark.storage.moments import LOCAL
+from tools.docs.blocks import markdown_table
+from tools.docs.cells import MAIN_RESULTS, NONE_YET, Stored, cell_title, long_enough, of_cell, published_cells
+from tools.docs.claims import METHOD
+from tools.docs.costs import REFERENCE
+
+PLAIN = (REFERENCE, "lg-fedavg", METHOD)
+"""Methods that minimise the cross-entropy of what they predict and nothing else, so that their losses are alike."""
+
+
+class Fit(NamedTuple):
+    """Training loss and accuracy in percent over the middle and over the last third of the rounds, mean over seeds."""
+
+    losses: tuple[float, float]
+    accuracies: tuple[float, float]
+
+    @classmethod
+    def of(cls, comparison: Comparison, label: str) -> "Fit":
+        """Return that of one method's runs, after local training."""
+        thirds = comparison.setting["rounds"] / 3
+        parts: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
+        for run in comparison.of(label):
+            for part, begin in zip(parts, (thirds, 2 * thirds), strict=True):
+                inside = run.curve[(run.curve["round"] > begin) & (run.curve["round"] <= begin + thirds)]
+                part.append((inside["train_loss"].mean(), inside[LOCAL.name].mean()))
+        middle, last = (np.mean(part, axis=0) for part in parts)
+        return cls((middle[0], last[0]), (middle[1], last[1]))
+
+    def overfits_beside(self, other: "Fit") -> bool:
+        """Return whether training samples are fitted better in the end than by another method, test samples worse."""
+        return self.losses[1] < other.losses[1] and self.accuracies[1] < other.accuracies[1]
+
+
+def overfitting(stored: Stored) -> str:
+    """Return a row for each cell and comparable method, and a sentence for each cell."""
+    rows, said = [], []
+    for cell in published_cells():
+        comparison = of_cell(stored.get(MAIN_RESULTS, ()), *cell)
+        if comparison and long_enough(comparison):
+            labels = sorted(label for label in comparison.complete if label.partition("+")[0] in PLAIN)
+            fits = {label: Fit.of(comparison, label) for label in labels}
+            rows += [_row(cell_title(*cell), comparison, label, fit) for label, fit in fits.items()]
+            worse = [f"`{label}`" for label, fit in fits.items() if fit.overfits_beside(fits[REFERENCE])]
+            said.append(f"- {cell_title(*cell)}: {listed(worse) if worse else 'none'}.")
+    heads = ["cell", "method", "seeds", "loss, middle third", "loss, last third"]
+    heads += ["accuracy, middle third", "accuracy, last third"]
+    beside = f"In the last third less loss than {REFERENCE}, and less accuracy, have:"
+    return "\n\n".join([markdown_table(heads, rows, left=2), beside, "\n".join(said)]) if rows else NONE_YET
+
+
+def _row(title: str, comparison: Comparison, label: str, fit: Fit) -> list[str]:
+    losses, accuracies = (f"{value:.3f}" for value in fit.losses), (f"{value:.2f}" for value in fit.accuracies)
+    return [title, f"`{label}`", str(len(comparison.of(label))), *losses, *accuracies]
