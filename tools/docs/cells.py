@@ -23,6 +23,7 @@ MAIN_RESULTS = "reference"
 """The folder of results that claims are answered from."""
 TOO_FEW_SEEDS = "too few seeds"
 NOT_RUN = "not run"
+SIDES = ("above", "below", "not told apart from")
 NONE_YET = "None of them has been run yet."
 PRECISE = 1.0
 """Half the widest interval in points that reproduces a gain: wider ones hold most of the gains that are published."""
@@ -90,6 +91,12 @@ def if_precise(test: Paired, said: str) -> str:
     """Return what is said of an interval that holds a published difference, unless it holds many others, too."""
     half = (test.high - test.low) / 2
     return said if half <= PRECISE else f"agrees, but ± {half:.1f} points is too wide to say"
+
+
+def side_of(ours: Difference) -> str:
+    """Return on which side of the method that it is compared with another is, unless chance explains it: of SIDES."""
+    above, below, neither = SIDES
+    return neither if not ours.marked else above if ours.mean > 0 else below
 
 
 class Judged(NamedTuple):

@@ -13,7 +13,7 @@ from benchmark.report.levelling import too_few
 from benchmark.report.sentences import listed, sentences
 from benchmark.storage.moments import DOWNLOAD, LOCAL
 from tools.docs.blocks import TITLES, accuracy_text, markdown_table
-from tools.docs.cells import MAIN_RESULTS, gain_text, long_enough
+from tools.docs.cells import MAIN_RESULTS, gain_text, judged, long_enough, side_of
 from tools.docs.costs import REFERENCE
 from tools.reference import MISSION
 
@@ -148,10 +148,13 @@ def _words(comparison: Comparison) -> str:
 
 
 def _so_far(comparison: Comparison) -> str:
-    """Return differences to Standalone at both moments, by name, as nobody knows yet how they will end."""
+    """Return differences to Standalone at both moments, by name, and of those that can be told which way they go."""
     local, download = (differences(comparison, REFERENCE, moment) for moment in (LOCAL, DOWNLOAD))
     found = []
     for label in sorted({*local} & {*BESIDE}):
         before, after = gain_text(local[label]), gain_text(download.get(label))
-        found.append(f"{label} {before}" + (f", {after} after the download" if after not in (before, NOTHING) else ""))
+        reason, note = judged(comparison, LOCAL, local[label], label, REFERENCE)
+        answer = "" if reason else f" ({side_of(local[label])} it{note})"
+        also = f", {after} after the download" if after not in (before, NOTHING) else ""
+        found.append(f"{label} {before}{answer}{also}")
     return f"not ranked; so far, in points beside {REFERENCE}: {'; '.join(found)}."

@@ -16,6 +16,7 @@ from benchmark.tuning.record import Tuning
 from tools.docs.blocks import accuracy_text, markdown_table
 from tools.docs.cells import (
     MAIN_RESULTS,
+    SIDES,
     Judged,
     Stored,
     cell_title,
@@ -24,6 +25,7 @@ from tools.docs.cells import (
     long_enough,
     of_cell,
     published_cells,
+    side_of,
     unlevelled_at,
 )
 from tools.docs.costs import REFERENCE
@@ -149,11 +151,10 @@ def _compared(standings: Standings, moment: Moment) -> str:
     """Return who is above Standalone, who below, who is told apart by nothing, and of whom nothing can be said."""
     gains = {name: gain for name in standings.labels if (gain := standings.gain(name, moment))}
     reasons: dict[str, list[str]] = {}
-    sides: dict[str, dict[str, list[str]]] = {"above": {}, "below": {}, "not told apart from": {}}
+    sides: dict[str, dict[str, list[str]]] = {side: {} for side in SIDES}
     for name, gain in gains.items():
         reason, note = standings.judged(name, moment, gain)
-        side = "not told apart from" if not gain.marked else "above" if gain.mean > 0 else "below"
-        group, key = (reasons, reason) if reason else (sides[side], note)
+        group, key = (reasons, reason) if reason else (sides[side_of(gain)], note)
         group.setdefault(key, []).append(name)
     if len(reasons) == 1 and not any(sides.values()):
         return f"no method can be compared with {REFERENCE} ({next(iter(reasons))})"

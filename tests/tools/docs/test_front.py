@@ -89,6 +89,17 @@ def test_what_is_ranked_is_one_paragraph_and_what_is_not_another_which_leaves_ou
     )
 
 
+def test_what_is_not_ranked_says_who_can_be_told_from_standalone(tmp_path, store):
+    """LG-FedAvg alone climbs. FedMoE is 19, 20 and 21 points above, FedProto equal under three seeds."""
+    for seed in range(3):
+        for name in MISSION:
+            more = [1 + seed, *[2] * 9] if name == "fedmoe" else [0] * 10
+            climbs = name == "lg-fedavg"
+            store(tmp_path, name, [[5 + n - climbs * (t < 50) for n in more] for t in range(60)], seed=seed, **CIFAR10)
+    text = front.answer(read(tmp_path), GLANCES)
+    assert "fedmoe +20.00 [+17.52, +22.48] (above it); fedproto +0.00 [+0.00, +0.00] (not told apart from it);" in text
+
+
 @pytest.mark.parametrize(("download", "said"), [(80.0, "80.00"), (81.5, "80.00 (81.50)"), (None, "80.00")])
 def test_what_the_download_changes_is_in_brackets(download, said):
     """One seed with 80 % after local training."""
