@@ -18,6 +18,7 @@ from benchmark.tuning.record import read_tunings
 from tools.docs import blocks, costs, front, privacy, reproduction
 from tools.docs.claims import claims
 from tools.docs.data_sets import data_sets
+from tools.docs.gate import gate
 from tools.docs.levelled import LEVELLED, levelled
 from tools.docs.order import TUNED_RESULTS, order
 from tools.docs.overfitting import overfitting
@@ -162,6 +163,7 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
             "published": reproduction.tables(compared),
             "claims": claims(compared),
             "overfitting": overfitting(compared),
+            "gate": gate(compared),
             "moments": reproduction.moments(compared),
             "one-change": reproduction.one_change(compared),
             "sources": reproduction.sources(),

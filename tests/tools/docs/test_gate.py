@@ -1,0 +1,42 @@
+"""The gate's weights early and late, of crafted inspections."""
+
+import pytest
+
+from benchmark.report.frame import read_experiment
+from tools.docs.gate import gate
+
+
+def weights(*by_client):
+    return {"shared expert": [{"0": a, "1": b} for a, b in by_client]}
+
+
+FIRST = weights((0.1, 0.1), (0.5, 0.5), (0.9, 0.9))
+KEPT, TURNED = weights((0.0, 0.4), (0.3, 0.5), (0.6, 0.6)), weights((0.6, 0.6), (0.3, 0.5), (0.0, 0.4))
+"""Means of 0.2, 0.4 and 0.6, or the other way round; classes are 0.4, 0.2 and 0 apart."""
+
+
+@pytest.fixture
+def stored(tmp_path, store):
+    """Three clients, sixteen rounds of which the second and the last are inspected; seed 2 is not."""
+    for seed, last in enumerate([KEPT, TURNED, None]):
+        store(tmp_path, "standalone", [[6] * 3] * 16, seed=seed, dataset="cifar10", experiment="reference")
+        folder = store(tmp_path, "fedmoe", [[6] * 3] * 16, seed=seed, dataset="cifar10", experiment="reference")
+        lines = folder.rounds()
+        (folder.path / "rounds.jsonl").write_text("")
+        for line in lines:
+            seen = {2: FIRST, 16: last}.get(line["round"]) if last else None
+            folder.append(line | ({"inspection": seen} if seen else {}))
+        folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")})
+    return {"reference": read_experiment(tmp_path, "reference", {})}
+
+
+def test_weights_of_all_clients_and_correlations_of_each_seed(stored, monkeypatch):
+    """In the end one seed keeps the order of its clients, the other turns it round: 1 and -1, 0 on average."""
+    monkeypatch.setattr("tools.docs.gate.published_cells", lambda: [("cifar10", 3)])
+    first, last = gate(stored).splitlines()[2:]
+    assert first == "| CIFAR-10, N = 3 | `fedmoe` | 2 | 2 | 0.50 | 0.10 | 0.90 | 0.00 | – |"
+    assert last == "| CIFAR-10, N = 3 | `fedmoe` | 2 | 16 | 0.40 | 0.20 | 0.60 | 0.20 | 0.00 |"
+
+
+def test_without_inspected_runs_it_says_so(stored):
+    assert gate({}) == gate(stored) == "None of them has been run yet."  # of three clients nothing is published

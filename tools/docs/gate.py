@@ -1,0 +1,56 @@
+"""What FedMoE's gate has learned, a part of docs/reproduction.md: the weights of inspected runs, early and late."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from benchmark.report.cells import NOTHING
+from benchmark.report.stored_run import StoredRun
+from tools.docs.blocks import markdown_table
+from tools.docs.cells import MAIN_RESULTS, NONE_YET, Stored, cell_title, long_enough, of_cell, published_cells
+from tools.docs.claims import METHOD
+
+SHARED = "shared expert"
+"""What FedMoE calls the one of its two experts that travels, whose weight is shown; the other has the rest."""
+
+
+def gate(stored: Stored) -> str:
+    """Return a row for the first and the last inspected round of each cell and variant of FedMoE that was inspected."""
+    rows = []
+    for cell in published_cells():
+        comparison = of_cell(stored.get(MAIN_RESULTS, ()), *cell)
+        if comparison and long_enough(comparison):
+            for label in sorted(label for label in comparison.complete if label.partition("+")[0] == METHOD):
+                inspected = [run for run in comparison.of(label) if run.weights]
+                rows += _rows(cell_title(*cell), label, inspected) if inspected else []
+    heads = ["cell", "method", "seeds", "round", "mean of clients", "lowest client", "highest client"]
+    heads += ["between a client's classes", "rank correlation with the first"]
+    return markdown_table(heads, rows, left=2) if rows else NONE_YET
+
+
+def _rows(title: str, label: str, runs: Sequence[StoredRun]) -> list[list[str]]:
+    """Return those of one method. Clients are of all seeds together; correlations are means over seeds."""
+    rounds = sorted(set.intersection(*(set(run.weights) for run in runs)))
+    first, last = ([Weights.of(run.weights[t][SHARED]) for run in runs] for t in (rounds[0], rounds[-1]))
+    kept = np.mean([stats.spearmanr(a.means, b.means).statistic for a, b in zip(first, last, strict=True)])
+    found = []
+    for t, weights, correlation in ((rounds[0], first, NOTHING), (rounds[-1], last, f"{kept:.2f}")):
+        means, apart = (np.concatenate(of) for of in zip(*weights, strict=True))
+        numbers = [means.mean(), means.min(), means.max(), apart.mean()]
+        found.append([title, f"`{label}`", str(len(runs)), str(t), *(f"{x:.2f}" for x in numbers), correlation])
+    return found
+
+
+class Weights(NamedTuple):
+    """The weight that each client's gate gives to the shared expert, and how far it differs between classes: [N]."""
+
+    means: np.ndarray
+    apart: np.ndarray
+
+    @classmethod
+    def of(cls, by_client: Sequence[Mapping[str, float]]) -> "Weights":
+        """Return those of one round, given per client the mean weight of each class's test samples."""
+        classes = [[*by_class.values()] for by_class in by_client]
+        return cls(np.array([np.mean(of) for of in classes]), np.array([np.ptp(of) for of in classes]))
