@@ -12,7 +12,7 @@ from tools.docs.blocks import markdown_table
 from tools.docs.cells import MAIN_RESULTS, NONE_YET, Stored, cell_title, long_enough, of_cell, published_cells
 from tools.docs.claims import METHOD
 
-SHARED = "shared expert"
+SHARED_EXPERT = "shared expert"
 """What FedMoE calls the one of its two experts that travels, whose weight is shown; the other has the rest."""
 
 
@@ -33,7 +33,7 @@ def gate(stored: Stored) -> str:
 def _rows(title: str, label: str, runs: Sequence[StoredRun]) -> list[list[str]]:
     """Return those of one method. Clients are of all seeds together; correlations are means over seeds."""
     rounds = sorted(set.intersection(*(set(run.weights) for run in runs)))
-    first, last = ([Weights.of(run.weights[t][SHARED]) for run in runs] for t in (rounds[0], rounds[-1]))
+    first, last = ([GateWeights.of(run.weights[t][SHARED_EXPERT]) for run in runs] for t in (rounds[0], rounds[-1]))
     kept = np.mean([stats.spearmanr(a.means, b.means).statistic for a, b in zip(first, last, strict=True)])
     found = []
     for t, weights, correlation in ((rounds[0], first, NOTHING), (rounds[-1], last, f"{kept:.2f}")):
@@ -43,14 +43,14 @@ def _rows(title: str, label: str, runs: Sequence[StoredRun]) -> list[list[str]]:
     return found
 
 
-class Weights(NamedTuple):
+class GateWeights(NamedTuple):
     """The weight that each client's gate gives to the shared expert, and how far it differs between classes: [N]."""
 
     means: np.ndarray
     apart: np.ndarray
 
     @classmethod
-    def of(cls, by_client: Sequence[Mapping[str, float]]) -> "Weights":
+    def of(cls, by_client: Sequence[Mapping[str, float]]) -> "GateWeights":
         """Return those of one round, given per client the mean weight of each class's test samples."""
         classes = [[*by_class.values()] for by_class in by_client]
         return cls(np.array([np.mean(of) for of in classes]), np.array([np.ptp(of) for of in classes]))
