@@ -31,12 +31,13 @@ def gate(stored: Stored) -> str:
 
 
 def _rows(title: str, label: str, runs: Sequence[StoredRun]) -> list[list[str]]:
-    """Return those of one method. Clients are of all seeds together; correlations are means over seeds."""
+    """Return those of one method. Clients are of all seeds together; correlations are means over seeds, if any."""
     rounds = sorted(set.intersection(*(set(run.weights) for run in runs)))
     first, last = ([GateWeights.of(run.weights[t][SHARED_EXPERT]) for run in runs] for t in (rounds[0], rounds[-1]))
-    kept = np.mean([stats.spearmanr(a.means, b.means).statistic for a, b in zip(first, last, strict=True)])
+    moving = [(a.means, b.means) for a, b in zip(first, last, strict=True) if np.ptp(a.means) and np.ptp(b.means)]
+    kept = f"{np.mean([stats.spearmanr(a, b).statistic for a, b in moving]):.2f}" if moving else NOTHING
     found = []
-    for t, weights, correlation in ((rounds[0], first, NOTHING), (rounds[-1], last, f"{kept:.2f}")):
+    for t, weights, correlation in ((rounds[0], first, NOTHING), (rounds[-1], last, kept)):
         means, apart = (np.concatenate(of) for of in zip(*weights, strict=True))
         numbers = [means.mean(), means.min(), means.max(), apart.mean()]
         found.append([title, f"`{label}`", str(len(runs)), str(t), *(f"{x:.2f}" for x in numbers), correlation])

@@ -12,19 +12,21 @@ def weights(*by_client):
 
 FIRST = weights((0.1, 0.1), (0.5, 0.5), (0.9, 0.9))
 KEPT, TURNED = weights((0.0, 0.4), (0.3, 0.5), (0.6, 0.6)), weights((0.6, 0.6), (0.3, 0.5), (0.0, 0.4))
-"""Means of 0.2, 0.4 and 0.6, or the other way round; classes are 0.4, 0.2 and 0 apart."""
+EQUAL = weights(*[(0.5, 0.5)] * 3)
+"""Of KEPT: means of 0.2, 0.4 and 0.6, with classes 0.4, 0.2 and 0 apart; of TURNED the other way round."""
 
 
 @pytest.fixture
 def stored(tmp_path, store):
-    """Three clients, sixteen rounds of which the second and the last are inspected; seed 2 is not."""
-    for seed, last in enumerate([KEPT, TURNED, None]):
+    """Three clients, sixteen rounds of which the second and the last are inspected, but for seed 2. Seed 3 is a static gate."""
+    for seed, last in enumerate([KEPT, TURNED, None, EQUAL]):
+        label = "fedmoe+gate=static" if last == EQUAL else "fedmoe"
         store(tmp_path, "standalone", [[6] * 3] * 16, seed=seed, dataset="cifar10", experiment="reference")
-        folder = store(tmp_path, "fedmoe", [[6] * 3] * 16, seed=seed, dataset="cifar10", experiment="reference")
+        folder = store(tmp_path, label, [[6] * 3] * 16, seed=seed, dataset="cifar10", experiment="reference")
         lines = folder.rounds()
         (folder.path / "rounds.jsonl").write_text("")
         for line in lines:
-            seen = {2: FIRST, 16: last}.get(line["round"]) if last else None
+            seen = {2: EQUAL if last == EQUAL else FIRST, 16: last}.get(line["round"]) if last else None
             folder.append(line | ({"inspection": seen} if seen else {}))
         folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")})
     return {"reference": read_experiment(tmp_path, "reference", {})}
@@ -33,9 +35,10 @@ def stored(tmp_path, store):
 def test_weights_of_all_clients_and_correlations_of_each_seed(stored, monkeypatch):
     """In the end one seed keeps the order of its clients, the other turns it round: 1 and -1, 0 on average."""
     monkeypatch.setattr("tools.docs.gate.published_cells", lambda: [("cifar10", 3)])
-    first, last = gate(stored).splitlines()[2:]
+    first, last, *static = gate(stored).splitlines()[2:]
     assert first == "| CIFAR-10, N = 3 | `fedmoe` | 2 | 2 | 0.50 | 0.10 | 0.90 | 0.00 | – |"
     assert last == "| CIFAR-10, N = 3 | `fedmoe` | 2 | 16 | 0.40 | 0.20 | 0.60 | 0.20 | 0.00 |"
+    assert static[1] == "| CIFAR-10, N = 3 | `fedmoe+gate=static` | 1 | 16 | 0.50 | 0.50 | 0.50 | 0.00 | – |"
 
 
 def test_without_inspected_runs_it_says_so(stored):
