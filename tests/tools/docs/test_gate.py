@@ -18,7 +18,7 @@ EQUAL = weights(*[(0.5, 0.5)] * 3)
 
 @pytest.fixture
 def stored(tmp_path, store):
-    """Three clients, sixteen rounds of which the second and the last are inspected, but for seed 2. Seed 3 is a static gate."""
+    """Three clients, sixteen rounds: the second and last are inspected, but for seed 2. Seed 3 has a static gate."""
     for seed, last in enumerate([KEPT, TURNED, None, EQUAL]):
         label = "fedmoe+gate=static" if last == EQUAL else "fedmoe"
         store(tmp_path, "standalone", [[6] * 3] * 16, seed=seed, dataset="cifar10", experiment="reference")
