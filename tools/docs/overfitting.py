@@ -1,11 +1,13 @@
 """What networks fit, a part of docs/reproduction.md: loss on training samples beside accuracy on test samples."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from benchmark.report.frame import Comparison
 from benchmark.report.sentences import listed
+from benchmark.report.stored_run import StoredRun
 from benchmark.storage.moments import LOCAL
 from tools.docs.blocks import markdown_table
 from tools.docs.cells import MAIN_RESULTS, NONE_YET, Stored, cell_title, long_enough, of_cell, published_cells
@@ -23,11 +25,11 @@ class Fit(NamedTuple):
     accuracies: tuple[float, float]
 
     @classmethod
-    def of(cls, comparison: Comparison, label: str) -> "Fit":
-        """Return that of one method's runs, after local training."""
-        thirds = comparison.setting["rounds"] / 3
+    def of(cls, runs: Sequence[StoredRun]) -> "Fit":
+        """Return that of runs of one method, after local training."""
         parts: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
-        for run in comparison.of(label):
+        for run in runs:
+            thirds = run.curve["round"].iloc[-1] / 3
             for part, begin in zip(parts, (thirds, 2 * thirds), strict=True):
                 inside = run.curve[(run.curve["round"] > begin) & (run.curve["round"] <= begin + thirds)]
                 part.append((inside["train_loss"].mean(), inside[LOCAL.name].mean()))
@@ -46,16 +48,23 @@ def overfitting(stored: Stored) -> str:
         comparison = of_cell(stored.get(MAIN_RESULTS, ()), *cell)
         if comparison and long_enough(comparison):
             labels = sorted(label for label in comparison.complete if label.partition("+")[0] in PLAIN)
-            fits = {label: Fit.of(comparison, label) for label in labels}
-            rows += [_row(cell_title(*cell), comparison, label, fit) for label, fit in fits.items()]
-            worse = [f"`{label}`" for label, fit in fits.items() if fit.overfits_beside(fits[REFERENCE])]
+            rows += [_row(cell_title(*cell), label, comparison.of(label)) for label in labels]
+            worse = [f"`{label}`" for label in labels if _overfits(comparison, label)]
             said.append(f"- {cell_title(*cell)}: {listed(worse) if worse else 'none'}.")
     heads = ["cell", "method", "seeds", "loss, middle third", "loss, last third"]
     heads += ["accuracy, middle third", "accuracy, last third"]
-    beside = f"In the last third less loss than {REFERENCE}, and less accuracy, have:"
+    beside = f"In the last third less loss than {REFERENCE}, and less accuracy, have, under the same seeds:"
     return "\n\n".join([markdown_table(heads, rows, left=2), beside, "\n".join(said)]) if rows else NONE_YET
 
 
-def _row(title: str, comparison: Comparison, label: str, fit: Fit) -> list[str]:
+def _row(title: str, label: str, runs: Sequence[StoredRun]) -> list[str]:
+    fit = Fit.of(runs)
     losses, accuracies = (f"{value:.3f}" for value in fit.losses), (f"{value:.2f}" for value in fit.accuracies)
-    return [title, f"`{label}`", str(len(comparison.of(label))), *losses, *accuracies]
+    return [title, f"`{label}`", str(len(runs)), *losses, *accuracies]
+
+
+def _overfits(comparison: Comparison, label: str) -> bool:
+    """Return whether a method fits training samples better than Standalone, test samples worse, on equal seeds."""
+    pairs = comparison.paired(label, REFERENCE)
+    ours, alone = (Fit.of(runs) for runs in zip(*pairs, strict=True)) if pairs else (None, None)
+    return bool(ours and alone and ours.overfits_beside(alone))

@@ -40,7 +40,7 @@ def test_a_loss_that_has_more_than_cross_entropy_is_not_shown(text):
 
 
 def test_who_fits_training_samples_better_and_test_samples_worse(text):
-    assert text.endswith("have:\n\n- CIFAR-10, N = 10: `fedmoe`.")
+    assert text.endswith("under the same seeds:\n\n- CIFAR-10, N = 10: `fedmoe`.")
 
 
 def test_without_runs_it_says_so():
