@@ -123,7 +123,7 @@ def judged(
     if reasons and too_few(reasons):
         return Judged("too few rounds or seeds")
     if reasons:
-        curve = _difference_curve(comparison, moment, label, other)
+        curve = difference_curve(comparison, moment, label, other)
         moves, grows = still_moves(*curve), trend(*curve).rise * ours.mean > 0
         if moves and too_few([moves]):
             return Judged("not levelled")
@@ -133,7 +133,7 @@ def judged(
     return Judged(None, note) if len(ours.by_seed) >= LEAST_SEEDS else Judged(TOO_FEW_SEEDS)
 
 
-def _difference_curve(comparison: Comparison, moment: Moment, label: str, other: str) -> tuple[np.ndarray, np.ndarray]:
+def difference_curve(comparison: Comparison, moment: Moment, label: str, other: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the rounds [evaluated], and the difference of two methods in each under each seed: [seeds, evaluated]."""
     pairs = [[run.means(moment) for run in pair] for pair in comparison.paired(label, other)]
     rounds = sorted(set.intersection(*(set(means) for pair in pairs for means in pair)))

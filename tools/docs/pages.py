@@ -165,6 +165,7 @@ def changes(root: Path, known: costs.Catalogue, stored: costs.Catalogue) -> list
             "overfitting": overfitting(compared),
             "gate": gate(compared),
             "moments": reproduction.moments(compared),
+            "over-rounds": reproduction.over_rounds(compared),
             "one-change": reproduction.one_change(compared),
             "sources": reproduction.sources(),
         },

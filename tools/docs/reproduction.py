@@ -24,6 +24,7 @@ from tools.docs.cells import (
     TOO_FEW_SEEDS,
     Stored,
     cell_title,
+    difference_curve,
     gain_text,
     if_precise,
     judged,
@@ -168,6 +169,25 @@ def _at_moments(title: str, comparison: Comparison, name: str) -> list[str]:
     participants = [run.participants for run in comparison.of(name) if run.participants is not None]
     means = [mean_cell(values, "{:.2f}").text for values in (local, download, participants, oracle)]
     return [title, f"`{name}`", str(len(comparison.of(name))), *means]
+
+
+def over_rounds(stored: Stored) -> str:
+    """Return a row for each cell and method of the mission: its gain over Standalone in each quarter of the rounds."""
+    rows = []
+    for cell in published_cells():
+        comparison = of_cell(stored.get(MAIN_RESULTS, ()), *cell)
+        if comparison and long_enough(comparison):
+            names = [name for name in MISSION if name != REFERENCE and comparison.paired(name, REFERENCE)]
+            rows += [[cell_title(*cell), f"`{name}`", *_by_quarter(comparison, name)] for name in names]
+    heads = ["cell", "method", "seeds", "first quarter", "second", "third", "last"]
+    return markdown_table(heads, rows, left=2) if rows else NONE_YET
+
+
+def _by_quarter(comparison: Comparison, name: str) -> list[str]:
+    """Return the number of seeds, and the mean gain over them and over the evaluated rounds of each quarter."""
+    rounds, gains = difference_curve(comparison, LOCAL, name, REFERENCE)
+    quarter = np.ceil(4 * rounds / rounds[-1])
+    return [str(len(gains)), *(f"{gains[:, quarter == q].mean():+.2f}" for q in (1, 2, 3, 4))]
 
 
 def one_change(stored: Stored) -> str:
