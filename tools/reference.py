@@ -35,7 +35,7 @@ OTHERS_ONCE = ("--methods", ",".join(["standalone", *OTHERS]), "--seeds", "0", "
 FRESH = ("--seeds", "3,4,5")
 TUNED_N10 = ("tune", "--preset", "levelled-n10", *FIVE, *CIFAR10, *FRESH, "--inspect", "--experiment", "tuned-n10")
 FIRST_TRIALS = ("--trials", "4", "--tuning-seeds", "100")
-"""The beginning of the whole tuning, whose trials are the first of it: an answer after a fifth of the time."""
+"""The beginning of the whole tuning, whose trials are the first of it: an answer after a quarter of the runs."""
 ONE_CHANGE_HERE = ("--methods", "standalone,fedmoe", "--seeds", "0", "--inspect", "--experiment", "one-change")
 ONE_CHANGE = (
     ("--augmentation", "lab"),

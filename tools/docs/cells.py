@@ -68,6 +68,19 @@ def long_enough(comparison: Comparison) -> bool:
     return comparison.setting["rounds"] // comparison.setting.get("eval_every", 1) >= 3 * THIRD_ROUNDS
 
 
+def long_cells(stored: Stored) -> Iterator[tuple[str, Comparison]]:
+    """Yield the title and the comparison of each published cell of results/reference that was run long enough."""
+    for cell in published_cells():
+        comparison = of_cell(stored.get(MAIN_RESULTS, ()), *cell)
+        if comparison and long_enough(comparison):
+            yield cell_title(*cell), comparison
+
+
+def stretches(rounds: np.ndarray, number: int) -> np.ndarray:
+    """Return in which of so many equal stretches, counted from 1, each of the evaluated rounds [evaluated] is."""
+    return np.ceil(number * rounds / rounds[-1]).astype(int)
+
+
 def cell_title(dataset: str, clients: int) -> str:
     """Return what a cell is called."""
     return f"{TITLES.get(dataset, dataset)}, N = {clients}"

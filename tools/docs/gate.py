@@ -9,7 +9,7 @@ from scipy import stats
 from benchmark.report.cells import NOTHING
 from benchmark.report.stored_run import StoredRun
 from tools.docs.blocks import markdown_table
-from tools.docs.cells import MAIN_RESULTS, NONE_YET, Stored, cell_title, long_enough, of_cell, published_cells
+from tools.docs.cells import NONE_YET, Stored, long_cells
 from tools.docs.claims import METHOD
 
 SHARED_EXPERT = "shared expert"
@@ -19,12 +19,10 @@ SHARED_EXPERT = "shared expert"
 def gate(stored: Stored) -> str:
     """Return a row for the first and the last inspected round of each cell and variant of FedMoE that was inspected."""
     rows = []
-    for cell in published_cells():
-        comparison = of_cell(stored.get(MAIN_RESULTS, ()), *cell)
-        if comparison and long_enough(comparison):
-            for label in sorted(label for label in comparison.complete if label.partition("+")[0] == METHOD):
-                inspected = [run for run in comparison.of(label) if run.weights]
-                rows += _rows(cell_title(*cell), label, inspected) if inspected else []
+    for title, comparison in long_cells(stored):
+        for label in sorted(label for label in comparison.complete if label.partition("+")[0] == METHOD):
+            inspected = [run for run in comparison.of(label) if run.weights]
+            rows += _rows(title, label, inspected) if inspected else []
     heads = ["cell", "method", "seeds", "round", "mean of clients", "lowest client", "highest client"]
     heads += ["between a client's classes", "rank correlation with the first"]
     return markdown_table(heads, rows, left=2) if rows else NONE_YET

@@ -10,7 +10,7 @@ from benchmark.report.sentences import listed
 from benchmark.report.stored_run import StoredRun
 from benchmark.storage.moments import LOCAL
 from tools.docs.blocks import markdown_table
-from tools.docs.cells import MAIN_RESULTS, NONE_YET, Stored, cell_title, long_enough, of_cell, published_cells
+from tools.docs.cells import NONE_YET, Stored, long_cells, stretches
 from tools.docs.claims import METHOD
 from tools.docs.costs import REFERENCE
 
@@ -27,14 +27,9 @@ class Fit(NamedTuple):
     @classmethod
     def of(cls, runs: Sequence[StoredRun]) -> "Fit":
         """Return that of runs of one method, after local training."""
-        parts: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
-        for run in runs:
-            thirds = run.curve["round"].iloc[-1] / 3
-            for part, begin in zip(parts, (thirds, 2 * thirds), strict=True):
-                inside = run.curve[(run.curve["round"] > begin) & (run.curve["round"] <= begin + thirds)]
-                part.append((inside["train_loss"].mean(), inside[LOCAL.name].mean()))
-        middle, last = (np.mean(part, axis=0) for part in parts)
-        return cls((middle[0], last[0]), (middle[1], last[1]))
+        means = [run.curve.groupby(stretches(run.curve["round"].to_numpy(), 3)).mean() for run in runs]
+        losses, accuracies = (np.mean([of[name] for of in means], axis=0) for name in ("train_loss", LOCAL.name))
+        return cls((losses[1], losses[2]), (accuracies[1], accuracies[2]))
 
     def overfits_beside(self, other: "Fit") -> bool:
         """Return whether training samples are fitted better in the end than by another method, test samples worse."""
@@ -44,13 +39,11 @@ class Fit(NamedTuple):
 def overfitting(stored: Stored) -> str:
     """Return a row for each cell and comparable method, and a sentence for each cell."""
     rows, said = [], []
-    for cell in published_cells():
-        comparison = of_cell(stored.get(MAIN_RESULTS, ()), *cell)
-        if comparison and long_enough(comparison):
-            labels = sorted(label for label in comparison.complete if label.partition("+")[0] in PLAIN)
-            rows += [_row(cell_title(*cell), label, comparison.of(label)) for label in labels]
-            worse = [f"`{label}`" for label in labels if _overfits(comparison, label)]
-            said.append(f"- {cell_title(*cell)}: {listed(worse) if worse else 'none'}.")
+    for title, comparison in long_cells(stored):
+        labels = sorted(label for label in comparison.complete if label.partition("+")[0] in PLAIN)
+        rows += [_row(title, label, comparison.of(label)) for label in labels]
+        worse = [f"`{label}`" for label in labels if _overfits(comparison, label)]
+        said.append(f"- {title}: {listed(worse) if worse else 'none'}.")
     heads = ["cell", "method", "seeds", "loss, middle third", "loss, last third"]
     heads += ["accuracy, middle third", "accuracy, last third"]
     beside = f"In the last third less loss than {REFERENCE}, and less accuracy, have, under the same seeds:"
@@ -65,6 +58,7 @@ def _row(title: str, label: str, runs: Sequence[StoredRun]) -> list[str]:
 
 def _overfits(comparison: Comparison, label: str) -> bool:
     """Return whether a method fits training samples better than Standalone, test samples worse, on equal seeds."""
-    pairs = comparison.paired(label, REFERENCE)
-    ours, alone = (Fit.of(runs) for runs in zip(*pairs, strict=True)) if pairs else (None, None)
-    return bool(ours and alone and ours.overfits_beside(alone))
+    if not (pairs := comparison.paired(label, REFERENCE)):
+        return False
+    ours, alone = (Fit.of(runs) for runs in zip(*pairs, strict=True))
+    return ours.overfits_beside(alone)

@@ -28,11 +28,12 @@ from tools.docs.cells import (
     gain_text,
     if_precise,
     judged,
-    long_enough,
+    long_cells,
     of_cell,
     published_cells,
     published_tables,
     published_values,
+    stretches,
 )
 from tools.docs.claims import METHOD
 from tools.docs.costs import REFERENCE
@@ -151,11 +152,12 @@ def verdict(
 
 def moments(stored: Stored) -> str:
     """Return a row for each cell and method of the mission, with its accuracy by when, and on whom, it is tested."""
-    rows = []
-    for cell in published_cells():
-        comparison = of_cell(stored.get(MAIN_RESULTS, ()), *cell)
-        if comparison and long_enough(comparison):
-            rows += [_at_moments(cell_title(*cell), comparison, name) for name in MISSION if comparison.of(name)]
+    rows = [
+        _at_moments(title, comparison, name)
+        for title, comparison in long_cells(stored)
+        for name in MISSION
+        if comparison.of(name)
+    ]
     heads = [
         *("cell", "method", "seeds", "all clients, after local training", "all clients, after the next download"),
         *("participants only, after local training", "best round on test, after local training"),
@@ -174,11 +176,9 @@ def _at_moments(title: str, comparison: Comparison, name: str) -> list[str]:
 def over_rounds(stored: Stored) -> str:
     """Return a row for each cell and method of the mission: its gain over Standalone in each quarter of the rounds."""
     rows = []
-    for cell in published_cells():
-        comparison = of_cell(stored.get(MAIN_RESULTS, ()), *cell)
-        if comparison and long_enough(comparison):
-            names = [name for name in MISSION if name != REFERENCE and comparison.paired(name, REFERENCE)]
-            rows += [[cell_title(*cell), f"`{name}`", *_by_quarter(comparison, name)] for name in names]
+    for title, comparison in long_cells(stored):
+        names = [name for name in MISSION if name != REFERENCE and comparison.paired(name, REFERENCE)]
+        rows += [[title, f"`{name}`", *_by_quarter(comparison, name)] for name in names]
     heads = ["cell", "method", "seeds", "first quarter", "second", "third", "last"]
     return markdown_table(heads, rows, left=2) if rows else NONE_YET
 
@@ -186,7 +186,7 @@ def over_rounds(stored: Stored) -> str:
 def _by_quarter(comparison: Comparison, name: str) -> list[str]:
     """Return the number of seeds, and the mean gain over them and over the evaluated rounds of each quarter."""
     rounds, gains = difference_curve(comparison, LOCAL, name, REFERENCE)
-    quarter = np.ceil(4 * rounds / rounds[-1])
+    quarter = stretches(rounds, 4)
     return [str(len(gains)), *(f"{gains[:, quarter == q].mean():+.2f}" for q in (1, 2, 3, 4))]
 
 
