@@ -25,6 +25,8 @@ POOLED_NON_MEMBERS = 10_000
 """Non-members from which a rate at 1 % false alarms means something, and one at 0.1 %."""
 LABELS_ALONE = "labels alone"
 """The control that is judged over classes: within them all its scores are equal."""
+BIAS_SIGN, ROW_SUMS = "bias sign", "row sums"
+"""Rules that read classes off a classifier without learning."""
 GAIN_DRAWS = 2000
 """Bootstrap draws of clients for the interval of a gain."""
 SERIES = 0
@@ -142,6 +144,11 @@ def _attacked(table: Columns, run: int, kind: str, level: str, round: int) -> It
 def _calibrated(table: Columns, rows: np.ndarray, by_class: bool) -> np.ndarray:
     labels = table["label"][rows]
     return standardised(table["score"][rows], labels if by_class else np.zeros_like(labels), table["calibration"][rows])
+
+
+def of_noise(rule: str) -> str:
+    """Return the name of the control in which a rule is told noise."""
+    return f"{rule}, noise"
 
 
 class Labels(NamedTuple):

@@ -20,11 +20,14 @@ RIDGE = 0.1
 
 
 class LabelGuess(NamedTuple):
-    """What is read from messages [n]: scores of presence, shares of classes [n, C] each, scores of networks [n, M]."""
+    """What is read from messages [n]: scores of presence, shares of classes [n, C] each, scores of networks [n, M].
+
+    presence: above 0 for classes that are there; architecture: None if networks are not asked for
+    """
 
     presence: Tensor
     shares: Tensor
-    architecture: Tensor
+    architecture: Tensor | None
 
 
 class RidgeReader:
@@ -58,14 +61,18 @@ def random_labels(counts: Tensor) -> Tensor:
     return permuted / permuted.sum()
 
 
-def features(message: Message, broadcast: State, num_classes: int) -> Tensor:
+def changes_of(message: Message, broadcast: State) -> Message:
+    """Return what a message with all rows adds to what was broadcast under the same names; other values as they are."""
+    return {name: _less(value, broadcast.get(name)) for name, value in with_all_rows(message, broadcast).items()}
+
+
+def features(changes: Message, num_classes: int) -> Tensor:
     """Return what is learned from: the direction in which a message differs from the broadcast, and in which rows.
 
     [numbers + C]: a vector of length one, and the lengths of rows of classes, relative to each other. Clients that
     train on more, or for longer, send longer vectors; the direction is what they have in common, and where private
     networks differ too much even for that, rows of classes that a client has still differ more than others.
     """
-    changes = relative(with_all_rows(message, broadcast), broadcast)
     vector = flattened(changes).values
     sketched = Sketch(len(vector), LEAST_NUMBERS, vector.device).of(vector)
     return torch.cat(
@@ -82,11 +89,6 @@ def _row_lengths(message: Message, num_classes: int, device: torch.device) -> Te
             if tensor.dim() and len(tensor) == num_classes and tensor.is_floating_point():
                 squares = squares + tensor.detach().reshape(num_classes, -1).square().sum(1)
     return readable(squares.sqrt())
-
-
-def relative(message: Message, broadcast: State) -> Message:
-    """Return a message less what was broadcast under the same names; other values as they are."""
-    return {name: _less(value, broadcast.get(name)) for name, value in message.items()}
 
 
 def _less(value: Value, known: Value | None) -> Value:
@@ -115,5 +117,10 @@ def learned(vectors: Tensor, shares: Tensor, architectures: Tensor) -> RidgeRead
 def guessed(reader: RidgeReader, vectors: Tensor, num_classes: int) -> LabelGuess:
     """Return what a reader says of directions [n, m]."""
     presence, shares, architecture = reader.read(vectors).tensor_split([num_classes, 2 * num_classes], dim=1)
-    positive = shares.clamp_min(0)
-    return LabelGuess(presence, positive / positive.sum(1, keepdim=True).clamp_min(1e-9), architecture)
+    return LabelGuess(presence, as_shares(shares), architecture)
+
+
+def as_shares(scores: Tensor) -> Tensor:
+    """Return scores [n, C] as shares of classes: what is below 0 counts as none."""
+    positive = scores.clamp_min(0)
+    return positive / positive.sum(1, keepdim=True).clamp_min(1e-9)

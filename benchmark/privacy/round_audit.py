@@ -1,6 +1,6 @@
 """All attacks on the messages of one round."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from torch import Tensor
 from benchmark.channel import Message, RoundNumber, State, copied
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.exposure import exposure
-from benchmark.privacy.findings import AUDITOR, SERVER
-from benchmark.privacy.labels import features, guessed, in_the_clear, learned, random_labels
+from benchmark.privacy.findings import AUDITOR, SERVER, of_noise
+from benchmark.privacy.label_rules import guessed_by_rules
+from benchmark.privacy.labels import LabelGuess, changes_of, features, guessed, in_the_clear, learned, random_labels
 from benchmark.privacy.private_model import PrivateModelAttack, private_parts
 from benchmark.privacy.record_attacks import RecordAttacks
 from benchmark.privacy.shadow_clients import ShadowClients
@@ -22,7 +23,8 @@ from benchmark.privacy.vectors import noise_like, same, with_all_rows
 from benchmark.privacy.victims import Victim, Victims
 
 NO_GUESS = -1
-"""Stands for a guessed network where clients receive unlike messages, which would give each client away instead."""
+"""Stands for a guessed network where none is guessed, and where clients receive unlike messages, which would give each
+client away instead."""
 
 
 class RoundAudit:
@@ -90,15 +92,17 @@ class RoundAudit:
         networks = torch.tensor([names.index(task.infos[v.client].architecture) for v in victims])
         vectors, shares, of_network = self._examples(victims, F.one_hot(networks, len(names)))
         reader, clear = (learned(seen, shares, of_network) for seen in (vectors, in_the_clear(shares, of_network)))
-        real = torch.stack([self._features(v.upload, v.download) for v in victims])
+        real = [self._changes(v.upload, v.download) for v in victims]
         alike = all(same(v.download, victims[0].download) for v in victims)
         truth = torch.stack([task.class_counts[v.client] / task.class_counts[v.client].sum() for v in victims])
         noises = [noise_like(with_all_rows(v.upload, v.download), v.download) for v in victims]
-        noise = torch.stack([self._features(of, v.download) for of, v in zip(noises, victims, strict=True)])
-        guesses = {
-            "message": guessed(reader, real, task.num_classes),
-            "noise": guessed(reader, noise, task.num_classes),
+        noise = [self._changes(of, v.download) for of, v in zip(noises, victims, strict=True)]
+        guesses: dict[str, LabelGuess] = {
+            "message": guessed(reader, self._features(real), task.num_classes),
+            "noise": guessed(reader, self._features(noise), task.num_classes),
             "clear": guessed(clear, in_the_clear(truth, F.one_hot(networks, len(names)).to(truth)), task.num_classes),
+            **guessed_by_rules(real, task.num_classes),
+            **{of_noise(rule): guess for rule, guess in guessed_by_rules(noise, task.num_classes).items()},
         }
         for kind, guess in guesses.items():
             self._tables.add(
@@ -110,7 +114,7 @@ class RoundAudit:
                 shares=guess.shares.cpu().numpy(),
                 prior=shares.mean(0).cpu().numpy()[None],
                 architecture=networks.numpy(),
-                architecture_guess=guess.architecture.argmax(1).cpu().numpy() if alike else NO_GUESS,
+                architecture_guess=NO_GUESS if guess.architecture is None or not alike else _best(guess.architecture),
                 architectures=len(names),
             )
 
@@ -126,13 +130,16 @@ class RoundAudit:
             message = self._lab.defended(victim.client, trained, victim.download, self._t, noise=True)
             counts = torch.bincount(task.labels[samples], minlength=task.num_classes)
             network = networks[turn].to(counts.device).float()
-            found.append((self._features(message, victim.download), counts / counts.sum(), network))
+            seen = features(self._changes(message, victim.download), task.num_classes)
+            found.append((seen, counts / counts.sum(), network))
         vectors, shares, of_network = (torch.stack(column) for column in zip(*found, strict=True))
         return vectors, shares, of_network
 
-    def _features(self, message: Message, download: Message) -> Tensor:
-        decoded = self._method.decoded(message, self._server)
-        return features(decoded, download, self._task.num_classes)
+    def _changes(self, message: Message, download: Message) -> Message:
+        return changes_of(self._method.decoded(message, self._server), download)
+
+    def _features(self, changes: Sequence[Message]) -> Tensor:
+        return torch.stack([features(of, self._task.num_classes) for of in changes])
 
     def _attack_model(self, victim: Victim) -> None:
         """Compare copies of a private network with the original on the client's test records."""
@@ -159,3 +166,7 @@ class RoundAudit:
                 blind=float((blind == truth).float().mean()),
                 records=len(truth),
             )
+
+
+def _best(scores: Tensor) -> np.ndarray:
+    return scores.argmax(1).cpu().numpy()

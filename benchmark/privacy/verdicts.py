@@ -8,13 +8,16 @@ import numpy as np
 from scipy import stats
 
 from benchmark.privacy.findings import (
+    BIAS_SIGN,
     LABELS_ALONE,
+    ROW_SUMS,
     Attacked,
     Membership,
     RawScores,
     fidelity_of,
     identity_of,
     labels_of,
+    of_noise,
 )
 from benchmark.privacy.metrics import CONTROL_LEVEL, NOISE_MU, auc, auc_deviation, balanced_accuracy, standardised
 from benchmark.privacy.tables import rows_of
@@ -174,6 +177,9 @@ def _labels(runs: Sequence[RawScores]) -> list[Verdict]:
         margin = DEVIATIONS * _presence_deviation(runs)
         made.append(Verdict("labels", "noise", noise.presence.value, 0.5 - margin, 0.5 + margin))
         made.append(Verdict("labels", "labels in the clear", clear.presence.value, CLEAR_CLASSES, 1.0, power=True))
+        for rule in (BIAS_SIGN, ROW_SUMS):
+            if of_rule := labels_of(runs, of_noise(rule)).presence:
+                made.append(Verdict(rule, "noise", of_rule.value, 0.5 - margin, 0.5 + margin))
     if noise.skill and clear.skill:
         most = max(LEAST_MARGIN, _spread(noise.skill.values))
         least = max(LEAST_MARGIN, _spread(clear.skill.values))

@@ -9,7 +9,9 @@ import numpy as np
 from benchmark.defence.accounting import MOST_OF_A_RECORD, largest_area
 from benchmark.privacy.findings import (
     AUDITOR,
+    BIAS_SIGN,
     POOLED_NON_MEMBERS,
+    ROW_SUMS,
     SERIES,
     SERVER,
     Found,
@@ -94,6 +96,11 @@ def _columns(audited: Sequence[Audited]) -> list[tuple[Column, str, FoundOf]]:
             "labels",
             lambda of: labels_of(of.scores).presence,
         ),
+        *[
+            _by_rule(rule)
+            for rule in (BIAS_SIGN, ROW_SUMS)
+            if any(labels_of(of.scores, rule).presence for of in audited)
+        ],
         (
             Column("All classes", None, "share of clients of which all classes and no other are guessed"),
             "labels",
@@ -135,6 +142,13 @@ def _columns(audited: Sequence[Audited]) -> list[tuple[Column, str, FoundOf]]:
             lambda of: labels_of(of.scores).architecture,
         ),
     ]
+
+
+def _by_rule(rule: str) -> tuple[Column, str, FoundOf]:
+    """Return a column for audits that have read classes by this rule off a classifier in some method's messages."""
+    title = f"Classes by {rule}"
+    words = "the same without learning, by what grows in the classifier, if one travels; chance 0.5"
+    return Column(title, None, words), rule, lambda of: labels_of(of.scores, rule).presence
 
 
 _FOUND_RARELY: tuple[Column, str, FoundOf] = (

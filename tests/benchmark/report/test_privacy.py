@@ -214,3 +214,21 @@ def test_an_audit_by_an_earlier_version_is_left_out(tmp_path, store):
     del facts["attack"]
     comparison, _ = audited(tmp_path, store, one=arrays | {"facts": np.array(json.dumps(facts))}, two=scores())
     assert [of.label for of in audited_of(comparison)] == ["two"]
+
+
+def test_classes_by_rules_have_columns_where_a_rule_was_read_and_fall_with_noise_alone(tmp_path, store):
+    """Ten clients with two of four classes: the bias tells both, the rows one of each; noise tells all to the rows."""
+    tables = Tables()
+    truth = np.tile([0.5, 0.5, 0, 0], (10, 1))
+    one, other, all_of_them = [1, -1, -1, -1], [1, -1, 1, -1], [1, 1, -1, -1]
+    read = {"message": one, "noise": other, "clear": all_of_them, "bias sign": all_of_them, "row sums": one}
+    for kind, presence in (read | {"bias sign, noise": other, "row sums, noise": all_of_them}).items():
+        of = {"client": np.arange(10), "kind": kind, "architecture": 0, "architecture_guess": 0, "architectures": 1}
+        tables.add("labels", **of, truth=truth, presence=np.tile(presence, (10, 1)) / 1.0, shares=truth, prior=truth)
+    comparison, found = audited(tmp_path, store, one=scores() | tables.arrays(), two=scores())
+    table = privacy_table(comparison, found)
+    classes, bias, rows = cells(table, "one", "Classes", "Classes by bias sign", "Classes by row sums")
+    assert (classes.value, bias.value, rows.value) == (0.75, 1.0, None)
+    assert rows.text.startswith("invalid (0.75") and "noise reads 1.000" in rows.note
+    assert cells(table, "two", "Classes by bias sign")[0].value is None
+    assert "Classes by bias sign" not in [of.title for of in privacy_table(comparison, found[1:]).columns]
