@@ -1,24 +1,23 @@
-"""The attacks on one client's records: who is a member, and what pictures look like on average."""
+"""The attacks on one client's records in one round: who is a member, and what pictures look like on average."""
 
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.channel import Message, RoundNumber, State, copied
 from benchmark.privacy.audit_size import AuditSize
-from benchmark.privacy.controls import PixelMeans, membership_controls
+from benchmark.privacy.controls import membership_controls
 from benchmark.privacy.findings import AUDITOR
-from benchmark.privacy.identity import LEAST_RECORDS, Inversion, candidate_means, fitted_scale, identified, pictures_of
+from benchmark.privacy.level import Level
 from benchmark.privacy.membership import Candidates, MembershipAttack
+from benchmark.privacy.picture_attack import PictureAttack
 from benchmark.privacy.private_model import record_losses
 from benchmark.privacy.record_messages import RecordMessages
 from benchmark.privacy.shadow_clients import ShadowClients
 from benchmark.privacy.tables import Tables
-from benchmark.privacy.vectors import broadcast_like
+from benchmark.privacy.vectors import broadcast_like, noise_of
 from benchmark.privacy.victims import Victim, Victims
 from benchmark.seeds import torch_seeded
 
@@ -26,58 +25,17 @@ DUPLICATED = 10
 """Copies of a record that must be found, and how many such records there are."""
 
 
-MOST_GAIN = 99.0
-"""Decibels that stand for a picture without an error."""
-
-
-class Level(NamedTuple):
-    """An attack at one level of knowledge, ready to judge messages.
-
-    samples: records of each shadow; shadows: [m] each, what they send
-    expected: [1 or 2, m], the sum of records' messages, and what is left of the broadcast if messages are clipped
-    """
-
-    name: str
-    messages: RecordMessages
-    attack: MembershipAttack
-    samples: Sequence[Tensor]
-    shadows: Sequence[Tensor]
-    expected: Tensor
-
-    def remainder(self, message: Tensor, but: int | None = None) -> Tensor:
-        """Return of a message [m] what clients with other data of the same labels do not send.
-
-        but: the shadow that the message is of, which does not explain itself
-        """
-        others = [shadow for i, shadow in enumerate(self.shadows) if i != but]
-        mean = [torch.stack(others).mean(0)] if others else []
-        return self.attack.remainder(message, torch.stack([*self.expected, *mean]))
-
-
-class Pictured(NamedTuple):
-    """A class of a client, in pictures of p numbers.
-
-    known: [a, p], of auxiliary records; mean: [p], public; ranked: [q, p], the client's own mean first
-    """
-
-    label: int
-    known: Tensor
-    mean: Tensor
-    ranked: Tensor
-
-
 class Others(NamedTuple):
     """What other data have to do with a client, whoever attacks it.
 
     another: what the client would send with other data of its labels; with_repeated: the same with some records ten
-    times; repeated: which; classes: its pictures among others; pixels: mean pictures as messages
+    times; repeated: which; pictures: the attack that ranks its mean pictures among others
     """
 
     another: Message
     with_repeated: Message
     repeated: Tensor
-    classes: Sequence[Pictured]
-    pixels: PixelMeans
+    pictures: PictureAttack
 
 
 class RecordAttacks:
@@ -107,7 +65,8 @@ class RecordAttacks:
                 self._add(victim.client, candidates, name, kind, level.attack.scores(remainder))
             if others:
                 self._duplicates(victim, candidates, level, others)
-                self._identify(victim, candidates, level, remainders, others)
+                for found in others.pictures.ranked(level, remainders):
+                    self._tables.add("identity", client=victim.client, level=name, **found._asdict())
         if others:
             self._control(victim, candidates)
             self._attack_network(victim.client, victim.states[AUDITOR], candidates, "state alone")
@@ -152,8 +111,8 @@ class RecordAttacks:
         samples = [self._victims.again(victim.client, pool) for _ in range(2)]
         another = self._shadow(victim, state, samples[0])
         with_repeated = self._shadow(victim, state, torch.cat([samples[1], copies]))
-        pixels = PixelMeans(self._task, candidates, victim.known)
-        return Others(another, with_repeated, repeated, self._pictured(victim, candidates), pixels)
+        pictures = PictureAttack(self._task, victim.client, victim.known, candidates, self._size.decoys)
+        return Others(another, with_repeated, repeated, pictures)
 
     def _to_repeat(self, candidates: Candidates) -> Tensor:
         """Draw ten records that are no members, half of each class at most: they have to stand above the rest."""
@@ -199,76 +158,10 @@ class RecordAttacks:
             score=_unit(scores[judged]),
         )
 
-    def _identify(
-        self, victim: Victim, candidates: Candidates, level: Level, remainders: Mapping[str, Tensor], others: Others
-    ) -> None:
-        """Rank the true mean picture of each class among those of other records.
-
-        The scale of pictures is learned from the attacker's own clients; for noise in place of a message, from noise in
-        place of theirs.
-        """
-        classes, pixels, trained_on = others.classes, others.pixels, self._task.clients[victim.client].train
-        of_auxiliary = self._task.labels[candidates.auxiliary]
-        shadows = [level.remainder(of, i) for i, of in enumerate(level.shadows)]
-        noises = [level.remainder(noise_of(of), i) for i, of in enumerate(level.shadows)]
-        seen = {kind: (level.attack, of, noises if kind == "noise" else shadows) for kind, of in remainders.items()} | {
-            "clear": (pixels.attack, pixels.remainder(trained_on), [pixels.remainder(of) for of in level.samples])
-        }
-        for kind, (attack, message, of_known) in seen.items():
-            # Only the direction: a guessed network makes a message longer than the attacker's own clients send.
-            remainder, *examples = (F.normalize(of, dim=0) for of in (message, *of_known))
-            maps = {
-                of.label: Inversion(attack.auxiliary[of_auxiliary == of.label], of.known, of.mean) for of in classes
-            }
-            scale = self._scale(maps, examples, level.samples)
-            for of in classes:
-                deviation, (truth, *decoys) = maps[of.label].deviation(remainder), of.ranked
-                found = identified(deviation, scale, of.mean.double(), truth, torch.stack(decoys))
-                self._tables.add(
-                    "identity",
-                    client=victim.client,
-                    level=level.name,
-                    kind=kind,
-                    label=of.label,
-                    rank=found.rank,
-                    candidates=len(of.ranked),
-                    gain=min(found.gain, MOST_GAIN),
-                )
-
-    def _pictured(self, victim: Victim, candidates: Candidates) -> list[Pictured]:
-        """Return the classes of which there are enough pictures."""
-        task, of_auxiliary = self._task, self._task.labels[candidates.auxiliary]
-        data, trains = task.clients[victim.client], [d.train for k, d in enumerate(task.clients) if k != victim.client]
-        others, found = torch.cat([data.test, *trains]), []
-        for c in of_auxiliary.unique().tolist():
-            own, apart, known = (some[task.labels[some] == c] for some in (data.train, others, victim.known))
-            auxiliary = candidates.auxiliary[of_auxiliary == c]
-            if min(len(own), len(apart), len(auxiliary)) >= LEAST_RECORDS:
-                ranked = candidate_means(pictures_of(task, own), pictures_of(task, apart), self._size.decoys)
-                mean = pictures_of(task, known).mean(0)
-                found.append(Pictured(c, pictures_of(task, auxiliary), mean, ranked))
-        return found
-
-    def _scale(self, maps: Mapping[int, Inversion], examples: Sequence[Tensor], samples: Sequence[Tensor]) -> float:
-        """Return the scale of deviations as it is for these examples [m], whose pictures the attacker knows."""
-        labels = self._task.labels
-        pairs = [
-            (inversion.deviation(example), pictures_of(self._task, of).mean(0).double() - inversion.mean)
-            for example, some in zip(examples, samples, strict=True)
-            for c, inversion in maps.items()
-            if len(of := some[labels[some] == c])
-        ]
-        return fitted_scale(*(torch.stack(of) for of in zip(*pairs, strict=True))) if pairs else 0.0
-
 
 def _held_out(victim: Victim, candidates: Candidates) -> Tensor:
     """Return the records that an attacker's own clients train on: of those that pictures are learned from none."""
     return victim.known[~torch.isin(victim.known, candidates.auxiliary)]
-
-
-def noise_of(message: Tensor) -> Tensor:
-    """Return noise of the size of a message [m]."""
-    return message.std(unbiased=False) * torch.randn_like(message)
 
 
 def _unit(scores: Tensor) -> np.ndarray:

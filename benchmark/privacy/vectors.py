@@ -122,6 +122,11 @@ class Sketch:
         return readable(self._signed.view(self._folds, self._most).sum(0))
 
 
+def noise_of(message: Tensor) -> Tensor:
+    """Return noise of the size of a message [m]."""
+    return message.std(unbiased=False) * torch.randn_like(message)
+
+
 def readable(numbers: Tensor) -> Tensor:
     """Return numbers with 0 in place of those that are not finite, or so large that they say nothing but that."""
     return torch.where(numbers.abs() < LARGEST, numbers, 0)

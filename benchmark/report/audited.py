@@ -16,6 +16,8 @@ NO_PROOF = (
 )
 """What every table and figure of attacks says."""
 
+SENDS_NOTHING = "sends nothing"
+
 
 class Audited:
     """One method of a comparison whose messages were attacked: its scores, and what they say."""

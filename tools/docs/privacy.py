@@ -9,8 +9,9 @@ from benchmark.privacy.verdicts import column_of
 from benchmark.report.audited import Audited, audited_of
 from benchmark.report.cells import NOTHING, spread_cell
 from benchmark.report.frame import Comparison
-from benchmark.report.privacy import attack_cell, noise_cell, privacy_table
+from benchmark.report.privacy import attack_cell, privacy_table
 from benchmark.report.privacy_contrasts import beyond_chance, contrasts
+from benchmark.report.privacy_sheet import noise_cell
 from tools.docs.blocks import markdown_table
 
 TRIED = "privacy"

@@ -11,7 +11,8 @@ from benchmark.privacy.tables import ATTACK, Tables
 from benchmark.report.audited import Audited, audited_of
 from benchmark.report.frame import read_experiment
 from benchmark.report.looks import Style
-from benchmark.report.privacy import privacy_table, sheet_table, write_privacy
+from benchmark.report.privacy import privacy_table, write_privacy
+from benchmark.report.privacy_sheet import sheet_table
 from benchmark.report.write import ReportOptions, write_report
 
 SHEET = {
