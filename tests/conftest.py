@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -98,11 +98,14 @@ def store(
     rounds: Sequence[dict] | None = None,
     on_validation: Sequence[Sequence[int]] | None = None,
     hyperparameters: dict | None = None,
+    of_round: dict | Callable[[dict], dict] | None = None,
+    inspection: Mapping[str, np.ndarray] | None = None,
     **federation: object,
 ) -> RunFolder:
     """One run as `run` leaves it: clients with 10 test samples each; correct[t] is what they get right in round t.
 
-    on_validation[t] is what they get right of as many validation samples, if there are some.
+    on_validation[t] is what they get right of as many validation samples, if there are some. of_round is what every
+    round has besides or instead, or says so of a round's record. inspection: arrays of inspection.npz
     """
     clients = len(correct[0]) if correct else 2
     config = {"clients": clients, "rounds": max(1, len(correct))} | federation
@@ -155,6 +158,7 @@ def store(
         ]
     for record, right in zip(rounds, on_validation or (), strict=False):
         record["validation"] = {"correct": list(right), "total": [10] * clients}
+    rounds = [record | (of_round(record) if callable(of_round) else of_round or {}) for record in rounds]
     folder = RunFolder.of(results, experiment, dataset, label, spec.key)
     facts = {
         "status": status,
@@ -185,7 +189,7 @@ def store(
             "matrix_product_flops_per_second": 1e11,
         },
         "command": ["python", "-m", "benchmark", "run", "--seeds", str(seed)],
-        "inspected": False,
+        "inspected": inspection is not None,
         "started": "2026-01-01T00:00:00.000+00:00",
         "resumed": [],
         "finished": "2026-01-01T01:00:00.000+00:00",
@@ -198,6 +202,8 @@ def store(
     folder.start(facts)
     for record in rounds:
         folder.append(record)
+    if inspection is not None:
+        np.savez(folder.path / "inspection.npz", **inspection)
     summary = summarise(rounds) | {"peak_memory_bytes": 3 * 2**20, "gpu_seconds": None}
     folder.finish(facts | {"summary": summary})
     return folder

@@ -13,12 +13,13 @@ from benchmark.config import TrainingConfig
 from benchmark.devices.stored_work import StoredWork
 from benchmark.errors import RequestError
 from benchmark.privacy.tables import read_scores
+from benchmark.storage.conditions import standstill
 from benchmark.storage.files import read_arrays
 from benchmark.storage.moments import LOCAL, MOMENTS, Moment
 from benchmark.storage.run_folder import RunFolder
 from benchmark.storage.schema import ENDED, Round, RunRecord
 from benchmark.storage.summary import accuracies, headline_clients, participants_accuracy, summary_of
-from benchmark.storage.verify import problems, read_checked, remarks
+from benchmark.storage.verify import problems, read_checked, unlike_when_resumed
 
 INSPECTION = "inspection.npz"
 SCORES = "privacy.npz"
@@ -65,7 +66,8 @@ class StoredRun:
             raise RequestError(f"{folder.path}: {found[0]}; {answer}")
         left = checked.run["files"] if checked.run["status"] == "done" else {}
         arrays = _arrays(folder.path / INSPECTION) if INSPECTION in left else {}
-        run = cls.of(checked.run, checked.rounds, arrays, [r for r in remarks(checked) if "went on" in r])
+        said = [*unlike_when_resumed(checked.run), *standstill([r["client_seconds"] for r in checked.rounds])]
+        run = cls.of(checked.run, checked.rounds, arrays, said)
         return replace(run, privacy=read_scores(folder.path / SCORES)) if SCORES in left else run
 
     @classmethod

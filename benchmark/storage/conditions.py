@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 EnvironmentFacts = Mapping[str, Any]
@@ -54,6 +55,24 @@ def unlike(runs: Iterable[tuple[str, EnvironmentFacts]]) -> list[str]:
     for label, environments in sorted(by_label.items()):
         found += [f"{label}: {words}" for words in _mixtures(environments, [OF_METHOD])]
     return found
+
+
+STANDSTILL = 3
+"""All rounds together take so many times as long as if each took the median, at least, if the machine stood still."""
+STANDSTILL_SECONDS = 60.0
+"""What a standstill takes at least: the first round of any process is a little longer."""
+
+
+def standstill(seconds: Sequence[float]) -> list[str]:
+    """Say that a run's machine stood still, or was busy, in a few of its rounds, from the seconds [R] of each.
+
+    [] if it was not. Clocks run on while a machine is suspended, or its cores are given to others.
+    """
+    usual = median(seconds) * len(seconds) if seconds else 0.0
+    if not 0 < STANDSTILL * usual <= sum(seconds) or sum(seconds) - usual < STANDSTILL_SECONDS:
+        return []
+    times = f"{sum(seconds) / usual:.0f} times as long as if each had taken the median"
+    return [f"its rounds took {times}: the machine stood still or was busy, so its seconds say nothing"]
 
 
 def _mixtures(environments: Sequence[EnvironmentFacts], names: Iterable[str]) -> list[str]:

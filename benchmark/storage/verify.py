@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from benchmark.config import FederationConfig, RunSpec
 from benchmark.errors import RequestError, tell
-from benchmark.storage.conditions import changed, unlike
+from benchmark.storage.conditions import changed, standstill, unlike
 from benchmark.storage.files import TEMPORARY, is_claimed
 from benchmark.storage.names import folded
 from benchmark.storage.run_folder import CLAIM, RunFolder, run_folders, sha256_of
@@ -73,9 +73,11 @@ def verify(results: Path, experiments: Sequence[str] = ()) -> tuple[list[Finding
         except RequestError as error:
             findings.append(Finding(folder.path, str(error)))
             continue
-        findings += [Finding(folder.path, problem) for problem in [*found, *remarks(checked)]]
+        findings += [Finding(folder.path, problem) for problem in [*found, *_remarks(checked)]]
         if found:
             continue
+        for remark in standstill([r["client_seconds"] for r in checked.rounds]):
+            tell(f"{folder.path}: {remark}")
         tests = next((r["post_local"]["total"] for r in checked.rounds if "post_local" in r), None)
         met.append(Met(folder.path, checked.run, [r["participants"] for r in checked.rounds], tests))
     for runs in _comparisons(met).values():
@@ -123,14 +125,19 @@ def problems(checked: Checked) -> list[str]:
     return found
 
 
-def remarks(checked: Checked) -> list[str]:
-    """Return facts of a run that a reader should know, and files that do not belong in its folder; its numbers hold."""
-    folder, run, _ = checked
-    found = [
+def unlike_when_resumed(run: RunRecord) -> list[str]:
+    """Say after which rounds a run went on under other conditions."""
+    return [
         f"it went on after round {again['rounds_done']} with other {name}: its numbers can't be reproduced"
         for again in run["resumed"]
         for name in changed(run["environment"], again["environment"])
     ]
+
+
+def _remarks(checked: Checked) -> list[str]:
+    """Return facts of a run that a reader should know, and files that do not belong in its folder; its numbers hold."""
+    folder, run, _ = checked
+    found = unlike_when_resumed(run)
     if run["finished"] is not None and run["finished"] < run["started"]:
         found.append("it finished before it started: a clock was set back")
     if run["status"] in FINAL:

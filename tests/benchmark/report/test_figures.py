@@ -61,15 +61,10 @@ def inspected(tmp_path, store):
     """Two clients, four classes: client 0 holds 0 and 1, client 1 holds 2 and 3; seed 1 is stored before seed 0."""
     rng = np.random.default_rng(0)
     for seed in (1, 0):
-        folder = store(tmp_path, "gated", [(5, 5)], seed=seed)
         arrays = {"points": rng.normal(size=(40, 5)).astype(np.float32), "names": np.array(["shared expert"])}
         arrays |= {name: np.zeros(40, np.int32) for name in ("kind", "client")} | {"label": np.arange(40) % 4}
-        np.savez(folder.path / "inspection.npz", **arrays)
-        (line,) = folder.rounds()
-        (folder.path / "rounds.jsonl").write_text("")
-        weights = [{"0": 0.5, "1": 0.5}, {"2": 0.5, "3": 0.5}]
-        folder.append(line | {"inspection": {"shared expert": weights}})
-        folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")} | {"inspected": True})
+        seen = {"inspection": {"shared expert": [{"0": 0.5, "1": 0.5}, {"2": 0.5, "3": 0.5}]}}
+        store(tmp_path, "gated", [(5, 5)], seed=seed, inspection=arrays, of_round=seen)
     return tmp_path
 
 

@@ -85,13 +85,8 @@ def test_figures_have_a_line_at_the_floor_or_say_where_it_is(results, monkeypatc
 def test_the_server_has_columns_and_counts_in_flops(tmp_path, store, texts_of):
     """Clients compute 2 TFLOP a round, a's server 3 more: 10 rounds of 2 and 5 in all."""
     for label, server in (("a", 3 * 10**12), ("standalone", 0)):
-        folder = store(tmp_path, label, [(8, 8)] * 45)
-        lines = folder.rounds()
-        (folder.path / "rounds.jsonl").write_text("")
-        for line in lines:
-            folder.append(line | {"server_flops": server, "server_seconds": 0.25})
-        content = {k: v for k, v in folder.read().items() if k not in ("schema", "digest", "summary")}
-        folder.finish(content | {"summary": None})
+        of_server = {"server_flops": server, "server_seconds": 0.25}
+        store(tmp_path, label, [(8, 8)] * 45, of_round=of_server)
     found = comparison(tmp_path)
     row = texts_of(main_table(found, "standalone"))["a"]
     assert (row["Computed [TFLOP]"], row["Server [TFLOP]"], row["Server [s]"]) == ("90", "135", "11.2")

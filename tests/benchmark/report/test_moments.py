@@ -27,12 +27,8 @@ def results(tmp_path, store):
     """
     for seed in (0, 1, 2):
         for label, local, download in (("a", 8, 4), ("b", 5, 6), ("standalone", 6, 6)):
-            folder = store(tmp_path, label, [(local, local)], seed=seed)
-            (line,) = folder.rounds()
-            (folder.path / "rounds.jsonl").write_text("")
-            folder.append(line | {"post_download": {"correct": [download] * 2, "total": [10, 10]}})
-            content = {k: v for k, v in folder.read().items() if k not in ("schema", "digest", "summary")}
-            folder.finish(content | {"summary": None})
+            after = {"post_download": {"correct": [download] * 2, "total": [10, 10]}}
+            store(tmp_path, label, [(local, local)], seed=seed, of_round=after)
     return tmp_path
 
 

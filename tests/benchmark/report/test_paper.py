@@ -29,17 +29,13 @@ def found(tmp_path_factory, stored_once):
     for i, label in enumerate(LABELS):
         for seed in range(3):
             right = [(4 + i % 3, 6), (7, 7 + seed % 2), (8, 9 - i)]
-            run = stored_once(folder, label, right, seed=seed, sent=(10**i, 10**i))
+            inspected = {}
             if label == "a" and not seed:
                 arrays = {"points": rng.normal(size=(40, 5)).astype(np.float32), "names": np.array(["shared expert"])}
                 arrays |= {name: np.zeros(40, np.int32) for name in ("kind", "client")} | {"label": np.arange(40) % 4}
-                np.savez(run.path / "inspection.npz", **arrays)
-                rounds = run.rounds()
-                (run.path / "rounds.jsonl").write_text("")
-                for line in rounds:
-                    run.append(line | {"inspection": {"shared expert": [{"0": 0.5, "1": 0.2}, {"2": 0.5, "3": 0.9}]}})
-                kept = {k: v for k, v in run.read().items() if k not in ("schema", "digest")}
-                run.finish(kept | {"inspected": True})
+                seen = {"inspection": {"shared expert": [{"0": 0.5, "1": 0.2}, {"2": 0.5, "3": 0.9}]}}
+                inspected = {"inspection": arrays, "of_round": seen}
+            stored_once(folder, label, right, seed=seed, sent=(10**i, 10**i), **inspected)
     (comparison,) = read_experiment(folder, "exp", {})
     return comparison
 

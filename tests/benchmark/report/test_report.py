@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from benchmark.cli.arguments import budgets_of
 from benchmark.cli.commands import main
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, telling
 from benchmark.report import write
 from benchmark.report.across import varying
 from benchmark.report.costs import budget_table, cost_table
@@ -30,6 +30,7 @@ from benchmark.report.stored_run import StoredRun
 from benchmark.report.tables import accuracy_table, main_table
 from benchmark.report.write import ReportOptions, write_report
 from benchmark.storage.run_folder import RunFolder, run_folders
+from benchmark.storage.verify import verify
 
 EXPECTED = Path(__file__).parent / "expected"
 ROOT = Path(__file__).parents[3]
@@ -526,14 +527,11 @@ def test_many_comparisons_are_drawn_by_processes_that_do_not_hang(tmp_path, stor
     TSNE(init="pca", perplexity=3).fit_transform(np.random.default_rng(0).normal(size=(20, 5)))
     rng = np.random.default_rng(0)
     for classes in (2, 3, 4):
-        folder = store(tmp_path / "results", "fedmoe", [(5, 5)], partition=f"pathological:{classes}")
         arrays = {"points": rng.normal(size=(40, 5)).astype(np.float32), "names": np.array(["shared expert"])}
         arrays |= {name: np.zeros(40, np.int32) for name in ("kind", "client", "label")}
-        np.savez(folder.path / "inspection.npz", **arrays)
-        (line,) = folder.rounds()
-        (folder.path / "rounds.jsonl").write_text("")
-        folder.append(line | {"inspection": {"shared expert": [{"0": 0.5}, {"1": 0.25}]}})
-        folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")} | {"inspected": True})
+        seen = {"inspection": {"shared expert": [{"0": 0.5}, {"1": 0.25}]}}
+        of_classes = {"partition": f"pathological:{classes}", "inspection": arrays}
+        store(tmp_path / "results", "fedmoe", [(5, 5)], of_round=seen, **of_classes)
     monkeypatch.setattr(write, "PLOTS", ["embedding"])  # the kinds that are asked for
     write_report(tmp_path / "results", tmp_path / "reports", [], ReportOptions())
     names = {p.name for p in (tmp_path / "reports" / "exp" / "figures").iterdir()}
@@ -604,3 +602,21 @@ def test_a_default_that_has_changed_since_is_named(tmp_path, store):
     (comparison,) = read_experiment(tmp_path, "exp", {})
     assert sorted(comparison.methods) == ["fedproto+collect=after", "fedproto+weighting=samples", "mine"]
     assert comparison.seeds == [4, 8, 22, 26]
+
+
+def test_a_standstill_of_the_machine_is_told_below_tables(tmp_path, store):
+    """Of 45 rounds of half a second the last takes ten minutes: 622 s, where 45 of the median take 22.5."""
+
+    def of_round(record):
+        of_one, of_other = record["clients"]
+        seconds = 599.75 if record["round"] == 45 else 0.25
+        clients = [of_one, of_other | {"seconds": {"training": seconds}}]
+        return {"clients": clients, "client_seconds": 0.25 + seconds}
+
+    store(tmp_path, "a", [(5, 5)] * 45, of_round=of_round)
+    (note,) = footnotes(comparison(tmp_path))
+    assert note.startswith("a, seed 0: its rounds took 28 times as long as if each had taken the median")
+    said = []
+    with telling(said.append):
+        assert verify(tmp_path) == ([], 1)
+    assert "the machine stood still or was busy" in said[0]

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmark.errors import telling
-from benchmark.storage.conditions import changed, unlike
+from benchmark.storage.conditions import changed, standstill, unlike
 from benchmark.storage.verify import verify
 
 HERE = {
@@ -59,3 +59,12 @@ def test_verify_tells_of_a_grid_that_other_code_completed(tmp_path, store):
         assert verify(tmp_path) == ([], 3)
     (line,) = said
     assert line.endswith("3 runs were not all made alike: code a (2), b (1)")
+
+
+def test_a_standstill_is_told_of_few_long_rounds_and_not_of_a_slow_start():
+    """Nineteen rounds of 16 s and one of 6,400: 6,704 s, where twenty of 16 take 320."""
+    (words,) = standstill([16.0] * 19 + [6400.0])
+    assert words.startswith("its rounds took 21 times as long as if each had taken the median: the machine stood still")
+    assert standstill([16.0] * 19 + [60.0]) == []  # 364 of 320
+    assert standstill([5.0, 0.1, 0.1, 0.1]) == []  # the first round of a process
+    assert standstill([0.0, 0.0, 0.0, 100.0]) == standstill([]) == []

@@ -43,16 +43,13 @@ def test_nothing_is_said_of_curves_that_climb_at_that_moment_or_of_two_seeds(tmp
 
     A step between 9 and 11 of 20 rounds has the slope 10 x 49.5 / 665, and 20 times that are 14.9 points.
     """
+
+    def climbing(record):
+        return {"post_download": {"correct": [7 if record["round"] < 50 else 8] * 10, "total": [10] * 10}}
+
     for seed in range(2):
         store(tmp_path, "standalone", [[6] * 10] * 60, seed=seed)
-        folder = store(tmp_path, "fedmoe", [[7] * 10] * 60, seed=seed)
-        lines = folder.rounds()
-        (folder.path / "rounds.jsonl").write_text("")
-        for line in lines:
-            after = {"correct": [7 if line["round"] < 50 else 8] * 10, "total": [10] * 10}
-            folder.append(line | {"post_download": after})
-        content = {k: v for k, v in folder.read().items() if k not in ("schema", "digest", "summary")}
-        folder.finish(content | {"summary": None})
+        store(tmp_path, "fedmoe", [[7] * 10] * 60, seed=seed, of_round=climbing)
     (found,) = read_experiment(tmp_path, "exp", {})
     said = {}
     for moment in (LOCAL, DOWNLOAD):

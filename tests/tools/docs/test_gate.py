@@ -10,6 +10,7 @@ def weights(*by_client):
     return {"shared expert": [{"0": a, "1": b} for a, b in by_client]}
 
 
+CELL = {"dataset": "cifar10", "experiment": "reference"}
 FIRST = weights((0.1, 0.1), (0.5, 0.5), (0.9, 0.9))
 KEPT, TURNED = weights((0.0, 0.4), (0.3, 0.5), (0.6, 0.6)), weights((0.6, 0.6), (0.3, 0.5), (0.0, 0.4))
 EQUAL = weights(*[(0.5, 0.5)] * 3)
@@ -21,14 +22,9 @@ def stored(tmp_path, store):
     """Three clients, sixteen rounds: the second and last are inspected, but for seed 2. Seed 3 has a static gate."""
     for seed, last in enumerate([KEPT, TURNED, None, EQUAL]):
         label = "fedmoe+gate=static" if last == EQUAL else "fedmoe"
-        store(tmp_path, "standalone", [[6] * 3] * 16, seed=seed, dataset="cifar10", experiment="reference")
-        folder = store(tmp_path, label, [[6] * 3] * 16, seed=seed, dataset="cifar10", experiment="reference")
-        lines = folder.rounds()
-        (folder.path / "rounds.jsonl").write_text("")
-        for line in lines:
-            seen = {2: EQUAL if last == EQUAL else FIRST, 16: last}.get(line["round"]) if last else None
-            folder.append(line | ({"inspection": seen} if seen else {}))
-        folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")})
+        store(tmp_path, "standalone", [[6] * 3] * 16, seed=seed, **CELL)
+        seen = {2: {"inspection": EQUAL if last == EQUAL else FIRST}, 16: {"inspection": last}} if last else {}
+        store(tmp_path, label, [[6] * 3] * 16, seed=seed, of_round=lambda r, of=seen: of.get(r["round"], {}), **CELL)
     return {"reference": read_experiment(tmp_path, "reference", {})}
 
 

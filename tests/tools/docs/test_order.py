@@ -20,25 +20,15 @@ def right(points):
     return [6 + steps + (k < left) for k in range(10)]
 
 
-def at_download(folder, points):
-    """Give a run's clients so many points after each download."""
-    lines = folder.rounds()
-    (folder.path / "rounds.jsonl").write_text("")
-    for line in lines:
-        folder.append(line | {"post_download": {"correct": right(points), "total": [10] * 10}})
-    content = {k: v for k, v in folder.read().items() if k not in ("schema", "digest", "summary")}
-    folder.finish(content | {"summary": None})
-
-
 @pytest.fixture
 def results(tmp_path, store):
     """Three seeds at default rates; FedMoE is 9, 10 and 11 points above Standalone after the download."""
     for seed in range(3):
         store(tmp_path, "standalone", [right(0)] * 60, seed=seed, **CELL)
         for name, gains in GAINS.items():
-            folder = store(tmp_path, name, [right(gains[seed])] * 60, seed=seed, **CELL)
-            if name == "fedmoe":
-                at_download(folder, 9 + seed)
+            points = 9 + seed if name == "fedmoe" else gains[seed]
+            after = {"post_download": {"correct": right(points), "total": [10] * 10}}
+            store(tmp_path, name, [right(gains[seed])] * 60, seed=seed, of_round=after, **CELL)
     return tmp_path
 
 

@@ -14,12 +14,11 @@ def text(tmp_path, store):
     """
 
     def put(label, loss, right, seed=0):
-        folder = store(tmp_path, label, [[right] * 10] * 60, seed=seed, dataset="cifar10", experiment="reference")
-        lines = folder.rounds()
-        (folder.path / "rounds.jsonl").write_text("")
-        for line in lines:
-            folder.append(line | {"train_loss": 9.0 if line["round"] <= 20 else loss * (1 + (line["round"] <= 40))})
-        folder.finish({k: v for k, v in folder.read().items() if k not in ("schema", "digest")})
+        def of_round(record):
+            return {"train_loss": 9.0 if record["round"] <= 20 else loss * (1 + (record["round"] <= 40))}
+
+        cell = {"dataset": "cifar10", "experiment": "reference"}
+        store(tmp_path, label, [[right] * 10] * 60, seed=seed, of_round=of_round, **cell)
 
     for seed, loss in enumerate((0.2, 0.4)):
         put("standalone", loss, 8, seed)
