@@ -52,10 +52,13 @@ class PrivacyAudit(Observer):
         if not sent:
             return
         begun, t = perf_counter(), RoundNumber(record["round"], federation.config.rounds)
-        if self._sums_alone:
-            mean = mean_message(self._messages["up"], {i.id: i.num_samples for i in federation.task.infos})
-            self._messages["up"] = dict.fromkeys(sent, mean)
-        audit = RoundAudit(federation, t, self._size, sent, self._messages, self._server)
+        uploads, samples = self._messages["up"], {i.id: i.num_samples for i in federation.task.infos}
+
+        def shown(client: int, message: Message) -> Message:
+            return mean_message(uploads | {client: message}, samples) if self._sums_alone else message
+
+        self._messages["up"] = {k: shown(k, uploads[k]) for k in sent}
+        audit = RoundAudit(federation, t, self._size, sent, self._messages, self._server, shown)
         found: dict[str, Any] = {"sends_nothing": True} if audit.sends_nothing else {"sheet": audit.sheet()}
         found["attack"] = ATTACK
         if scores := audit.scores():

@@ -12,6 +12,7 @@ class AuditSize:
     shadows: clients with other data of the same labels, of each client and level; shadow_records: most records of each
     surrogate_records: most records that private parts are guessed from; surrogate_rounds: rounds of that, at most
     label_shadows: clients with random labels that label sets and architectures are learned from; label_records: of each
+    label_guesses: of each client's private parts, that these clients begin with
     decoys: class means that the true one is ranked among
     passes: rounds on auxiliary records for which a copy of a private network is trained
     distillation_passes: over the same records, for the copy that is taught the network's outputs
@@ -27,6 +28,7 @@ class AuditSize:
     surrogate_rounds: int = 5
     label_shadows: int = 100
     label_records: int = 128
+    label_guesses: int = 3
     decoys: int = 99
     passes: int = 3
     distillation_passes: int = 12
@@ -44,6 +46,7 @@ SMALL_AUDIT = AuditSize(
     surrogate_rounds=1,
     label_shadows=24,
     label_records=48,
+    label_guesses=2,
     passes=1,
     distillation_passes=10,
 )

@@ -19,7 +19,8 @@ from benchmark.privacy.metrics import (
 from benchmark.privacy.tables import Columns, rows_of
 
 SERVER, AUDITOR = "server", "auditor"
-"""Who attacks: one that has seen messages alone, and guesses private parts; one that knows all but who is a member."""
+"""Who attacks: one that has seen messages alone, and guesses private parts; one that knows all but what a round's
+message was made from."""
 LEAST_OTHERS = 100
 POOLED_NON_MEMBERS = 10_000
 """Non-members from which a rate at 1 % false alarms means something, and one at 0.1 %."""
@@ -75,39 +76,34 @@ def found(values: Sequence[float], trials: int | None = None) -> Found | None:
 
 
 class Membership:
-    """Membership of several seeds: areas and rates of a message, of a series, of controls."""
+    """Who is a member, by a server, of several seeds: areas and rates of a message, of a series, of controls."""
 
     def __init__(self, runs: Sequence[RawScores]) -> None:
         self._tables = [rows_of(run, "membership") for run in runs]
         self.rounds = sorted({int(t) for table in self._tables for t in np.unique(table.get("round", []))})
-        self.levels = sorted({str(of) for table in self._tables for of in table.get("level", [])} - {"control"})
 
     def clusters(self, kind: str, level: str, round: int) -> list[Attacked]:
         """Return the candidates of each cluster under one attack. round: SERIES for the sum over all"""
         return [of for i, table in enumerate(self._tables) for of in _attacked(table, i, kind, level, round)]
 
-    def messages(self, round: int, level: str) -> list[Attacked]:
-        """Return the candidates of each cluster under the attack on messages at a level of knowledge."""
-        return self.clusters("message", _known(level, self.levels), round)
+    def messages(self, round: int) -> list[Attacked]:
+        """Return the candidates of each cluster under the attack on messages."""
+        return self.clusters("message", SERVER, round)
 
-    def area(self, round: int, level: str) -> Found | None:
+    def area(self, round: int) -> Found | None:
         """Return the area of the attack on messages, mean over clusters."""
-        return found([of.auc for of in self.messages(round, level)])
-
-    def another(self, round: int, level: str) -> Found | None:
-        """Return the area if another client's message is taken for this one's: chance at a level of knowledge."""
-        return found([of.auc for of in self.clusters("another client", _known(level, self.levels), round)])
+        return found([of.auc for of in self.messages(round)])
 
     def control(self, kind: str, round: int) -> Found | None:
         """Return the area of an attack that sees something else than a message, mean over clusters."""
         return found([of.auc for of in self.clusters(kind, "control", round)])
 
-    def rate(self, round: int, level: str, fpr: float = 0.01, least: int = LEAST_OTHERS) -> Found | None:
+    def rate(self, round: int, fpr: float = 0.01, least: int = LEAST_OTHERS) -> Found | None:
         """Return the share of members found at this share of false alarms among all clusters' non-members.
 
         It is a mean over clusters; None for fewer non-members than `least`.
         """
-        clusters = self.messages(round, level)
+        clusters = self.messages(round)
         others = np.concatenate([np.zeros(0), *(of.scores[~of.member] for of in clusters)])
         if len(others) < least:
             return None
@@ -116,9 +112,30 @@ class Membership:
         return found([float((of.scores[of.member] > threshold).mean()) for of in clusters], members)
 
 
-def _known(wanted: str, levels: Sequence[str]) -> str:
-    """Return the level of knowledge that is asked for; the other if nothing is private, so that they are one."""
-    return wanted if wanted in levels or not levels else levels[0]
+class RoundMembership:
+    """Which of a client's own records the last round's message is of, by an auditor, of several seeds."""
+
+    def __init__(self, runs: Sequence[RawScores]) -> None:
+        self._tables = [rows_of(run, "auditor") for run in runs]
+
+    def clusters(self, kind: str = "message") -> list[Attacked]:
+        """Return the records of each cluster, as they are scored by what is seen."""
+        return [of for i, table in enumerate(self._tables) for of in _halved(table, i, kind)]
+
+    def area(self, kind: str = "message") -> Found | None:
+        """Return the area of an attack on what is seen, mean over clusters."""
+        return found([of.auc for of in self.clusters(kind)])
+
+
+def _halved(table: Columns, run: int, kind: str) -> Iterator[Attacked]:
+    """Yield each client's records; half of each class is in the message, so none is needed to set the scale."""
+    for client in np.unique(table["client"]) if table else ():
+        rows = (table["client"] == client) & (table["kind"] == kind)
+        if not rows.any():
+            continue
+        label = table["label"][rows]
+        scores = standardised(table["score"][rows], label, np.ones_like(label, dtype=bool))
+        yield Attacked(scores, table["member"][rows], label, run, int(client))
 
 
 def _attacked(table: Columns, run: int, kind: str, level: str, round: int) -> Iterator[Attacked]:
@@ -165,13 +182,17 @@ class Labels(NamedTuple):
 
 
 def labels_of(runs: Sequence[RawScores], kind: str = "message") -> Labels:
-    """Return what messages say of labels and networks; presence is None if clients have all classes."""
+    """Return what messages say of labels and networks; presence is None if clients have all classes.
+
+    By balanced accuracy a class is present if more speaks for it than is expected, for a message that says nothing has
+    none or all classes otherwise; a client has all classes guessed if more speaks for than against each, and no other.
+    """
     presence, exact, skill, right, number, decisions = [], [], [], [], 0, [0, 0]
     for table in (rows_of(run, "labels") for run in runs):
         for i in np.flatnonzero(table["kind"] == kind) if table else ():
             truth = table["truth"][i].astype(float)
             guess = table["presence"][i] > 0
-            presence.append(balanced_accuracy(truth > 0, guess))
+            presence.append(balanced_accuracy(truth > 0, table["presence"][i] > table["expected"][i]))
             exact.append(float("nan") if np.isnan(presence[-1]) else float((guess == (truth > 0)).all()))
             if not np.isnan(presence[-1]):
                 decisions = [decisions[0] + int((truth > 0).sum()), decisions[1] + int((truth == 0).sum())]
@@ -184,7 +205,7 @@ def labels_of(runs: Sequence[RawScores], kind: str = "message") -> Labels:
 
 
 class Identity(NamedTuple):
-    """The share of class means that were ranked first, the gain in decibels over no message, and of how many means."""
+    """The share of class means that were ranked first, the gain in decibels over the decoys', and of how many means."""
 
     top1: Found | None
     gain: Found | None
@@ -193,9 +214,8 @@ class Identity(NamedTuple):
 
 
 def identity_of(runs: Sequence[RawScores], level: str, kind: str = "message") -> Identity:
-    """Return how well class means are found at a level of knowledge; at the other if nothing is private."""
-    levels = sorted({str(of) for run in runs for of in rows_of(run, "identity").get("level", [])})
-    ranks = [of for of in _ranks(runs, kind, _known(level, levels)) if len(of)]
+    """Return how well class means are found at a level of knowledge."""
+    ranks = [of for of in _ranks(runs, kind, level) if len(of)]
     number = max((int(c) for run in runs for c in rows_of(run, "identity").get("candidates", [])), default=0)
     means = sum(map(len, ranks))
     first = found([float((of[:, 0] < 1).mean()) for of in ranks], means)

@@ -26,7 +26,10 @@ def pictures_of(task: Task, records: Tensor) -> Tensor:
 
 
 class Identified(NamedTuple):
-    """The rank of the true mean among all candidates, 0 being the first, and the gain in decibels over no message."""
+    """The rank of the true mean among all candidates, 0 being the first, and how many decibels more are gained of it.
+
+    gain: over no message, of the true mean less the mean of the decoys, as a picture may come nearer to all of them
+    """
 
     rank: int
     gain: float
@@ -87,6 +90,6 @@ def identified(deviation: Tensor, scale: float, mean: Tensor, truth: Tensor, dec
     likeness = F.cosine_similarity(candidates, deviation[None], dim=1)
     tie = torch.rand_like(likeness)
     above = (likeness > likeness[0]) | ((likeness == likeness[0]) & (tie > tie[0]))
-    blind = (truth.double() - mean).square().mean()
-    seen = (truth.double() - mean - scale * deviation).square().mean()
-    return Identified(int(above.sum()), float(10 * (blind / seen.clamp_min(1e-30)).log10()))
+    blind, seen = candidates.square().mean(1), (candidates - scale * deviation).square().mean(1)
+    gains = 10 * (blind / seen.clamp_min(1e-30)).log10()
+    return Identified(int(above.sum()), float(gains[0] - gains[1:].mean()))

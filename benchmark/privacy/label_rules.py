@@ -31,7 +31,7 @@ def guessed_by_rules(changes: Sequence[Message], num_classes: int) -> dict[str, 
         grown = [row for of in changes if (row := _grown(of, dims, num_classes)) is not None]
         if len(grown) == len(changes):
             presence = torch.stack(grown)
-            guesses[rule] = LabelGuess(presence, as_shares(presence), None)
+            guesses[rule] = LabelGuess(presence, torch.zeros_like(presence[0]), as_shares(presence), None)
     return guesses
 
 

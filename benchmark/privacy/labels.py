@@ -22,16 +22,18 @@ RIDGE = 0.1
 class LabelGuess(NamedTuple):
     """What is read from messages [n]: scores of presence, shares of classes [n, C] each, scores of networks [n, M].
 
-    presence: above 0 for classes that are there; architecture: None if networks are not asked for
+    presence: above 0 for classes that are there; expected: [C], what a message that says nothing would read
+    architecture: None if networks are not asked for
     """
 
     presence: Tensor
+    expected: Tensor
     shares: Tensor
     architecture: Tensor | None
 
 
 class RidgeReader:
-    """A linear map from unit vectors to targets, learned from a few examples.
+    """A linear map from unit vectors to targets, learned from a few examples. mean: [q], of the targets
 
     vectors: [s, m]; targets: [s, q]
     """
@@ -39,16 +41,16 @@ class RidgeReader:
     def __init__(self, vectors: Tensor, targets: Tensor) -> None:
         vectors, targets = vectors.double(), targets.double()
         self._vectors = vectors
-        self._centre, self._mean = vectors.mean(0), targets.mean(0)
+        self._centre, self.mean = vectors.mean(0), targets.mean(0)
         centred = vectors - self._centre
         gram = centred @ centred.T
         gram.diagonal().add_(RIDGE * float(gram.diagonal().mean()) or 1.0)
-        self._weights = torch.linalg.solve(gram, targets - self._mean)
+        self._weights = torch.linalg.solve(gram, targets - self.mean)
 
     def read(self, vectors: Tensor) -> Tensor:
         """Return the targets [n, q] that vectors [n, m] speak of."""
         centred = self._vectors - self._centre
-        return (vectors.double() - self._centre) @ centred.T @ self._weights + self._mean
+        return (vectors.double() - self._centre) @ centred.T @ self._weights + self.mean
 
 
 def random_labels(counts: Tensor) -> Tensor:
@@ -117,7 +119,7 @@ def learned(vectors: Tensor, shares: Tensor, architectures: Tensor) -> RidgeRead
 def guessed(reader: RidgeReader, vectors: Tensor, num_classes: int) -> LabelGuess:
     """Return what a reader says of directions [n, m]."""
     presence, shares, architecture = reader.read(vectors).tensor_split([num_classes, 2 * num_classes], dim=1)
-    return LabelGuess(presence, as_shares(shares), architecture)
+    return LabelGuess(presence, reader.mean[:num_classes], as_shares(shares), architecture)
 
 
 def as_shares(scores: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class Candidates:
         wanted = _matched(task, (data.train, data.test, pool), per_side)
         members, others = (_drawn(task.labels, split, wanted) for split in (data.train, data.test))
         shares = {c: max(LEAST_PER_CLASS, round(auxiliary * n / sum(wanted.values()))) for c, n in wanted.items()}
-        calibration = torch.cat([torch.zeros_like(members, dtype=torch.bool), _every_second(task.labels[others])])
+        calibration = torch.cat([torch.zeros_like(members, dtype=torch.bool), every_second(task.labels[others])])
         member = torch.arange(len(calibration), device=members.device) < len(members)
         return cls(torch.cat([members, others]), member, calibration, _drawn(task.labels, pool, shares))
 
@@ -77,7 +77,7 @@ def _drawn(labels: Tensor, pool: Tensor, wanted: dict[int, int]) -> Tensor:
     return torch.cat(chosen) if chosen else pool[:0]
 
 
-def _every_second(labels: Tensor) -> Tensor:
+def every_second(labels: Tensor) -> Tensor:
     """Return a mask [n] of every second record of each class."""
     mask = torch.zeros_like(labels, dtype=torch.bool)
     for c in labels.unique():

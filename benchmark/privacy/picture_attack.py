@@ -31,9 +31,9 @@ class Pictured(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """A class's true mean picture among all candidates: its rank, 0 being the first, and the gain over no message.
+    """A class's true mean picture among all candidates: its rank, 0 being the first, and the gain.
 
-    kind: of the message that the picture was made from; gain: in decibels
+    kind: of the message that the picture was made from; gain: in decibels over no message, less that of the decoys
     """
 
     kind: str

@@ -1,5 +1,6 @@
 """The attacks on one client's records in one round: who is a member, and what pictures look like on average."""
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -9,15 +10,15 @@ from torch import Tensor
 from benchmark.channel import Message, RoundNumber, State, copied
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.controls import membership_controls
-from benchmark.privacy.findings import AUDITOR
+from benchmark.privacy.findings import AUDITOR, SERVER
 from benchmark.privacy.level import Level
-from benchmark.privacy.membership import Candidates, MembershipAttack
+from benchmark.privacy.membership import Candidates, MembershipAttack, every_second
 from benchmark.privacy.picture_attack import PictureAttack
 from benchmark.privacy.private_model import record_losses
 from benchmark.privacy.record_messages import RecordMessages
 from benchmark.privacy.shadow_clients import ShadowClients
 from benchmark.privacy.tables import Tables
-from benchmark.privacy.vectors import broadcast_like, noise_of
+from benchmark.privacy.vectors import broadcast_like
 from benchmark.privacy.victims import Victim, Victims
 from benchmark.seeds import torch_seeded
 
@@ -38,13 +39,24 @@ class Others(NamedTuple):
     pictures: PictureAttack
 
 
+Shown = Callable[[int, Message], Message]
+"""What an attacker sees of what a client would send: that, or the sum of all messages that it is in."""
+
+
 class RecordAttacks:
-    """The attacks on one client in one round. last: whether it is the last round, in which all are made."""
+    """The attacks on one client in one round; in the last round all are made, in others a server's on members alone."""
 
     def __init__(
-        self, lab: ShadowClients, victims: Victims, size: AuditSize, tables: Tables, t: RoundNumber, server: State
+        self,
+        lab: ShadowClients,
+        victims: Victims,
+        size: AuditSize,
+        tables: Tables,
+        t: RoundNumber,
+        server: State,
+        shown: Shown,
     ) -> None:
-        self._lab, self._victims, self._size, self._tables = lab, victims, size, tables
+        self._lab, self._victims, self._size, self._tables, self._shown = lab, victims, size, tables, shown
         self._t, self._server, self._task = t, server, lab.engine.task
         self._last = t.round == t.rounds
 
@@ -53,30 +65,59 @@ class RecordAttacks:
         candidates = self._candidates(victim.client, victim.auxiliary)
         if not len(candidates.records):
             return
-        others = self._others(victim, candidates) if self._last else None
-        for name, state in victim.states.items():
-            level = self._level(victim, candidates, name, state)
-            sent = {"message": level.messages.difference(victim.upload)}
-            if others:
-                sent["noise"] = noise_of(sent["message"])
-                sent["another client"] = level.messages.difference(others.another)
-            remainders = {kind: level.remainder(of) for kind, of in sent.items()}
-            for kind, remainder in remainders.items():
-                self._add(victim.client, candidates, name, kind, level.attack.scores(remainder))
-            if others:
-                self._duplicates(victim, candidates, level, others)
-                for found in others.pictures.ranked(level, remainders):
-                    self._tables.add("identity", client=victim.client, level=name, **found._asdict())
-        if others:
-            self._control(victim, candidates)
-            self._attack_network(victim.client, victim.states[AUDITOR], candidates, "state alone")
-            self._attack_network(victim.client, after, candidates, "released")
+        server = self._level(victim, candidates, victim.states[SERVER])
+        if not self._last:
+            remainder = server.remainder(server.messages.difference(victim.upload))
+            self._add(victim.client, candidates, SERVER, "message", server.attack.scores(remainder))
+            return
+        others = self._others(victim, candidates)
+        seen = {"message": victim.upload, "another client": others.another}
+        auditor = server if victim.all_is_shared else self._level(victim, candidates, victim.states[AUDITOR])
+        self._attack_members(victim, candidates, server, seen)
+        self._attack_round(victim, candidates, auditor, seen)
+        for name, level in ((SERVER, server), (AUDITOR, auditor)):
+            self._duplicates(victim, candidates, name, level, others)
+            for found in others.pictures.ranked(level, level.remainders(seen)):
+                self._tables.add("identity", client=victim.client, level=name, **found._asdict())
+        self._control(victim, candidates)
+        self._attack_network(victim.client, after, candidates, "released")
 
     def attack_released(self, client: int, after: State) -> None:
         """Attack a client's own network alone, as if it were released: all that can be done if it sends nothing."""
         candidates = self._candidates(client, self._victims.pool(client)[0])
         if len(candidates.records):
             self._attack_network(client, after, candidates, "released")
+
+    def _attack_members(
+        self, victim: Victim, candidates: Candidates, level: Level, seen: Mapping[str, Message]
+    ) -> None:
+        """Score who is a member, by a server, from each of these messages."""
+        for kind, remainder in level.remainders(seen).items():
+            self._add(victim.client, candidates, SERVER, kind, level.attack.scores(remainder))
+
+    def _attack_round(self, victim: Victim, candidates: Candidates, level: Level, seen: Mapping[str, Message]) -> None:
+        """Score which of the members this round's message is of, by an auditor.
+
+        The true state has been trained on all members in earlier rounds, and tells them from others without a message.
+        So the message is that of a twin, which begins in that state and leaves half of the members out in this round.
+        """
+        k, members = victim.client, candidates.records[candidates.member]
+        labels = self._task.labels[members]
+        inside = every_second(labels)
+        train = self._task.clients[k].train
+        twin = self._shadow(victim, victim.states[AUDITOR], train[~torch.isin(train, members[~inside])], noise=True)
+        remainders = level.remainders({**seen, "message": self._shown(k, twin)})
+        scores = {kind: level.attack.scores(of)[candidates.member] for kind, of in remainders.items()}
+        scores["state alone"] = -record_losses(self._lab.engine, k, victim.states[AUDITOR], members, self._t)
+        for kind, of in scores.items():
+            self._tables.add(
+                "auditor",
+                client=k,
+                kind=kind,
+                label=labels.cpu().numpy(),
+                member=inside.cpu().numpy(),
+                score=_unit(of),
+            )
 
     def _candidates(self, client: int, known: Tensor) -> Candidates:
         size = self._size
@@ -87,16 +128,16 @@ class RecordAttacks:
         losses = record_losses(self._lab.engine, client, state, candidates.records, self._t)
         self._add(client, candidates, "control", kind, -losses)
 
-    def _level(self, victim: Victim, candidates: Candidates, name: str, state: State) -> Level:
+    def _level(self, victim: Victim, candidates: Candidates, state: State) -> Level:
         messages = RecordMessages(self._lab.engine, victim.client, state, self._t, self._server)
         attack = MembershipAttack.prepared(messages, candidates, self._task.labels)
         pool, most = _held_out(victim, candidates), self._size.shadow_records
         samples = [self._victims.again(victim.client, pool, most) for _ in range(self._size.shadows)]
-        sent = [messages.difference(self._shadow(victim, state, some)) for some in samples]
+        sent = [messages.difference(self._shadow(victim, state, some, noise=False)) for some in samples]
         expected = [attack.expected(self._task.class_counts[victim.client])]
         if self._lab.engine.config.message_clip is not None:  # a clipped message has some of the broadcast left in it
             expected.append(messages.difference(broadcast_like(victim.upload, victim.download)))
-        return Level(name, messages, attack, samples, sent, torch.stack(expected))
+        return Level(messages, attack, samples, sent, torch.stack(expected))
 
     def _others(self, victim: Victim, candidates: Candidates) -> Others:
         """Let the client itself train on other data of the same labels: once as they are, once with some ten times.
@@ -109,8 +150,10 @@ class RecordAttacks:
         copies = candidates.records[repeated].repeat(DUPLICATED)
         pool = _held_out(victim, candidates)
         samples = [self._victims.again(victim.client, pool) for _ in range(2)]
-        another = self._shadow(victim, state, samples[0])
-        with_repeated = self._shadow(victim, state, torch.cat([samples[1], copies]))
+        another, with_repeated = (
+            self._shown(victim.client, self._shadow(victim, state, some, noise=False))
+            for some in (samples[0], torch.cat([samples[1], copies]))
+        )
         pictures = PictureAttack(self._task, victim.client, victim.known, candidates, self._size.decoys)
         return Others(another, with_repeated, repeated, pictures)
 
@@ -123,10 +166,10 @@ class RecordAttacks:
         allowed = torch.isin(shuffled, torch.cat([shuffled[:0], *halves]))
         return shuffled[allowed][:DUPLICATED]
 
-    def _shadow(self, victim: Victim, state: State, samples: Tensor) -> Message:
-        """Return what the client would send that had trained on these, without noise, which has a mean of zero."""
+    def _shadow(self, victim: Victim, state: State, samples: Tensor, noise: bool) -> Message:
+        """Return what the client would send that had trained on these; without noise for what an attacker expects."""
         message = self._lab.train(victim.client, copied(state), samples, self._t).message
-        return self._lab.defended(victim.client, message, victim.download, self._t, noise=False)
+        return self._lab.defended(victim.client, message, victim.download, self._t, noise)
 
     def _add(self, client: int, candidates: Candidates, level: str, kind: str, scores: Tensor) -> None:
         self._tables.add(
@@ -145,14 +188,14 @@ class RecordAttacks:
         for control in membership_controls(self._task, victim.client, candidates):
             self._add(victim.client, control.candidates, "control", control.name, control.scores)
 
-    def _duplicates(self, victim: Victim, candidates: Candidates, level: Level, others: Others) -> None:
+    def _duplicates(self, victim: Victim, candidates: Candidates, name: str, level: Level, others: Others) -> None:
         """Look for the records that are no members, and stand ten times in the data of a client: they must be found."""
         scores = level.attack.scores(level.remainder(level.messages.difference(others.with_repeated)))
         judged = (~candidates.member).nonzero()[:, 0]
         self._tables.add(
             "duplicates",
             client=victim.client,
-            level=level.name,
+            level=name,
             duplicated=torch.isin(judged, others.repeated).cpu().numpy(),
             label=self._task.labels[candidates.records[judged]].cpu().numpy(),
             score=_unit(scores[judged]),

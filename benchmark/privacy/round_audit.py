@@ -11,11 +11,11 @@ from torch import Tensor
 from benchmark.channel import Message, RoundNumber, State, copied
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.exposure import exposure
-from benchmark.privacy.findings import AUDITOR, SERVER, of_noise
+from benchmark.privacy.findings import SERVER, of_noise
 from benchmark.privacy.label_rules import guessed_by_rules
 from benchmark.privacy.labels import LabelGuess, changes_of, features, guessed, in_the_clear, learned, random_labels
 from benchmark.privacy.private_model import PrivateModelAttack, private_parts
-from benchmark.privacy.record_attacks import RecordAttacks
+from benchmark.privacy.record_attacks import RecordAttacks, Shown
 from benchmark.privacy.shadow_clients import ShadowClients
 from benchmark.privacy.sums import sums_suffice
 from benchmark.privacy.tables import Columns, Tables
@@ -31,7 +31,7 @@ class RoundAudit:
     """The attacks of one round, each on all audited clients.
 
     before: audited clients -> their states before the download; messages: direction -> client -> message
-    server: the server's state before the round
+    server: the server's state before the round; shown: a client and what it would send -> what is seen of that
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class RoundAudit:
         before: Mapping[int, State],
         messages: Mapping[str, Mapping[int, Message]],
         server: State,
+        shown: Shown,
     ) -> None:
         self._federation, self._t, self._size, self._server = federation, t, size, server
         self._task, self._method = federation.task, federation.method
@@ -49,7 +50,7 @@ class RoundAudit:
         self._lab = ShadowClients(self._method, self._task, federation.config, federation.device)
         self._victims = Victims(self._task, self._method, self._lab, t, size)
         self._tables = Tables()
-        self._records = RecordAttacks(self._lab, self._victims, size, self._tables, t, server)
+        self._records = RecordAttacks(self._lab, self._victims, size, self._tables, t, server, shown)
 
     @property
     def sends_nothing(self) -> bool:
@@ -111,6 +112,7 @@ class RoundAudit:
                 kind=kind,
                 truth=truth.cpu().numpy(),
                 presence=guess.presence.cpu().numpy(),
+                expected=guess.expected.cpu().numpy()[None],
                 shares=guess.shares.cpu().numpy(),
                 prior=shares.mean(0).cpu().numpy()[None],
                 architecture=networks.numpy(),
@@ -121,10 +123,12 @@ class RoundAudit:
     def _examples(self, victims: list[Victim], networks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Train clients with random labels; return features [s, m], shares of classes [s, C], networks [s, M]."""
         task, found = self._task, []
+        others = [k for k in range(task.num_clients) if k not in self._before] or [*self._before]
+        guesses = [self._victims.guesses(victim) for victim in victims]
         for number in range(self._size.label_shadows):
             turn = number % len(victims)
-            victim, state = victims[turn], next(iter(victims[turn].states.values()))
-            drawn = random_labels(task.class_counts).to(task.labels.device)
+            victim, state = victims[turn], guesses[turn][number // len(victims) % len(guesses[turn])]
+            drawn = random_labels(task.class_counts[others]).to(task.labels.device)
             samples = self._victims.drawn(victim.known, drawn, self._size.label_records)
             trained = self._lab.train(victim.client, copied(state), samples, self._t).message
             message = self._lab.defended(victim.client, trained, victim.download, self._t, noise=True)
@@ -147,7 +151,7 @@ class RoundAudit:
         samples = self._victims.like(k, victim.known, size.shadow_records)
         attack = PrivateModelAttack(self._lab, k, t, samples, self._task.clients[k].test, size)
         original = self._federation.states[k]
-        surrogate = victim.states.get(SERVER) or victim.states[AUDITOR]
+        surrogate = victim.states[SERVER]
         if not attack.message_stands_in(surrogate, victim.download):
             return
         truth = attack.predicted(original)

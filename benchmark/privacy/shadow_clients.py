@@ -75,20 +75,27 @@ class ShadowClients:
         return wire_of(config, SURROGATE_SEED + self._sent, t, samples)
 
     def surrogate(
-        self, client: int, before: State, download: Message, samples: Tensor, t: RoundNumber, rounds: int
+        self,
+        client: int,
+        before: State,
+        download: Message,
+        samples: Tensor,
+        t: RoundNumber,
+        rounds: int,
+        guess: int = 0,
     ) -> State:
         """Return a client's state as one has to guess it who has only seen what was sent to the client.
 
         Values that it holds besides its parts, which came from the server, are those of its true state, and what was
         just sent is as it was received. Parts are trained from other initial weights on these samples, for so many
-        rounds.
+        rounds. guess: which of several such weights
         """
-        self.engine.task = replace(self._task, seed=self._task.seed + SURROGATE_SEED)
+        self.engine.task = replace(self._task, seed=self._task.seed + SURROGATE_SEED * (1 + guess))
         initial = copied(self.engine.initial_state(client))
         info = replace(self._task.infos[client], progress=t)
-        guess = initial | {name: value for name, value in before.items() if name not in initial}
-        begun = self.engine.method.receive(guess, download, info)
-        known = {name: value for name, value in begun.items() if not same(value, guess.get(name))}
+        state = initial | {name: value for name, value in before.items() if name not in initial}
+        begun = self.engine.method.receive(state, download, info)
+        known = {name: value for name, value in begun.items() if not same(value, state.get(name))}
         state = begun
         for _ in range(rounds):
             state = self.train(client, state, samples, t).state | known

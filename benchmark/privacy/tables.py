@@ -14,7 +14,7 @@ from benchmark.errors import RequestError
 from benchmark.storage.files import read_arrays
 from benchmark.storage.schema import STRICT, Text
 
-ATTACK = 2
+ATTACK = 3
 """Version of the attacks. It rises with every change after which other scores are found, as those can't be compared."""
 Columns = dict[str, np.ndarray]
 """Columns of one length by name."""
@@ -75,7 +75,7 @@ def rows_of(arrays: Mapping[str, np.ndarray], table: str) -> Columns:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-OF_CLASSES = ("truth", "presence", "shares", "prior")
+OF_CLASSES = ("truth", "presence", "expected", "shares", "prior")
 """Columns with a number for each class in every row."""
 
 
@@ -128,6 +128,7 @@ COLUMN_KINDS: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("member", "calibration"), "b"),
         "score": "f",
     },
+    "auditor": {"client": "i", "kind": "U", "label": "i", "member": "b", "score": "f"},
     "duplicates": {"client": "i", "level": "U", "duplicated": "b", "label": "i", "score": "f"},
     "identity": {
         **dict.fromkeys(("client", "label", "rank", "candidates"), "i"),
@@ -137,28 +138,26 @@ COLUMN_KINDS: Mapping[str, Mapping[str, str]] = {
     "labels": {
         **dict.fromkeys(("client", "architecture", "architecture_guess", "architectures"), "i"),
         "kind": "U",
-        **dict.fromkeys(("truth", "presence", "shares", "prior"), "f"),
+        **dict.fromkeys(OF_CLASSES, "f"),
     },
     "model": {"client": "i", "kind": "U", "agreement": "f", "blind": "f", "records": "i"},
 }
 """Table -> column -> the kind of its numbers, as NumPy abbreviates them."""
+LATER_COLUMNS = {"labels": ("expected",)}
+"""What tables of version 2 and before may lack."""
 
 
 def read_scores(path: Path) -> Columns:
     """Read privacy.npz. Raises RequestError if it holds anything else."""
     try:
         arrays = read_arrays(path)
-        facts_of(arrays)
+        later = LATER_COLUMNS if version_of(arrays) < ATTACK else {}
         for table, kinds in COLUMN_KINDS.items():
-            _check(rows_of(arrays, table), kinds)
+            columns = rows_of(arrays, table)
+            _check(columns, {c: kind for c, kind in kinds.items() if c in columns or c not in later.get(table, ())})
     except Exception as error:  # zipfile, zlib and NumPy may raise anything on a foreign file
         raise RequestError(f"{path} is damaged; remove its folder and run again") from error
     return arrays
-
-
-def by_earlier_version(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Return whether scores are of earlier attacks, which reports leave out."""
-    return facts_of(arrays).get("attack") != ATTACK
 
 
 def _check(columns: Columns, kinds: Mapping[str, str]) -> None:
@@ -171,6 +170,11 @@ def _check(columns: Columns, kinds: Mapping[str, str]) -> None:
         raise ValueError("its columns do not fit together")
     if not all(np.isfinite(array).all() for array in columns.values() if array.dtype.kind == "f"):
         raise ValueError("its numbers can't be")
+
+
+def version_of(arrays: Mapping[str, np.ndarray]) -> int:
+    """Return the version of the attacks that found these scores."""
+    return facts_of(arrays).get("attack", 1)
 
 
 def facts_of(arrays: Mapping[str, np.ndarray]) -> AuditFacts:

@@ -8,12 +8,15 @@ import numpy as np
 from scipy import stats
 
 from benchmark.privacy.findings import (
+    AUDITOR,
     BIAS_SIGN,
     LABELS_ALONE,
     ROW_SUMS,
+    SERVER,
     Attacked,
     Membership,
     RawScores,
+    RoundMembership,
     fidelity_of,
     identity_of,
     labels_of,
@@ -59,7 +62,8 @@ class Verdict(NamedTuple):
 
 def verdicts(runs: Sequence[RawScores]) -> list[Verdict]:
     """Return all controls of these runs that could be made."""
-    made = [*_membership(Membership(runs)), *_duplicates(runs), *_labels(runs), *_identity(runs), *_model(runs)]
+    of_records = [*_membership(Membership(runs)), *_auditor(RoundMembership(runs)), *_duplicates(runs)]
+    made = [*of_records, *_labels(runs), *_identity(runs), *_model(runs)]
     return [verdict for verdict in made if not np.isnan(verdict.value)]
 
 
@@ -94,19 +98,26 @@ def _membership(membership: Membership) -> list[Verdict]:
     last = max(membership.rounds, default=0)
     made = []
     for kind in ("noise", "another client"):
-        for level in membership.levels:
-            made.append(_chance(column_of("membership", level), kind, membership.clusters(kind, level, last)))
+        made.append(_chance(column_of("membership", SERVER), kind, membership.clusters(kind, SERVER, last)))
     control = {kind: membership.clusters(kind, "control", last) for kind in _KINDS}
     made += [_chance("membership", kind, control[kind]) for kind in (LABELS_ALONE, "pictures alone")]
     area, margin = _mean_area(control["known noise"]), DEVIATIONS * _deviation(control["known noise"])
     margin_of_few = DEVIATIONS * _deviation(control["pixel means"])
     made.append(Verdict("membership", "noise of mu 1", area, 0.5, NOISE_BOUND + margin))
-    made.append(Verdict("membership", "data in the clear", _mean_area(control["clear"]), CLEAR, 1.0, power=True))
+    made.append(
+        Verdict("membership", "vectors of candidates, summed", _mean_area(control["clear"]), CLEAR, 1.0, power=True)
+    )
     least = max(0.5, _mean_area(control["pixel means, not whitened"]) - 2 * margin_of_few) + margin_of_few
     made.append(
         Verdict("membership", "mean pictures, whitened", _mean_area(control["pixel means"]), least, 1.0, power=True)
     )
     return made
+
+
+def _auditor(auditor: RoundMembership) -> list[Verdict]:
+    """Return whether what is not made from the records says nothing of them: the state before the round, above all."""
+    column = column_of("membership", AUDITOR)
+    return [_chance(column, kind, auditor.clusters(kind)) for kind in ("noise", "another client", "state alone")]
 
 
 _KINDS = ("clear", "known noise", "pixel means", "pixel means, not whitened", LABELS_ALONE, "pictures alone")

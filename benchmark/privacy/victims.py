@@ -20,17 +20,29 @@ from benchmark.task import Task
 class Victim:
     """A client under attack: what it has received and sent, its state before that, records that are known.
 
-    states: level -> the state from which records' messages are built
-    known: the records that an attacker has; auxiliary: the half of them that the metric and pictures are learned from,
-        and that guessed networks have not been trained on
+    before: its state before the download; states: level -> the state from which records' messages are built, one and
+        the same for both levels if nothing is private
+    auxiliary, apart: the records that an attacker has, in two halves: the metric and pictures are learned from the
+        first, and guessed networks are trained on the second
     """
 
     client: int
+    before: State
     states: Mapping[str, State]
     download: Message
     upload: Message
-    known: Tensor
     auxiliary: Tensor
+    apart: Tensor
+
+    @property
+    def known(self) -> Tensor:
+        """All records that an attacker has."""
+        return torch.cat([self.auxiliary, self.apart])
+
+    @property
+    def all_is_shared(self) -> bool:
+        """Whether what the client has received is all of its state, so that a server knows as much as an auditor."""
+        return self.states[SERVER] is self.states[AUDITOR]
 
 
 class Victims:
@@ -47,8 +59,26 @@ class Victims:
         samples, rounds = self.like(k, apart, self._size.surrogate_records), self._size.surrogate_rounds
         guess = self._lab.surrogate(k, before, download, samples, self._t, min(rounds, self._t.round))
         alike = all(same(value, guess.get(name)) for name, value in true.items())
-        states = {AUDITOR: true} if alike else {SERVER: guess, AUDITOR: true}
-        return Victim(k, states, download, upload, torch.cat([auxiliary, apart]), auxiliary)
+        states = {SERVER: true if alike else guess, AUDITOR: true}
+        return Victim(k, before, states, download, upload, auxiliary, apart)
+
+    def guesses(self, victim: Victim) -> list[State]:
+        """Return states that may be a client's, for who doesn't know its classes: trained on as many of each.
+
+        There are several, as a network has to be told from the initial weights that it was guessed to have.
+        """
+        if victim.all_is_shared:
+            return [victim.states[SERVER]]
+        labels, number, rounds = self._task.labels[victim.apart], self._size.label_guesses, self._size.surrogate_rounds
+        even = torch.bincount(labels, minlength=self._task.num_classes).bool().float()
+        found = []
+        for guess in range(1, number + 1):
+            samples = self.drawn(victim.apart, even / even.sum(), self._size.surrogate_records // number)
+            state = self._lab.surrogate(
+                victim.client, victim.before, victim.download, samples, self._t, min(rounds, self._t.round), guess
+            )
+            found.append(state)
+        return found
 
     def pool(self, k: int) -> tuple[Tensor, Tensor]:
         """Return the test records of all others, which nobody trains on, in two halves, the same in every round."""

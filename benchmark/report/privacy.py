@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.defence.accounting import MOST_OF_A_RECORD, largest_area
+from benchmark.errors import plural
 from benchmark.privacy.findings import (
     AUDITOR,
     SERVER,
     Found,
 )
-from benchmark.privacy.tables import facts_of
+from benchmark.privacy.tables import ATTACK, AuditFacts, facts_of
 from benchmark.report.audited import NO_PROOF, SENDS_NOTHING, Audited, audited_of
 from benchmark.report.cells import NOTHING, Cell, Column, Table, mean_cell
 from benchmark.report.document import Part
@@ -54,7 +55,7 @@ def privacy_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
             mean_cell(comparison.scores(of.label), NUMBER),
             mean_cell([run.total("bytes") / 1e6 for run in comparison.of(of.label)]),
             *(attack_cell(of, attack.control, attack.value) for attack in attacks),
-            attack_cell(of, "membership", lambda of: of.private("released"), of_messages=False),
+            attack_cell(of, "membership", lambda of: of.released, of_messages=False),
         ]
         for of in audited
     ]
@@ -101,17 +102,25 @@ def _found_cell(found: Found | None) -> Cell:
 def _caption(audited: Sequence[Audited]) -> str:
     facts = [facts_of(scores) for of in audited for scores in of.scores]
     rounds = sorted({t for of in facts for t in of["rounds"]})
-    clients = sorted({len(of.membership.messages(of.last, SERVER)) for of in audited if of.sends})
+    clients = sorted({len(of.membership.messages(of.last)) for of in audited if of.sends})
     seconds = [float(np.mean([facts_of(scores)["seconds"] for scores in of.scores])) for of in audited if of.sends]
     return (
         f"Uploads of rounds {', '.join(map(str, rounds))}, of {' or '.join(map(str, clients)) or 'no'} clients, all "
         "seeds together; brackets are 95 % bootstrap intervals over clients and seeds. Members and others are of one "
-        "client, matched class by class. Attacks are a server's, which sees messages alone; an auditor knows all but "
-        "who is a member, the private state before the round included, which may show members without any message. "
+        "client, matched class by class. Attacks are a server's, which sees messages, and knows the shares of a "
+        "client's classes where it looks for members. An auditor knows private state before the last round too, and asks which "
+        "of a client's own records that round was trained on. "
         f"{NO_PROOF} "
         + _promised(audited)
+        + _of_earlier_attacks(facts)
         + (f"An audit took {min(seconds):.0f} to {max(seconds):.0f} s a run." if seconds else "")
     )
+
+
+def _of_earlier_attacks(facts: Sequence[AuditFacts]) -> str:
+    """Say of how many runs only some attacks are read; nothing if all were made by today's."""
+    earlier = sum(of.get("attack", 1) < ATTACK for of in facts)
+    return f"Of {plural(earlier, 'run')} only members by a server and copies are shown. " if earlier else ""
 
 
 def _promised(audited: Sequence[Audited]) -> str:

@@ -39,38 +39,23 @@ def attack_columns(audited: Sequence[Audited]) -> list[AttackColumn]:
         AttackColumn(
             Column("Member, one message", None, "area under the ROC curve, last round; chance 0.5"),
             column_of("membership", SERVER),
-            lambda of: of.membership.area(of.last, SERVER),
+            lambda of: of.membership.area(of.last),
         ),
         AttackColumn(
             Column("Member, series", None, "the same for the sum of scores over a client's rounds; chance 0.5"),
             column_of("membership", SERVER),
-            lambda of: of.membership.area(SERIES, SERVER),
+            lambda of: of.membership.area(SERIES),
         ),
         AttackColumn(
             Column("Found at 1 %", None, "share of members found at 1 % false alarms, series; chance 0.01"),
             column_of("membership", SERVER),
-            lambda of: of.membership.rate(SERIES, SERVER),
+            lambda of: of.membership.rate(SERIES),
         ),
         *([_FOUND_RARELY] if any(_rare(of) for of in audited) else []),
         AttackColumn(
-            Column("Auditor, one message", None, "area, last round, by who knows private state; chance: the next two"),
+            Column("Auditor", None, "area of which own records the last round's message is of; chance 0.5"),
             column_of("membership", AUDITOR),
-            lambda of: of.membership.area(of.last, AUDITOR),
-        ),
-        AttackColumn(
-            Column("Auditor, another's", None, "the same if the message is of a client with other data of the labels"),
-            "membership",
-            lambda of: of.membership.another(of.last, AUDITOR),
-        ),
-        AttackColumn(
-            Column("Auditor, no message", None, "area by the loss in the private state before the last round"),
-            "membership",
-            lambda of: of.private("state alone"),
-        ),
-        AttackColumn(
-            Column("Auditor, series", None, "the sum of an auditor's scores over a client's rounds"),
-            column_of("membership", AUDITOR),
-            lambda of: of.membership.area(SERIES, AUDITOR),
+            lambda of: of.auditor.area(),
         ),
         AttackColumn(
             Column("Classes", None, "balanced accuracy of which classes a client has; chance 0.5"),
@@ -98,7 +83,7 @@ def attack_columns(audited: Sequence[Audited]) -> list[AttackColumn]:
             lambda of: identity_of(of.scores, SERVER).top1,
         ),
         AttackColumn(
-            Column("Picture [dB]", None, "how much nearer a picture made from a message is than a class's public mean"),
+            Column("Picture [dB]", None, "how much nearer a picture comes to the client's mean than to the others'"),
             column_of("gain", SERVER),
             lambda of: identity_of(of.scores, SERVER).gain,
         ),
@@ -108,7 +93,7 @@ def attack_columns(audited: Sequence[Audited]) -> list[AttackColumn]:
             lambda of: identity_of(of.scores, AUDITOR).top1,
         ),
         AttackColumn(
-            Column("Picture, auditor [dB]", None, "the gain of who knows private state too"),
+            Column("Picture, auditor [dB]", None, "the same by who knows private state too"),
             column_of("gain", AUDITOR),
             lambda of: identity_of(of.scores, AUDITOR).gain,
         ),
@@ -141,4 +126,4 @@ _FOUND_RARELY = AttackColumn(
 
 
 def _rare(of: Audited) -> Found | None:
-    return of.membership.rate(SERIES, SERVER, 0.001, POOLED_NON_MEMBERS)
+    return of.membership.rate(SERIES, 0.001, POOLED_NON_MEMBERS)

@@ -27,8 +27,7 @@ class Contrast(NamedTuple):
 def contrasts(audited: Sequence[Audited], level: str) -> list[Contrast]:
     """Return the difference of each two methods at a level of knowledge, Holm-corrected over all of them.
 
-    A server's are of the series; an auditor's of the last message, as what private state adds differs from round to
-    round. Left out are methods whose column is invalid.
+    A server's are of the series, an auditor's of the last round. Left out are methods whose column is invalid.
     """
     tested, valid = [], [of for of in audited if of.sends and _says_something(of, level)]
     for one, other in combinations(valid, 2):
@@ -45,22 +44,21 @@ def beyond_chance(found: Sequence[Contrast]) -> list[Contrast]:
 
 
 def _says_something(of: Audited, level: str) -> bool:
-    area = of.membership.area(_round(of, level), level)
+    area = of.membership.area(SERIES) if level == SERVER else of.auditor.area()
     return area is not None and not of.why_invalid(column_of("membership", level), area.value)
 
 
 def _paired(one: Audited, other: Audited, level: str) -> list[tuple[Attacked, Attacked]]:
     """Return what was attacked of the same client of the same seed, with the same records to judge."""
     ours, theirs = (
-        {(of.seeds[found.run], found.client): found for found in of.membership.messages(_round(of, level), level)}
-        for of in (one, other)
+        {(of.seeds[found.run], found.client): found for found in _clusters(of, level)} for of in (one, other)
     )
     pairs = [(ours[key], theirs[key]) for key in ours if key in theirs]
     return [(a, b) for a, b in pairs if np.array_equal(a.member, b.member) and np.array_equal(a.label, b.label)]
 
 
-def _round(of: Audited, level: str) -> int:
-    return SERIES if level == SERVER else of.last
+def _clusters(of: Audited, level: str) -> list[Attacked]:
+    return of.membership.messages(SERIES) if level == SERVER else of.auditor.clusters()
 
 
 def _upward(one: str, other: str, test: Paired, p: float) -> Contrast:
@@ -88,7 +86,7 @@ def contrast_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
         notes.append(f"{level}: {len(told)} of {len(found)} pairs are told apart")
     caption = (
         "Pairs of methods whose messages are told apart by what they give away of members, on the same records of the "
-        "same clients: a server's series, an auditor's last message. Clients of a seed share one federation, so with "
+        "same clients: a server's series, an auditor's last round. Clients of a seed share one federation, so with "
         "few seeds this describes these federations. Pairs that are not here are not told apart, or a control of one "
         "does not hold."
     )

@@ -22,7 +22,7 @@ CHANCE = 0.5
 
 def draw_privacy(comparison: Comparison, audited: Sequence[Audited], style: Style, folder: Path) -> list[Drawn]:
     """Draw what can be drawn of methods that send something."""
-    drawable = [of for of in audited if of.sends and not _says_nothing(of) and of.membership.messages(of.last, SERVER)]
+    drawable = [of for of in audited if of.sends and not _says_nothing(of) and of.membership.messages(of.last)]
     if not drawable:
         return []
     stem = f"{comparison.name}-privacy"
@@ -45,7 +45,7 @@ def draw_privacy(comparison: Comparison, audited: Sequence[Audited], style: Styl
 
 
 def _says_nothing(of: Audited) -> bool:
-    area = of.membership.area(SERIES, SERVER)
+    area = of.membership.area(SERIES)
     return area is None or of.why_invalid(column_of("membership", SERVER), area.value) is not None
 
 
@@ -54,7 +54,7 @@ def draw_fronts(panels: Sequence[Axes], comparison: Comparison, audited: Sequenc
 
     Fronts take areas below chance for chance, as attacks that fail do no better by failing below it.
     """
-    found = {of: area for of in audited if (area := of.membership.area(SERIES, SERVER))}
+    found = {of: area for of in audited if (area := of.membership.area(SERIES))}
     areas = [max(area.value, CHANCE) for area in found.values()]
     accuracies = [comparison.mean(of.label) or 0.0 for of in found]
     sent = [comparison.mean_total(of.label, "bytes") / 1e6 for of in found]
@@ -83,7 +83,7 @@ def draw_fronts(panels: Sequence[Axes], comparison: Comparison, audited: Sequenc
 def draw_rounds(axes: Axes, audited: Sequence[Audited], style: Style) -> None:
     """Draw the area of membership of single messages over the audited rounds."""
     for of in audited:
-        found = {t: area for t in of.membership.rounds if (area := of.membership.area(t, SERVER))}
+        found = {t: area for t in of.membership.rounds if (area := of.membership.area(t))}
         axes.plot(list(found), [area.value for area in found.values()], label=of.label, **style.of(of.label).line)
         if all(area.interval for area in found.values()):
             low, high = zip(*(area.interval for area in found.values() if area.interval), strict=True)

@@ -34,7 +34,7 @@ from benchmark.measure.memory import gc_frozen
 from benchmark.method import Method
 from benchmark.privacy.audit import AUDIT_NAME, PrivacyAudit
 from benchmark.privacy.audit_size import SIZES
-from benchmark.privacy.tables import by_earlier_version, read_scores
+from benchmark.privacy.tables import ATTACK, read_scores, version_of
 from benchmark.problem import Run
 from benchmark.run.engine_choice import ENGINES, choose
 from benchmark.run.plan import Request, now
@@ -260,7 +260,7 @@ def _already_there(run: Run, request: Request, found: RunRecord) -> str:
     if request.audit not in (None, audit):
         stored = f"with what --audit {audit} stores" if audit else "without what --audit stores"
         return f"already there, {stored}; --force runs it again"
-    if request.audit and by_earlier_version(read_scores(run.folder.path / AUDITED_FILE)):
+    if request.audit and version_of(read_scores(run.folder.path / AUDITED_FILE)) < ATTACK:
         return "already there, with attacks of an earlier version; --force runs it again"
     if request.inspect and not found["inspected"] and type(run.method).inspect is not Method.inspect:
         return "already there, without what --inspect stores; --force runs it again"

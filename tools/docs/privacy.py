@@ -77,4 +77,4 @@ def _compared(plain: Comparison, noisy: Comparison) -> str:
 
 def _member(of: Audited) -> str:
     column = column_of("membership", SERVER)
-    return attack_cell(of, column, lambda each: each.membership.area(SERIES, SERVER)).text
+    return attack_cell(of, column, lambda each: each.membership.area(SERIES)).text

@@ -11,7 +11,7 @@ from benchmark.conformance.toy import CPU
 from benchmark.federation import Federation
 from benchmark.plugins import registry
 from benchmark.privacy.audit import PrivacyAudit, audited_clients, audited_rounds
-from benchmark.privacy.findings import SERIES, SERVER, Membership
+from benchmark.privacy.findings import SERIES, Membership, RoundMembership
 from benchmark.storage.checkpoint import fingerprint
 from benchmark.storage.schema import ROUND
 
@@ -51,7 +51,7 @@ def test_an_audit_changes_no_weight_no_byte_and_no_flop(name, audit_task, tiny):
     if name == "standalone":
         assert all(of["sends_nothing"] for of in found)
         released = Membership([audit.artefacts(watched, records)["privacy"]])
-        assert released.messages(2, SERVER) == []
+        assert released.messages(2) == []
         assert len(released.clusters("released", "control", 2)) == 2
         return
     scores = audit.artefacts(watched, records)["privacy"]
@@ -60,11 +60,13 @@ def test_an_audit_changes_no_weight_no_byte_and_no_flop(name, audit_task, tiny):
     assert facts["sheet"]["up"]["bytes"].keys() == records[0]["clients"][0]["bytes_up"].keys()
     membership = Membership([scores])
     for t in (1, 2, SERIES):
-        clusters = membership.messages(t, SERVER)
+        clusters = membership.messages(t)
         assert len(clusters) == 2
         for attacked in clusters:  # twelve of each kind, half of the others set the scale
             assert int(attacked.member.sum()) == 18 and int((~attacked.member).sum()) == 9
             assert np.isfinite(attacked.scores).all()
+    for attacked in RoundMembership([scores]).clusters():  # of eighteen members of three classes half are in the round
+        assert int(attacked.member.sum()) == 9 and len(attacked.member) == 18
     assert {"labels.truth", "identity.rank", "duplicates.score"} <= scores.keys()
     assert ("model.agreement" in scores) == (name not in ADDS_WHAT_IT_RECEIVES)
 

@@ -51,7 +51,12 @@ def attacked(audit_task, tiny):
     download = method.download(federation.server, task.infos[0])
     federation.round(1)
     victim = victims.of(0, before, download, download)
-    return federation, victims, victim, RecordAttacks(lab, victims, tiny, Tables(), t, federation.server)
+    return (
+        federation,
+        victims,
+        victim,
+        RecordAttacks(lab, victims, tiny, Tables(), t, federation.server, lambda _, message: message),
+    )
 
 
 def test_own_clients_of_an_attacker_take_the_steps_of_the_real_one(attacked):
@@ -69,7 +74,7 @@ def test_own_clients_of_an_attacker_take_the_steps_of_the_real_one(attacked):
 def test_pictures_are_learned_from_other_records_than_own_clients_train_on(attacked):
     federation, _, victim, attacks = attacked
     candidates = attacks._candidates(0, victim.auxiliary)
-    level = attacks._level(victim, candidates, "auditor", victim.states["auditor"])
+    level = attacks._level(victim, candidates, victim.states["auditor"])
     trained_on = {*torch.cat([*level.samples]).tolist()}
     assert trained_on and not trained_on & {*candidates.auxiliary.tolist()}
     assert {*candidates.auxiliary.tolist()} <= {*victim.known.tolist()}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.cli.commands import main
-from benchmark.privacy.findings import SERVER, Membership
+from benchmark.privacy.findings import Membership
 
 ROOT = Path(__file__).parents[3]
 
@@ -45,7 +45,7 @@ def test_readmes_method_is_audited(folder, capsys):
         scores = {name: file[name] for name in file.files}
     facts = json.loads(str(scores["facts"]))
     assert facts["sheet"]["sums_suffice"] is True and facts["sheet"]["private_share"] > 0.9  # all but the header
-    assert Membership([scores]).area(2, SERVER) is not None
+    assert Membership([scores]).area(2) is not None
     with np.load(alone / "privacy.npz") as file:
         assert json.loads(str(file["facts"]))["sheet"] is None  # it sends nothing
 

@@ -1,5 +1,7 @@
 """What an attacker draws and trains: no record twice, no noise of the run, and what was sent as it was sent."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ from benchmark.privacy.audit import PrivacyAudit
 from benchmark.privacy.findings import labels_of
 from benchmark.privacy.shadow_clients import ShadowClients
 from benchmark.privacy.vectors import same
-from benchmark.privacy.victims import Victims
+from benchmark.privacy.victims import Victim, Victims
 
 
 def lab_of(name, audit_task, **settings):
@@ -71,3 +73,24 @@ def test_networks_are_not_guessed_where_what_is_sent_to_a_client_would_give_it_a
         scores = audit.artefacts(federation, list(federation.run()))["privacy"]
         assert labels_of([scores]).architectures > 1
         assert (labels_of([scores]).architecture is not None) == guessed
+
+
+def test_networks_that_classes_are_guessed_from_know_nothing_of_a_clients_classes(audit_task, tiny, monkeypatch):
+    """Client 0 is made to have two records of class 0 for one of another; guesses are trained on as many of each."""
+    federation, lab = lab_of("fedproto", audit_task)
+    task = federation.task
+    train = task.clients[0].train
+    labels = task.labels[train]
+    lab.with_data(0, torch.cat([train[labels == 0], train[labels == 1][:3], train[labels == 2][:3]]))
+    uneven = lab.engine.task
+    assert uneven.class_counts[0].tolist() == [6, 3, 3]
+    lab.engine.task = task
+    trained_on = []
+    monkeypatch.setattr(lab, "surrogate", lambda *given: trained_on.append(given[3]) or {"guess": given[-1]})
+    victims = Victims(uneven, federation.method, lab, RoundNumber(1, 1), replace(tiny, surrogate_records=18))
+    auxiliary, apart = victims.pool(0)
+    victim = Victim(0, {}, {"server": {}, "auditor": {"private": 1}}, {}, {}, auxiliary, apart)
+    assert [of["guess"] for of in victims.guesses(victim)] == [1, 2, 3]
+    for samples in trained_on:
+        assert torch.bincount(task.labels[samples]).tolist() == [2, 2, 2]
+        assert not {*samples.tolist()} & {*auxiliary.tolist()}

@@ -51,19 +51,33 @@ def membership(tables, level, kind, gain, round=3, seed=0):
         tables.add("membership", **of, label=LABEL, member=MEMBER, calibration=CALIBRATION, score=score)
 
 
-def scores(gain=3.0, known_noise=1.0, sheet=SHEET):
+def auditor(tables, kind, gain):
+    """20 records in the message and 20 that are not, in each of two classes, at three clients."""
+    for client in range(3):
+        rng = np.random.default_rng([client, *kind.encode()])
+        label, member = np.repeat([0, 1], 40), np.tile(np.arange(40) < 20, 2)
+        tables.add(
+            "auditor",
+            client=client,
+            kind=kind,
+            label=label,
+            member=member,
+            score=rng.normal(size=80) + gain * member + 5.0 * label,
+        )
+
+
+def scores(gain=3.0, known_noise=1.0, sheet=SHEET, state_alone=0.0):
     """Arrays as an audit leaves them: members are found, all controls hold unless `known_noise` says too much."""
     tables = Tables()
     for t in (1, 3):
-        membership(tables, "auditor", "message", gain, round=t)
         membership(tables, "server", "message", 0.0, round=t)
-    for level in ("auditor", "server"):
-        for kind in ("noise", "another client"):
-            membership(tables, level, kind, 0.0)
+    for kind in ("noise", "another client"):
+        membership(tables, "server", kind, 0.0)
+        auditor(tables, kind, 0.0)
+    auditor(tables, "message", gain)
+    auditor(tables, "state alone", state_alone)
     controls = {"clear": 9.0, "known noise": known_noise, "pixel means": 1.0, "pixel means, not whitened": 0.5}
-    for kind, of in (
-        controls | {"labels alone": 0.0, "pictures alone": 0.0, "released": 2.0, "state alone": 1.0}
-    ).items():
+    for kind, of in (controls | {"labels alone": 0.0, "pictures alone": 0.0, "released": 2.0}).items():
         membership(tables, "control", kind, of)
     for level, kind, client in product(("auditor", "server"), ("message", "noise", "clear"), range(3)):
         rank, gained = (50, 0.0) if kind == "noise" else (0, 1.0)
@@ -94,14 +108,14 @@ def cells(table, label, *titles):
 
 
 def test_the_table_has_areas_with_intervals_of_a_server_and_of_an_auditor(tmp_path, store):
-    """The auditor's series is of gain 3 sqrt(2): Phi(3) = 0.999, classes apart by 5 notwithstanding."""
+    """The auditor's gain is 3 deviations: Phi(3 / sqrt(2)) = 0.983, classes apart by 5 notwithstanding."""
     comparison, found = audited(tmp_path, store, one=scores())
     table = privacy_table(comparison, found)
     one, series, share = cells(table, "one", "Member, one message", "Member, series", "Found at 1 %")
-    auditor, alone = cells(table, "one", "Auditor, series", "Auditor, no message")
+    known, released = cells(table, "one", "Auditor", "If released")
     assert 0.35 < one.value < 0.65 and 0.35 < series.value < 0.65 and share.value < 0.2
-    assert auditor.value == pytest.approx(0.999, abs=0.02) and "[" in auditor.text
-    assert 0.6 < alone.value < 0.9
+    assert known.value == pytest.approx(0.983, abs=0.02) and "[" in known.text
+    assert 0.8 < released.value < 1
 
 
 def test_noise_is_told_with_what_no_attack_can_exceed(tmp_path, store):
@@ -183,10 +197,10 @@ def test_a_rate_at_one_in_a_thousand_needs_ten_thousand_others(tmp_path, store):
     tables = Tables()
     for client in range(3):
         score = np.random.default_rng(client).normal(size=8050) + 9.0 * member
-        of = {"round": 3, "client": client, "level": "auditor", "kind": "message", "label": np.zeros(8050, int)}
+        of = {"round": 3, "client": client, "level": "server", "kind": "message", "label": np.zeros(8050, int)}
         calibration = ~member & (np.arange(8050) % 2 == 0)
         tables.add("membership", **of, member=member, calibration=calibration, score=score)
-    membership(tables, "auditor", "noise", 0.0)
+    membership(tables, "server", "noise", 0.0)
     facts = {"sheet": SHEET, "seconds": 12.0, "rounds": [3], "candidates": 40, "attack": ATTACK}
     many = {**tables.arrays(), "facts": np.array(json.dumps(facts))}
     comparison, found = audited(tmp_path, store, few=scores(), many=many)
@@ -195,26 +209,44 @@ def test_a_rate_at_one_in_a_thousand_needs_ten_thousand_others(tmp_path, store):
     assert cells(table, "few", "Found at 0.1 %")[0].value is None
 
 
-def test_a_control_of_the_auditor_takes_the_auditors_columns_alone(tmp_path, store):
-    tables = Tables()
-    membership(tables, "auditor", "noise", 3.0)
-    arrays = scores()
-    kept = (arrays["membership.kind"] != "noise") | (arrays["membership.level"] != "auditor")
-    added = tables.arrays()
-    for name in [name for name in arrays if name.startswith("membership.")]:
-        arrays[name] = np.concatenate([arrays[name][kept], added[name]])
-    comparison, found = audited(tmp_path, store, one=arrays)
-    auditor, one = cells(privacy_table(comparison, found), "one", "Auditor, series", "Member, one message")
-    assert auditor.text.startswith("invalid") and "noise reads" in auditor.note
+def test_an_auditor_that_is_told_by_the_state_alone_says_nothing_and_others_stand(tmp_path, store):
+    comparison, found = audited(tmp_path, store, one=scores(state_alone=3.0))
+    known, one = cells(privacy_table(comparison, found), "one", "Auditor", "Member, one message")
+    assert known.text.startswith("invalid") and "state alone reads" in known.note
     assert one.value is not None
 
 
-def test_an_audit_by_an_earlier_version_is_left_out(tmp_path, store):
-    arrays = scores()
-    facts = json.loads(str(arrays["facts"]))
-    del facts["attack"]
-    comparison, _ = audited(tmp_path, store, one=arrays | {"facts": np.array(json.dumps(facts))}, two=scores())
+def of_version(arrays, version):
+    facts = json.loads(str(arrays["facts"])) | {"attack": version}
+    return arrays | {"facts": np.array(json.dumps(facts))}
+
+
+def test_an_audit_of_the_first_version_is_left_out(tmp_path, store):
+    comparison, _ = audited(tmp_path, store, one=of_version(scores(), 1), two=scores())
     assert [of.label for of in audited_of(comparison)] == ["two"]
+
+
+def second_version(*levels):
+    """Membership at these levels, of gain 3 and 0 by turns, and pictures."""
+    tables = Tables()
+    for level, gain in zip(levels, (3.0, 0.0), strict=False):
+        membership(tables, level, "message", gain, round=1)
+        membership(tables, level, "noise", 0.0, round=1)
+    tables.add("identity", client=0, level=levels[0], kind="message", candidates=100, label=0, rank=0, gain=1.0)
+    facts = {"sheet": SHEET, "seconds": 12.0, "rounds": [1], "candidates": 40, "attack": 2}
+    return {**tables.arrays(), "facts": np.array(json.dumps(facts))}
+
+
+def test_of_the_second_version_a_servers_look_for_members_is_read_alone(tmp_path, store):
+    """The auditor's there is of what state had learned by heart; where nothing was private it is the server's."""
+    arrays = {"private": second_version("server", "auditor"), "open": second_version("auditor")}
+    comparison, found = audited(tmp_path, store, **arrays, today=scores())
+    table = privacy_table(comparison, found)
+    for label in arrays:
+        member, known, picture = cells(table, label, "Member, one message", "Auditor", "Picture, first of 100")
+        assert member.value > 0.9
+        assert known.value is None and picture.value is None
+    assert "Of 2 runs only members by a server and copies are shown." in table.caption
 
 
 def test_classes_by_rules_have_columns_where_a_rule_was_read_and_fall_with_noise_alone(tmp_path, store):
@@ -225,7 +257,15 @@ def test_classes_by_rules_have_columns_where_a_rule_was_read_and_fall_with_noise
     read = {"message": one, "noise": other, "clear": all_of_them, "bias sign": all_of_them, "row sums": one}
     for kind, presence in (read | {"bias sign, noise": other, "row sums, noise": all_of_them}).items():
         of = {"client": np.arange(10), "kind": kind, "architecture": 0, "architecture_guess": 0, "architectures": 1}
-        tables.add("labels", **of, truth=truth, presence=np.tile(presence, (10, 1)) / 1.0, shares=truth, prior=truth)
+        tables.add(
+            "labels",
+            **of,
+            truth=truth,
+            presence=np.tile(presence, (10, 1)) / 1.0,
+            expected=0 * truth,
+            shares=truth,
+            prior=truth,
+        )
     comparison, found = audited(tmp_path, store, one=scores() | tables.arrays(), two=scores())
     table = privacy_table(comparison, found)
     classes, bias, rows = cells(table, "one", "Classes", "Classes by bias sign", "Classes by row sums")

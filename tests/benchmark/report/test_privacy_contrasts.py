@@ -26,9 +26,10 @@ def scores(found, clients=4, members=10, noise=0.5):
         score = np.concatenate([np.where(above, 9.0, -9.0), *[np.linspace(-1, 1, members)] * 2])
         of = {"round": 1, "client": client, "level": "server", "kind": "message" if area == found else "noise"}
         calibration = np.repeat([False, False, True], members)
-        tables.add(
-            "membership", **of, label=np.zeros(3 * members, int), member=member, calibration=calibration, score=score
-        )
+        label, judged = np.zeros(3 * members, int), ~calibration
+        tables.add("membership", **of, label=label, member=member, calibration=calibration, score=score)
+        of = {"client": client, "kind": of["kind"]}
+        tables.add("auditor", **of, label=label[judged], member=member[judged], score=score[judged])
     facts = {"sheet": FACTS, "seconds": 1.0, "rounds": [1], "candidates": 10, "attack": ATTACK}
     return {**tables.arrays(), "facts": np.array(json.dumps(facts))}
 
@@ -62,7 +63,7 @@ def test_all_pairs_share_the_correction_and_a_table_has_those_that_are_told_apar
     assert [[cell.text for cell in row[:4]] for row in table.rows] == [
         ["server", "c", "a", "0.30"],
         ["server", "c", "b", "0.30"],
-        ["auditor", "c", "a", "0.30"],  # nothing is private, so both are one
+        ["auditor", "c", "a", "0.30"],
         ["auditor", "c", "b", "0.30"],
     ]
     assert "server: 2 of 3 pairs are told apart" in table.notes
