@@ -108,8 +108,8 @@ def _caption(audited: Sequence[Audited]) -> str:
         f"Uploads of rounds {', '.join(map(str, rounds))}, of {' or '.join(map(str, clients)) or 'no'} clients, all "
         "seeds together; brackets are 95 % bootstrap intervals over clients and seeds. Members and others are of one "
         "client, matched class by class. Attacks are a server's, which sees messages, and knows the shares of a "
-        "client's classes where it looks for members. An auditor knows private state before the last round too, and asks which "
-        "of a client's own records that round was trained on. "
+        "client's classes where it looks for members. An auditor knows private state before the last round too, and "
+        "asks which of a client's own records that round was trained on. "
         f"{NO_PROOF} "
         + _promised(audited)
         + _of_earlier_attacks(facts)
