@@ -128,6 +128,10 @@ class FederationConfig(TrainingConfig):
             raise ValueError("dp_epsilon needs message_clip: noise is in proportion to the largest norm of an upload")
         if self.dp_epsilon is not None and self.message_layout != "fixed":
             raise ValueError("dp_epsilon needs message_layout fixed: noise does not hide which rows are there")
+        if self.dp_epsilon is not None and self.dp_delta >= 1 / self.clients:
+            raise ValueError(
+                f"dp_delta should be below 1 / clients, here {1 / self.clients:.3g}, not {self.dp_delta:g}"
+            )
         if self.message_bits and self.dp_epsilon is not None and self.dp_noise == "central":
             raise ValueError("message_bits with dp_noise central rounds each share of the noise; leave out one of them")
         if self.message_bits and self.secure_aggregation and self.message_clip is None:

@@ -15,8 +15,8 @@ from benchmark.config import FederationConfig
 
 MOST_OF_A_RECORD = 2
 """Clipping norms that a message moves at most if a record is left out: it is one long at most with it and without."""
-MOST_MU = 200.0
-"""The most that one looks for: an epsilon of about 20,000."""
+LEAST_MU, MOST_MU = 1e-6, 200.0
+"""What one looks for: noise of a million clipping norms a message, and an epsilon of about 20,000."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,11 @@ def mu_of(epsilon: float, delta: float) -> float:
     """Return the largest mu of a Gaussian mechanism that keeps to epsilon and delta. Raises ValueError if none does."""
     if not delta_of(epsilon, MOST_MU) > delta:
         raise ValueError(f"an epsilon of {epsilon:g} at a delta of {delta:g} promises nothing; ask for a smaller one")
-    return _root(lambda mu: delta_of(epsilon, mu) - delta, 1e-6, MOST_MU)
+    if delta_of(epsilon, LEAST_MU) > delta:
+        raise ValueError(
+            f"an epsilon of {epsilon:g} at a delta of {delta:g} leaves nothing but noise; ask for a larger one"
+        )
+    return _root(lambda mu: delta_of(epsilon, mu) - delta, LEAST_MU, MOST_MU)
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:

@@ -14,6 +14,8 @@ from benchmark.defence.parts import additions, with_change
 from benchmark.defence.secure_aggregation import KEYS_AND_SHARES, key_bytes, summed_bytes
 from benchmark.seeds import torch_seeded
 
+MOST_MEANS, MOST_DEVIATIONS = 6, 4
+"""What few bits that are summed can stand for: so many times what a number is on average, and deviations of noise."""
 SCALE_BYTES = 4
 """What goes before numbers of few bits: the size of the largest, as a float."""
 
@@ -43,7 +45,7 @@ class DefendedWire(Wire):
             if config.dp_epsilon is not None:
                 message = noisy(message, broadcast, self.deviation)
             if config.message_bits is not None:
-                message = in_few_bits(message, broadcast, config.message_bits, self._largest)
+                message = in_few_bits(message, broadcast, config.message_bits, self._largest(message, broadcast))
         return message
 
     @property
@@ -61,10 +63,16 @@ class DefendedWire(Wire):
         weights = list(self.num_samples.values())
         return whole * max(weights) / sqrt(sum(n * n for n in weights))
 
-    @property
-    def _largest(self) -> float | None:
-        """The number that all clients' few bits are in proportion to, to be summed; None: each its own."""
-        return self.config.message_clip if self.config.secure_aggregation else None
+    def _largest(self, message: Message, broadcast: Message) -> float | None:
+        """The number that all clients' few bits are in proportion to, to be summed; None: each its own.
+
+        Of m numbers with a norm of S together each is S / sqrt(m) long on average; what is much longer is cut off.
+        """
+        clip = self.config.message_clip
+        if not self.config.secure_aggregation or clip is None:
+            return None
+        numbers = sum(part.numel() for part in additions(message, broadcast))
+        return min(1.0, MOST_MEANS / sqrt(max(1, numbers))) * clip + MOST_DEVIATIONS * self.deviation
 
     def sizes(self, message: Message) -> dict[str, int | Tensor]:
         """Return the bytes by name of what travels; secure aggregation's keys are a name of their own."""
@@ -126,12 +134,13 @@ def _all_rows(value: Value, known: Value | None) -> Value:
     """Return a table without absent rows: they become the broadcast's, or else the mean of those present, with noise
     of the size in which present rows differ from it. A copy of the broadcast's would stand out.
     """
-    if not isinstance(value, Rows) or not value.present.any():
+    if not isinstance(value, Rows):
         return value
-    base = value.values[value.present].mean(0).expand_as(value.values)
+    there = value.present.any()
+    base = (value.values[value.present].mean(0) if there else value.values[0] * 0).expand_as(value.values)
     if isinstance(known, Rows) and known.values.shape == value.values.shape:
         base = torch.where(known.present[:, None], known.values, base)
-    deviation = (value.values - base)[value.present].std(unbiased=False)
+    deviation = (value.values - base)[value.present].std(unbiased=False) if there else 0.0
     filler = base + deviation * torch.randn_like(value.values)
     return Rows(torch.where(value.present[:, None], value.values, filler), torch.ones_like(value.present))
 

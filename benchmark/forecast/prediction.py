@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from benchmark.errors import HookError
+from benchmark.errors import Diverged, HookError
 from benchmark.federation import Federation
 from benchmark.forecast.calibration import Calibration, calibration
 from benchmark.forecast.shape_engine import ShapeOnlyEngine
@@ -34,8 +34,8 @@ UNKNOWN = Prediction(
 def forecast(run: Run, device: torch.device, engine: str = "eager") -> Prediction:
     """Predict what a run costs on a device. Random draws and states of the run stay as they are.
 
-    A hook that raises leaves all or part of the prediction null; the run will report it. The rehearsal is the plain
-    engine's, so seconds of training, and in all, are null for another.
+    A hook that raises, or a loss that is not finite, leaves all or part of the prediction null; the run will report it.
+    The rehearsal is the plain engine's, so seconds of training, and in all, are null for another.
     """
     prediction = _forecast(run, device)
     return prediction if engine == "eager" else prediction | {"client_seconds": None, "seconds": None}
@@ -46,7 +46,7 @@ def _forecast(run: Run, device: torch.device) -> Prediction:
         work = workload_of(run)
         found = calibration(run, work, device)
         prediction = _prediction(run, work, found)
-    except HookError:
+    except (HookError, Diverged):
         with suppress(HookError):
             return UNKNOWN | {"client_flops": shape_flops(run)}
         return UNKNOWN

@@ -29,11 +29,12 @@ def exposure(
     private: Mapping[int, State],
     sums_suffice: bool | None,
     wire: Wire,
+    rounded: bool = False,
 ) -> dict[str, Any]:
     """Return the sheet of a method, from the messages of some clients in one round.
 
     private: each client's own network after its training, by the names of its parts; {} if it has none of its own
-    wire: what uploads have passed
+    wire: what uploads have passed; rounded: whether numbers travel in few bits, so that none is found as it was
     sums_suffice: whether the server's work depends on sums of messages alone; None if that is not known
     """
     counts = {k: task.class_counts[k] for k in uploads}
@@ -41,7 +42,7 @@ def exposure(
     return {
         "up": _direction(task, uploads, counts, wire),
         "down": _direction(task, downloads, counts, Wire()),
-        "private_share": float(np.mean(shares)) if shares else None,
+        "private_share": float(np.mean(shares)) if shares and not rounded else None,
         "silent": len({_structure(message) for message in uploads.values()}) == 1,
         "architectures": len({task.infos[k].architecture for k in uploads}),
         "sums_suffice": sums_suffice,
@@ -57,12 +58,17 @@ def _direction(task: Task, messages: Mapping[int, Message], counts: Mapping[int,
     tensors = [(k, tensor) for k, _, value in values if not isinstance(value, Rows) for tensor in _tensors(value)]
     return {
         "bytes": _mean_bytes([wire.sizes(message) for message in messages.values()]),
-        "by_class": bool(tables) or any(task.num_classes in tensor.shape for _, tensor in tensors),
+        "by_class": bool(tables) or any(_keyed(tensor, task.num_classes) for _, tensor in tensors),
         "own_rows_only": _own_rows_only([(rows.present, counts[k] > 0) for k, rows in tables]),
         "counts": any(_are_counts(tensor, counts[k]) for k, tensor in tensors),
         "numbers": float(np.mean([len(flattened(message).values) for message in messages.values()])),
         "buffers": any(not tensor.is_floating_point() or "running" in name for _, name, tensor in _named(messages)),
     }
+
+
+def _keyed(tensor: Tensor, num_classes: int) -> bool:
+    """Return whether a tensor may have a number, a row or a column for each class; kernels of convolutions have not."""
+    return tensor.dim() <= 2 and num_classes in tensor.shape
 
 
 def _own_rows_only(tables: Sequence[tuple[Tensor, Tensor]]) -> bool | None:

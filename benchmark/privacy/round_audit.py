@@ -68,7 +68,8 @@ class RoundAudit:
         own = {k: private_parts(self._method, self._task, k, states[k]) for k in self._before}
         message = next(iter(up.values()))
         suffice = sums_suffice(self._method, self._server, message, self._t)
-        return exposure(self._task, up, down, own, suffice, self._lab.wire(self._t))
+        rounded = self._federation.config.message_bits is not None
+        return exposure(self._task, up, down, own, suffice, self._lab.wire(self._t), rounded)
 
     def scores(self) -> Columns:
         """Make all attacks; return their scores as columns."""

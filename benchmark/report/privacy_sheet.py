@@ -19,7 +19,9 @@ def sheet_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
         Column("Own rows only", None, "the rows that are there are the client's classes; – if none lacks any"),
         Column("Counts", None, "numbers of samples by class travel"),
         Column("Buffers", None, "running statistics travel"),
-        Column("Private weights", "low", "share of the numbers of a client's own network that travel, to the bit"),
+        Column(
+            "Private weights", "low", "share of the numbers of a client's own network that travel; – if in few bits"
+        ),
         Column("Silent", None, "messages of different networks have the same names and shapes"),
         Column("Sums suffice", None, "the server does the same for all messages with one sum"),
         Column("Numbers", "low", "of one upload, with those of absent rows"),

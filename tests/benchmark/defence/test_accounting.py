@@ -59,3 +59,5 @@ def test_there_and_back():
 def test_an_epsilon_that_promises_nothing_is_refused():
     with pytest.raises(ValueError, match="promises nothing"):
         mu_of(1e6, 1e-5)
+    with pytest.raises(ValueError, match="leaves nothing but noise; ask for a larger one"):
+        mu_of(1e-7, 1e-8)

@@ -37,6 +37,25 @@ def test_eight_and_four_bits_are_multiples_of_the_largest_difference():
     assert in_few_bits(message, broadcast, 8, None)["w"]["a"][3] == pytest.approx(1 + 8 * 7 / 127)
 
 
+@pytest.mark.parametrize(("bits", "error"), [(8, 0.02), (4, 0.3)])
+def test_few_bits_that_are_summed_keep_long_messages(bits, error):
+    """Of 10,000 numbers of norm 1 each is 0.01 on average; steps are 0.06 / 127 or 0.06 / 7, errors step / sqrt(12)."""
+    torch.manual_seed(0)
+    message = {"w": {"a": torch.nn.functional.normalize(torch.randn(10_000), dim=0)}}
+    summed = wire(secure_aggregation=True, message_bits=bits, message_clip=1.0)
+    left = summed.protected(0, message, {})["w"]["a"] - message["w"]["a"]
+    assert 0 < left.norm() < error
+
+
+def test_few_bits_that_are_summed_do_not_cut_noise_off():
+    """Noise of 2.7 clipping norms on a number of one: the mean of 4,000 has a deviation of 0.04."""
+    settings = {"message_clip": 1.0, "dp_epsilon": 8.0, "message_layout": "fixed", "message_bits": 8}
+    summed = wire(secure_aggregation=True, **settings)
+    got = torch.stack([summed.protected(k, {"x": torch.tensor([1.0])}, {})["x"] for k in range(4000)])
+    assert got.mean() == pytest.approx(1.0, abs=0.15)
+    assert got.std() == pytest.approx(2.7, abs=0.1)
+
+
 def test_whole_numbers_stay_and_variances_stay_above_zero():
     message = {"w": {"steps": torch.tensor(3), "x.running_var": torch.zeros(500)}}
     got = noisy(message, {}, 1.0)["w"]
@@ -51,6 +70,15 @@ def test_a_fixed_layout_has_all_rows_and_those_that_were_there_as_they_were(rows
     again = wire(message_layout="fixed").protected(0, {"r": table}, {})["r"]
     other = wire(message_layout="fixed").protected(1, {"r": table}, {})["r"]
     assert torch.equal(got.values, again.values) and not torch.equal(got.values, other.values)
+
+
+def test_a_fixed_layout_of_a_table_without_rows_has_the_broadcasts_and_noise_is_in_all_of_them(rows):
+    nothing, known = rows([[0.0], [0.0]], [False, False]), rows([[5.0], [0.0]], [True, False])
+    got = wire(message_layout="fixed").protected(0, {"r": nothing}, {"r": known})["r"]
+    assert got.present.all() and got.values.flatten().tolist() == [5, 0]
+    settings = {"message_clip": 1.0, "dp_epsilon": 8.0, "message_layout": "fixed"}
+    noise = wire(**settings).protected(0, {"r": nothing}, {})["r"]
+    assert noise.present.all() and (noise.values != 0).all()
 
 
 def test_noise_is_a_multiple_of_the_clipping_norm():
@@ -122,6 +150,10 @@ def test_the_server_gets_what_travels():
                 "dp_noise": "central",
             },
             "message_bits with dp_noise central rounds each share of the noise",
+        ),
+        (
+            {"message_layout": "fixed", "message_clip": "1", "dp_epsilon": "8", "dp_delta": "0.1", "clients": "10"},
+            "dp_delta should be below 1 / clients, here 0.1, not 0.1",
         ),
         ({"message_clip": "0"}, "--message-clip should be greater than 0, not '0'"),
         (

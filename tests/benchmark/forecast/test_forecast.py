@@ -120,6 +120,14 @@ def test_a_forecast_changes_nothing_of_the_run():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_a_rehearsal_that_diverges_leaves_flops_alone():
+    """Noise of 1e20 and more blows networks up in the second round; the run will say so."""
+    method, _ = registry.method("lg-fedavg")
+    noise = {"message_layout": "fixed", "message_clip": 1e20, "dp_epsilon": 1.0}
+    found = told(run_of(method, toy_task(method, SIZES, labels=LABELS), rounds=9, **noise))
+    assert found["seconds"] is None and found["client_flops"] > 0
+
+
 def test_runs_that_differ_in_seed_have_one_rehearsal(monkeypatch):
     rounds = []
     original = Federation.round

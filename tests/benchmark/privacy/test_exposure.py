@@ -143,6 +143,7 @@ def test_a_table_of_something_else_than_classes_is_not_keyed_by_class(rows):
         (numbers(CLASSES), True),
         (numbers(4), False),
         ({"w": numbers(4, 5)}, False),
+        ({"w": numbers(4, CLASSES, 5, 5)}, False),  # kernels of as many channels
     ],
 )
 def test_a_tensor_with_a_place_for_each_class_is_keyed_by_class(value, by_class):
