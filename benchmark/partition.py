@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.errors import RequestError, tell
+from benchmark.errors import RequestError, plural, refusing, tell
 from benchmark.seeds import numpy_generator
 
 TEST_SHARE = 0.2
@@ -90,7 +90,8 @@ def draw(
         raise RequestError(f"{what} leaves clients empty: it has {len(labels)} samples; use fewer clients")
     rng = numpy_generator("partition", dataset=dataset, partition=division.plain, clients=clients, seed=seed)
     supplied = _supplied(division, dataset, owners, held_out)
-    shares: Sequence[Samples] = division.partitioner(labels, clients, rng, **supplied)
+    with refusing(f"the partition {division.name} fails"):
+        shares = _checked(division.partitioner(labels, clients, rng, **supplied), clients, len(labels))
     splits = [_split(share, validation, rng) for share in shares]
     for k, (train, validating, tests) in enumerate(splits):
         if not len(tests) or not len(train):
@@ -107,6 +108,21 @@ def draw(
     if unused := len(labels) - counts.sum():
         tell(f"{what}: left out: {unused} of {len(labels)} samples")
     return Partition(tuple(splits), counts.tolist())
+
+
+def _checked(shares: Sequence[Samples], clients: int, samples: int) -> list[Samples]:
+    """Return what a partition gave. Raises RequestError if these are not clients' shares, or share a sample."""
+    if len(shares) != clients:
+        raise RequestError(f"it gives {plural(len(shares), 'client')} a share, not {clients}")
+    parts = [np.asarray(part) for share in shares for part in (share if isinstance(share, tuple) else (share,))]
+    indices = np.concatenate([part for part in parts if part.size] or [np.zeros(0, int)])
+    if any(part.ndim != 1 for part in parts) or indices.dtype.kind not in "iu":
+        raise RequestError("a client's share is a vector of whole numbers, the indices of its samples")
+    if indices.size and not 0 <= indices.min() <= indices.max() < samples:
+        raise RequestError(f"it gives indices from {indices.min()} to {indices.max()}; there are {samples} samples")
+    if len(np.unique(indices)) < len(indices):
+        raise RequestError("it gives a sample twice; no two clients may have one, nor one client twice")
+    return list(shares)
 
 
 def _supplied(
@@ -163,8 +179,19 @@ def shifted(images: np.ndarray, partition: Partition, shifts: Sequence[Shift]) -
     for client, splits in enumerate(partition.splits):
         indices = np.concatenate(splits)
         for shift in shifts:
-            own[indices] = shift(own[indices], client)
+            own[indices] = _checked_shift(shift, own[indices], client)
     return own
+
+
+def _checked_shift(shift: Shift, images: np.ndarray, client: int) -> np.ndarray:
+    """Return the images as a client has them. Raises RequestError if a shift fails, or gives something else."""
+    name = shift.__module__.rpartition(".")[2]
+    with refusing(f"the shift {name} fails"):
+        found = shift(images, client)
+        if not isinstance(found, np.ndarray) or (found.shape, found.dtype) != (images.shape, images.dtype):
+            what = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
+            raise RequestError(f"the shift {name} gives {what}, not {images.dtype} {images.shape} as it got")
+    return found
 
 
 def dirichlet_shares(mean: np.ndarray, a: float, rng: np.random.Generator) -> np.ndarray:

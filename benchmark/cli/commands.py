@@ -83,6 +83,12 @@ def _refuse(message: str, code: int) -> int:
 class Commands(click.Group):
     """A group that suggests the nearest command for an unknown one."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments. Raises RequestError if there are none: click would print the whole help as an error."""
+        if not args:
+            raise RequestError(f"name a command of {ctx.command_path}: {', '.join(sorted(self.commands))}")
+        return super().parse_args(ctx, args)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import cache
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import click
+from pydantic.fields import FieldInfo
 
 COUNT = click.IntRange(min=1, max=1_000_000)
 PROCESSES = click.IntRange(min=1, max=10_000)
@@ -52,8 +53,14 @@ def _axes_and_settings() -> list[click.Parameter]:
         for name, field in FEDERATION.items()
     }
     return [
-        _option(name, default, text, "A,B,..." if name in AXES else "X") for name, (default, text) in described.items()
+        _option(name, default, text, "A,B,..." if name in AXES else _values(FEDERATION[name]))
+        for name, (default, text) in described.items()
     ]
+
+
+def _values(field: FieldInfo) -> str:
+    """Return what stands for the value of a field in help: the words that it may be, if these are few."""
+    return "|".join(get_args(field.annotation)) if get_origin(field.annotation) is Literal else "X"
 
 
 def _option(name: str, default: str, text: str | None, metavar: str) -> click.Option:

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from benchmark.cli.tables import LACKING, console, settings_of
+from benchmark.cli.tables import LACKING, console, print_table, settings_of
 from benchmark.report.differences import DEFAULT_REFERENCE, MARK_LEVEL, OVER_SEEDS
 from benchmark.report.statistics import Paired, holm, mean_interval, paired_t
 from benchmark.storage.moments import MOMENTS, Moment
@@ -35,7 +35,7 @@ def show_outcome_tables(outcomes: Sequence["Outcome"]) -> None:
     differ = [name for name in settings[0] if len({setting[name] for setting in settings}) > 1]
     for setting, methods in zip(settings, comparisons, strict=True):
         title = ", ".join(f"{name} {setting[name]}" for name in differ) or setting["data set"]
-        console().print(_table(title, methods))
+        print_table(_table(title, methods))
     seeds = max(len(of_method) for methods in comparisons for of_method in methods)
     console().print(_legend(seeds), markup=False, highlight=False)
 

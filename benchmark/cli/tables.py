@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from benchmark.errors import plural
@@ -158,7 +159,7 @@ def show_checks(checks: Sequence[Any]) -> None:
         limit = "" if check.limit is None else _change(check.limit, check.unit).lstrip("+")
         verdict = "REGRESSED" if check.verdict == "regressed" else check.verdict
         table.add_row(escape(check.comparison), escape(check.method), check.what, *values, change, limit, verdict)
-    console().print(table)
+    print_table(table)
 
 
 PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -189,7 +190,7 @@ def show_timings(checks: Sequence[Any]) -> None:
         limit = "" if check.limit is None else f"{check.limit:.1%}"
         verdict = check.verdict.upper() if check.verdict in ("regressed", "missing") else check.verdict
         table.add_row(escape(check.group), escape(check.name), *times, change, limit, verdict)
-    console().print(table)
+    print_table(table)
 
 
 def show_results(title: str, results: Sequence[Any]) -> None:
@@ -198,7 +199,7 @@ def show_results(title: str, results: Sequence[Any]) -> None:
     table = Table("check", "", "", box=SIMPLE_HEAD, title=escape(title), title_justify="left", title_style="bold")
     for check, verdict, problem in results:
         table.add_row(check.name, verdicts[verdict], escape(problem or check.says))
-    console().print(table)
+    print_table(table)
 
 
 def show_counts(classes: Sequence[str], train: Any, test: Any, most: int) -> None:
@@ -211,13 +212,28 @@ def show_counts(classes: Sequence[str], train: Any, test: Any, most: int) -> Non
         cells = [f"{a}+{b}" if a + b else "" for a, b in zip(own, held, strict=True)][:shown]
         held_classes = sum(a + b > 0 for a, b in zip(own, held, strict=True))
         table.add_row(str(client), str(sum(own)), str(sum(held)), str(held_classes), *cells)
-    console().print(table)
+    print_table(table)
+
+
+WIDEST = 10_000
+"""Characters of a line, more than any table has."""
 
 
 def console() -> Console:
     """Return a console on standard output, 140 characters wide if that is no terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=140)
+
+
+def print_table(table: Table) -> None:
+    """Print a table, in lines that are longer than a terminal if it is too narrow for whole numbers and words."""
+    out, wide = console(), Console(width=WIDEST)
+    for column in table.columns:
+        alone = Table(pad_edge=False, show_edge=False, padding=0)
+        alone.columns.append(column)
+        column.min_width = Measurement.get(wide, wide.options, alone).minimum
+    narrowest = Measurement.get(wide, wide.options, table).minimum + len(table.columns)
+    (out if narrowest <= out.width else Console(width=narrowest)).print(table)
 
 
 def show_rows(rows: Sequence[Mapping[str, str]]) -> None:
@@ -228,4 +244,4 @@ def show_rows(rows: Sequence[Mapping[str, str]]) -> None:
         table.add_column(name, justify="left" if name in ("data set", "method", "status", "chosen") else "right")
     for row in rows:
         table.add_row(*(escape(row[name]) for name in shown))
-    console().print(table)
+    print_table(table)

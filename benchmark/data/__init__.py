@@ -3,12 +3,13 @@
 from benchmark.data.arrays import Arrays, checked
 from benchmark.data.image_folder import read_image_folder
 from benchmark.data.npz import read_npz
-from benchmark.data.sources import Source, from_torchvision, load_dataset, own_dataset
+from benchmark.data.sources import Source, checked_source, from_torchvision, load_dataset, own_dataset
 
 __all__ = [
     "Arrays",
     "Source",
     "checked",
+    "checked_source",
     "from_torchvision",
     "load_dataset",
     "own_dataset",

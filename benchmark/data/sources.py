@@ -6,7 +6,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from benchmark.data.arrays import LAYOUT, Arrays, checked
 from benchmark.data.npz import read_npz, write_npz
-from benchmark.errors import RequestError, refusing
+from benchmark.errors import RequestError, refusing, tell
+from benchmark.storage.files import check_writable
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,17 @@ def load_dataset(name: str, source: Source, folder: Path) -> Arrays:
 
 def _fetched(name: str, source: Source, kept: Path) -> Arrays:
     """Fetch a data set and keep it. Raises RequestError."""
+    check_writable(kept.parent)
     try:
-        arrays = _rechecked(name, _loaded(source))
-    except RequestError:
-        raise
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise RequestError(f"{name} can't be fetched ({reason}); put it at {kept} ({LAYOUT})") from error
+        with refusing(f"the SOURCE of {name} fails"):
+            arrays = _loaded(name, source)
+    except RequestError as error:
+        if not isinstance(error.__cause__, OSError | RuntimeError):
+            raise
+        reason = " ".join(str(error.__cause__).split())[:120]
+        raise RequestError(f"{name} can't be fetched ({reason}); put it at {kept} ({LAYOUT})") from error.__cause__
     write_npz(kept, arrays)
+    tell(f"{name} is kept in {kept} from now on")
     return arrays
 
 
@@ -67,22 +71,27 @@ def own_dataset(name: str, source: object) -> tuple[Arrays, float | None]:
 
     Raises RequestError for any error in the source.
     """
+    found = checked_source(name, source)
+    with refusing(f"the SOURCE of {name} fails"):
+        return _loaded(name, found), found.target
+
+
+def checked_source(name: str, source: object) -> Source:
+    """Return what a file has as its SOURCE. Raises RequestError if it is none."""
     if not isinstance(source, Source):
         what = "has no SOURCE" if source is None else f"has a SOURCE of type {type(source).__name__}"
         raise RequestError(
             f"{name} {what}; it needs SOURCE = Source(load), both of benchmark.api, as in datasets/sources"
         )
-    target = _target(name, source.target)
-    with refusing(f"the SOURCE of {name} fails"):
-        arrays = _loaded(source)
-        if not isinstance(arrays, Arrays):
-            raise RequestError(f"the SOURCE of {name} gives a {type(arrays).__name__}, not Arrays of benchmark.api")
-        return _rechecked(name, arrays), target
+    return replace(source, target=_target(name, source.target))
 
 
-def _loaded(source: Source) -> Arrays:
+def _loaded(name: str, source: Source) -> Arrays:
     with tempfile.TemporaryDirectory() as downloads, contextlib.redirect_stdout(sys.stderr):
-        return source.load(Path(downloads))
+        arrays = source.load(Path(downloads))
+    if not isinstance(arrays, Arrays):
+        raise RequestError(f"the SOURCE of {name} gives a {type(arrays).__name__}, not Arrays of benchmark.api")
+    return _rechecked(name, arrays)
 
 
 def _rechecked(name: str, arrays: Arrays) -> Arrays:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import benchmark.fields
+from benchmark.errors import described
 from benchmark.fields import Before
 
 
@@ -19,11 +20,18 @@ def catalogue(package: str, suffix: str = ".py") -> dict[str, Path]:
 
 
 def described_catalogue(package: str) -> list[dict[str, str]]:
-    """Return name and first line of the docstring of each file that a package offers, read without importing."""
+    """Return name and first line of the docstring of each file that a package offers, read without importing.
+
+    Of a file that is no Python it says so: others are to be listed all the same.
+    """
     listing = []
     for name, file in catalogue(package).items():
-        summary = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n")[0]
-        listing.append({"name": name, "description": summary.partition(": ")[2] or summary})
+        try:
+            summary = (ast.get_docstring(_parsed(file)) or "").split("\n")[0]
+        except (SyntaxError, ValueError) as error:
+            listing.append({"name": name, "description": f"can't be read: {described(error)}"})
+        else:
+            listing.append({"name": name, "description": summary.partition(": ")[2] or summary})
     return listing
 
 
@@ -39,8 +47,14 @@ def method_fields(tree: ast.Module) -> list[tuple[str, ast.expr, ast.AnnAssign]]
 
 
 def method_defaults(name: str) -> dict[str, Any]:
-    """Return hyper-parameter -> default, a literal, for a method of the catalogue, which is not imported."""
-    return {field: ast.literal_eval(default) for field, default, _ in method_fields(_tree(name))}
+    """Return hyper-parameter -> default for a method of the catalogue, which is not imported.
+
+    Nothing of a file that is no Python, or of a default that is no literal.
+    """
+    try:
+        return {field: ast.literal_eval(default) for field, default, _ in method_fields(_tree(name))}
+    except (SyntaxError, ValueError):
+        return {}
 
 
 @cache
@@ -60,4 +74,8 @@ def changed_defaults(name: str) -> dict[str, Any]:
 
 
 def _tree(name: str) -> ast.Module:
-    return ast.parse(catalogue("methods")[name].read_text(encoding="utf-8"))
+    return _parsed(catalogue("methods")[name])
+
+
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))

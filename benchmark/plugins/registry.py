@@ -136,7 +136,16 @@ def _listed_or_own(kind: str, package: str, text: str) -> tuple[str, ModuleType,
         return name, *module_of(text)
     if is_module(text) and source_file(text) != known[here].resolve():
         raise RequestError(f"{text} has the name of a {kind} that is here already; rename it")
-    return here, importlib.import_module(f"{package}.{known[here].stem}"), None
+    return here, _of_tree(package, known[here]), None
+
+
+def _of_tree(package: str, file: Path, defines: str | None = None) -> ModuleType:
+    """Import a file of a package of plug-ins. Raises RequestError if it fails, or lacks what it is to define."""
+    with refusing(f"{file} can't be imported"):
+        module = importlib.import_module(f"{package}.{file.stem}")
+    if defines and not hasattr(module, defines):
+        raise RequestError(f"{file} is to define {defines}, as the other files beside it do")
+    return module
 
 
 SIZED = re.compile(r"(?P<named>.+)\+image-size=(?P<side>[^+/]*)", re.DOTALL)
@@ -172,13 +181,14 @@ def dataset(text: str, folder: Path) -> tuple[str, "Arrays", float | None]:
 
 def _dataset(text: str, side: int | None, folder: Path) -> tuple[str, "Arrays", float | None]:
     """Return the data set without its size; a folder of pictures is decoded to that size at once."""
-    from benchmark.data import load_dataset, own_dataset
+    from benchmark.data import checked_source, load_dataset, own_dataset
 
     if text not in catalogue("datasets.sources") and (stored := _stored_dataset(text, side, folder)):
         return *stored, None
     name, module, source_hash = _listed_or_own("data set", "datasets.sources", text)
     if source_hash is None:
-        return name, load_dataset(name, module.SOURCE, folder), module.SOURCE.target
+        source = checked_source(name, getattr(module, "SOURCE", None))
+        return name, load_dataset(name, source, folder), source.target
     return file_name("data set", name), *own_dataset(text, getattr(module, "SOURCE", None))
 
 
@@ -189,14 +199,27 @@ def _stored_dataset(text: str, side: int | None, folder: Path) -> tuple[str, "Ar
 
     path = Path(text)
     if path.suffix == ".npz" and os.path.isfile(path):  # noqa: PTH113 - pathlib's raises for a name that is too long
-        return file_name("data set", path.stem), read_npz(path)
+        return _own_name(text, path.stem, folder), read_npz(path)
     if os.path.isdir(path):  # noqa: PTH112
-        return file_name("data set", path.resolve().name), read_folder(path, side)
-    if path.suffix == ".npz" or (is_path(text) and path.suffix != ".py"):
-        wrong = f"{text} is no data set" if os.path.exists(path) else f"there is no file or folder {text}"  # noqa: PTH110
-        raise RequestError(f"{wrong}; a data set is a name, an .npz file, an image folder or a module")
+        return _own_name(text, path.resolve().name, folder), read_folder(path, side)
+    there = os.path.exists(path)  # noqa: PTH110
+    if path.suffix == ".npz" or ((is_path(text) or there) and path.suffix != ".py"):
+        wrong = f"{text} is no data set" if there else f"there is no file or folder {text}"
+        forms = "a name, an .npz file, a folder of pictures or of clients' files, or a module"
+        raise RequestError(f"{wrong}; a data set is {forms}")
     kept = folder / f"{text}.npz"
     return (text, read_npz(kept)) if not is_path(text) and os.path.isfile(kept) else None  # noqa: PTH113
+
+
+def _own_name(text: str, name: str, folder: Path) -> str:
+    """Return the name of a user's file or folder of data. Raises RequestError if a known data set has it already.
+
+    The file in which a known data set is kept has its name, and its data.
+    """
+    known = next((other for other in catalogue("datasets.sources") if folded(other) == folded(name)), None)
+    if known and Path(text).resolve() != (folder / f"{known}.npz").resolve():
+        raise RequestError(f"{text} has the name of a data set that is here already; rename it")
+    return file_name("data set", name)
 
 
 def partition(text: str, num_classes: int) -> "Division":
@@ -220,7 +243,7 @@ def _partitioner(text: str, num_classes: int) -> tuple[str, "Partitioner", "Prom
     known = catalogue("datasets.partitions")
     if name not in known:
         raise unknown("partition", name, known)
-    module = importlib.import_module("datasets.partitions." + known[name].stem)
+    module = _of_tree("datasets.partitions", known[name], "partition")
     parameters = [p for p in [*inspect.signature(module.partition).parameters.values()][3:] if p.name not in SUPPLIED]
     if not values and hasattr(module, "default"):
         values = module.default(num_classes).split(":")
@@ -239,6 +262,8 @@ def _typed(text: str, parameter: inspect.Parameter, value: str) -> Any:
         return TypeAdapter(parameter.annotation).validate_strings(value)
     except ValidationError as error:
         raise RequestError(f"{text}: {request_error(error, lambda _: parameter.name)}") from error
+    except PydanticUserError as error:
+        raise RequestError(f"{text}: {parameter.name} needs a type that is read from text, such as int") from error
 
 
 def _miscounted(name: str, text: str, parameters: Sequence[inspect.Parameter]) -> RequestError:
@@ -257,7 +282,7 @@ def _shift(name: str) -> "Shift":
     known = catalogue("datasets.shifts")
     if name not in known:
         raise unknown("shift", name, known)
-    found: Shift = importlib.import_module("datasets.shifts." + known[name].stem).shift
+    found: Shift = _of_tree("datasets.shifts", known[name], "shift").shift
     return found
 
 

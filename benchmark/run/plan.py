@@ -17,7 +17,7 @@ from benchmark.defence.accounting import promise_of
 from benchmark.errors import RequestError, refusing
 from benchmark.measure.environment import find_device
 from benchmark.method import Method, hyperparameters_of, with_client_rate
-from benchmark.models.line_up import LineUpOptions
+from benchmark.models.line_up import LineUp, LineUpOptions
 from benchmark.partition import Division, Partition, draw
 from benchmark.plugins import registry
 from benchmark.privacy.sums import refusal
@@ -25,6 +25,7 @@ from benchmark.problem import Dataset, Problem, Run
 from benchmark.storage.files import check_writable
 from benchmark.storage.names import folded
 from benchmark.storage.run_folder import RunFolder
+from benchmark.task import Task
 
 
 @dataclass(frozen=True)
@@ -156,11 +157,13 @@ def _with_rates(method: Method, spec: MethodSpec, federation: FederationConfig) 
 
 def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]) -> None:
     task = problem.task()
+    if problem.line_up.source_hash:
+        _check_own_line_up(problem.line_up, task)
     smallest = min(task.input_shape[1:])
     if smallest < problem.line_up.min_size:
         raise RequestError(
             f"{problem.line_up.name} needs images of at least {problem.line_up.min_size} pixels a side, "
-            f"those of {problem.dataset.name} have {smallest}"
+            f"those of {problem.dataset.name} have {smallest}; --image-size {problem.line_up.min_size} resizes them"
         )
     for method, spec in methods:
         try:
@@ -173,6 +176,20 @@ def _check_models(problem: Problem, methods: Sequence[tuple[Method, MethodSpec]]
             raise RequestError(
                 f"{spec.label} can't use the line-up {problem.line_up.name}: {reason}; {_instead(method, problem)}"
             )
+
+
+def _check_own_line_up(line_up: LineUp, task: Task) -> None:
+    """Raise RequestError if a network of a user's line-up can't be built, or gives something else than it declares."""
+    for network in dict.fromkeys((*line_up.architectures, line_up.small)):
+        with refusing(f"{network.name} of the line-up {line_up.name} fails"), torch.no_grad():
+            representation = network.extractor(task.input_shape, network.width).eval()(
+                torch.zeros(2, *task.input_shape)
+            )
+            if (found := tuple(representation.shape)) != (2, network.width):
+                raise RequestError(
+                    f"{network.name} of the line-up {line_up.name} gives {list(found)} for two pictures, not "
+                    f"{[2, network.width]}; `check` says more"
+                )
 
 
 def _check_defences(

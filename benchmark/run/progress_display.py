@@ -60,16 +60,24 @@ class Display(Protocol):
         """Show a line that belongs to no run."""
 
 
+class _Stderr(Console):
+    """A console on standard error that says no more once nobody reads it: rich's own would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Say no more."""
+        self.quiet = True
+
+
 def display(quiet: bool = False) -> Display:
     """Return a display with bars on a terminal, with plain lines elsewhere; one that shows nothing if quiet."""
-    console = Console(stderr=True, quiet=quiet)
+    console = _Stderr(stderr=True, quiet=quiet)
     return BarDisplay(console) if console.is_terminal else LineDisplay(console)
 
 
 @contextmanager
 def preparing(words: str, quiet: bool = False) -> Iterator[None]:
     """Show on a terminal what is being prepared, until it is; elsewhere nothing."""
-    console = Console(stderr=True, quiet=quiet)
+    console = _Stderr(stderr=True, quiet=quiet)
     if not console.is_terminal:
         yield
         return

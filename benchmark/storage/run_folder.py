@@ -24,6 +24,8 @@ from benchmark.storage.files import TEMPORARY, append, claim, read_whole, remove
 from benchmark.storage.schema import BEFORE, FINAL, ROUND, RUN, SCHEMA, Round, RunRecord
 from benchmark.storage.strict_json import loads
 
+RUN_FILE = "run.json"
+"""The file of a run that says what it is."""
 MANIFEST = "checkpoint.json"
 """The file of a run that says where to resume."""
 MOST_RECORD_BYTES = 2**26
@@ -55,7 +57,7 @@ class RunFolder:
     @property
     def exists(self) -> bool:
         """Return whether the run has begun."""
-        return (self.path / "run.json").exists()
+        return (self.path / RUN_FILE).exists()
 
     @property
     def final(self) -> bool:
@@ -132,7 +134,7 @@ class RunFolder:
         whole = RUN.validate_python({"schema": SCHEMA, **run, "digest": ""})
         whole["digest"] = digest(whole)
         text = json.dumps(whole, indent=1, allow_nan=False) + "\n"
-        write_whole(self.path / "run.json", lambda file: file.write(text.encode()))
+        write_whole(self.path / RUN_FILE, lambda file: file.write(text.encode()))
 
     def append(self, record: Facts) -> None:
         """Add one round; it is on the disk when this returns."""
@@ -148,7 +150,7 @@ class RunFolder:
 
     def read(self) -> RunRecord:
         """Read run.json; one of an earlier schema is returned in the current one, but with its own number."""
-        path = self.path / "run.json"
+        path = self.path / RUN_FILE
         try:
             content = loads(read_whole(path, MOST_RECORD_BYTES))
             schema = content["schema"]
@@ -226,7 +228,23 @@ def run_folders(results: Path, experiments: Sequence[str] = (), begun: bool = Tr
     """Yield the runs of some experiments, or of all, in the order of their paths.
 
     begun: True for folders with a run.json only; otherwise every folder at that depth that holds more than a claim
+    Raises RequestError for a folder that can't be read: what is in it must not be taken for absent.
     """
-    for name in sorted(set(experiments)) or sorted(d.name for d in results.glob("*") if d.is_dir()):
-        found = (results / name).glob("*/*/*/run.json" if begun else "*/*/*/*")
-        yield from map(RunFolder, sorted({path.parent for path in found if path.name != CLAIM}))
+    for name in sorted(set(experiments)) or sorted(path.name for path in _entries(results)):
+        paths = [results / name]
+        for _ in ("data set", "method", "run"):
+            paths = sorted(entry for path in paths for entry in _entries(path))
+        for path in paths:
+            names = {entry.name for entry in _entries(path)}
+            if RUN_FILE in names if begun else names - {CLAIM}:
+                yield RunFolder(path)
+
+
+def _entries(path: Path) -> list[Path]:
+    """Return what is in a folder; nothing if it is none, or was removed just now. Raises RequestError."""
+    try:
+        return [*path.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise RequestError(f"{path} can't be read ({error.strerror})") from error

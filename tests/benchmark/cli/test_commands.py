@@ -441,3 +441,16 @@ def test_full_precision_goes_without_saying_and_bf16_is_another_run():
     assert "precision" not in spec().model_dump()["federation"]
     assert spec(precision="bf16").model_dump()["federation"]["precision"] == "bf16"
     assert spec(precision="fp32").key == spec().key != spec(precision="bf16").key
+
+
+def test_a_group_without_a_command_is_one_line(capsys):
+    assert main(["partition"]) == 2
+    said = capsys.readouterr().err
+    assert said == "error: name a command of python -m benchmark partition: export, show\n"
+
+
+def test_help_says_which_words_an_option_takes(capsys):
+    assert main(["run", "--help"]) == 0
+    said = capsys.readouterr().out
+    for option in ("--initial own|shared", "--message-layout own|fixed", "--dp-noise local|central"):
+        assert option in said

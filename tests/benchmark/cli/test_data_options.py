@@ -92,3 +92,25 @@ def test_a_size_fits_names_too(tmp_path, capsys):
     assert small["data_hash"] != large["data_hash"] == "8aa72a9fbc96e7ab"
     assert main([*words[:3], "digits+image-size=16", *words[4:]]) == 0
     assert json.loads(capsys.readouterr().out) == small
+
+
+@pytest.mark.parametrize("name", ["leaf.json", "table.csv", "no_suffix"])
+def test_a_file_of_another_kind_is_no_module(tmp_path, capsys, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text("{}")
+    assert main(["partition", "show", "--datasets", name]) == 2
+    assert f"{name} is no data set; a data set is a name, an .npz file, a folder of" in capsys.readouterr().err
+
+
+def test_a_folder_for_data_that_can_t_be_written_is_named(tmp_path, capsys):
+    (tmp_path / "data").touch()
+    assert main(["partition", "show", "--datasets", "digits", "--data", str(tmp_path / "data" / "more")]) == 2
+    assert "choose a folder that can" in capsys.readouterr().err
+
+
+def test_it_is_told_where_a_data_set_is_kept(tmp_path, capsys):
+    words = ["partition", "show", "--datasets", "digits", "--partition", "iid", "--data", str(tmp_path / "new")]
+    assert main(words) == 0
+    assert f"digits is kept in {tmp_path / 'new' / 'digits.npz'} from now on" in capsys.readouterr().err
+    assert main(words) == 0
+    assert "from now on" not in capsys.readouterr().err

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from benchmark.cli import tables
 from benchmark.cli.outcome_table import show_outcome_tables
 from benchmark.config import FederationConfig, MethodSpec, RunSpec
 from benchmark.run.runner import Outcome
@@ -80,3 +82,12 @@ def test_a_table_for_each_comparison(shown):
     lines = shown([outcome("fml", 0, 60.0), outcome("fml", 0, 70.0, partition="pathological:2")])
     titles = [line[0].strip() for line in lines if line and line[0].startswith("partition")]
     assert titles == ["partition iid", "partition pathological:2"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_no_number_is_cut_on_a_narrow_terminal(width, capsys, monkeypatch):
+    monkeypatch.setattr(tables, "console", lambda: Console(width=width))
+    show_outcome_tables([outcome("standalone", 0, 50.0), outcome("fedmoe", 0, 61.25)])
+    said = capsys.readouterr().out
+    assert {"standalone", "fedmoe", "50.00", "+11.25", "done"} <= {*said.split()}
+    assert "…" not in said

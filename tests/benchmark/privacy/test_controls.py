@@ -1,5 +1,6 @@
 """Attacks on messages with a known answer: in the clear, noise, known noise, labels alone, pictures alone."""
 
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -14,7 +15,15 @@ from benchmark.plugins import registry
 from benchmark.privacy.audit import PrivacyAudit
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.controls import membership_controls
-from benchmark.privacy.findings import LABELS_ALONE, SERVER, Membership, fidelity_of, identity_of, labels_of
+from benchmark.privacy.findings import (
+    LABELS_ALONE,
+    SERVER,
+    Membership,
+    RoundMembership,
+    fidelity_of,
+    identity_of,
+    labels_of,
+)
 from benchmark.privacy.identity import Inversion, candidate_means, identified
 from benchmark.privacy.labels import guessed, learned, random_labels
 from benchmark.privacy.membership import Candidates, MembershipAttack
@@ -167,3 +176,21 @@ def test_all_controls_of_an_audit_hold_and_a_network_that_is_sent_is_copied(audi
     assert fidelity_of([scores]).agreement.value == 1
     assert labels_of([scores]).presence is None  # each client has all classes
     assert identity_of([scores], SERVER, "clear").top1.value == 1
+
+
+def test_an_auditor_is_at_chance_by_what_a_state_has_learned_by_heart(audit_task):
+    """Networks that have learned noise pictures by heart: released they give members away, one round's state does not.
+
+    Of sixty members half are in the last round, and the state before it was trained on all of them.
+    """
+    method = registry.method("fd")[0]
+    audit = PrivacyAudit(replace(SIZE, clients=3))
+    config = FederationConfig(clients=3, rounds=4, batch_size=10, lr=0.1, local_epochs=5)
+    federation = Federation(method, audit_task(method, train=60, test=120), config, CPU, observers=[audit])
+    scores = audit.artefacts(federation, list(federation.run()))["privacy"]
+    assert Membership([scores]).control("released", 4).value > 0.8
+    alone = RoundMembership([scores]).area("state alone").value
+    low, high = chance_interval(90, 90)
+    assert low <= alone <= high
+    (verdict,) = (of for of in verdicts([scores]) if of.name == "state alone")
+    assert verdict.column == "membership, auditor" and verdict.holds

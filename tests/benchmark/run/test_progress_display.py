@@ -1,13 +1,16 @@
 """What is shown while runs go on, on a terminal and elsewhere, and how the time left is told."""
 
 import io
+import os
 import re
+import sys
+from contextlib import suppress
 
 import pytest
 from rich.console import Console
 
 from benchmark.run.pace import GridPace, RunPace, duration
-from benchmark.run.progress_display import BarDisplay, LineDisplay, preparing
+from benchmark.run.progress_display import BarDisplay, LineDisplay, display, preparing
 
 
 @pytest.fixture
@@ -117,3 +120,17 @@ def test_preparations_are_shown_on_a_terminal_alone(capsys):
     with preparing("loading"):
         pass
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_display_that_nobody_reads_any_more_says_no_more_and_ends_nothing(monkeypatch):
+    """As in `run 2>&1 | head -2`."""
+    read, write = os.pipe()
+    os.close(read)
+    unread = os.fdopen(write, "w", buffering=1)
+    monkeypatch.setattr(sys, "stderr", unread)
+    shown = display()
+    for _ in range(3):
+        shown.say("a line")
+    monkeypatch.undo()
+    with suppress(BrokenPipeError):
+        unread.close()

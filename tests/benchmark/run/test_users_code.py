@@ -176,3 +176,25 @@ def test_what_it_prints_never_reaches_the_document(here, jobs):
     assert len(json.loads(got.stdout)["runs"]) == 1
     assert "at import" in got.stderr
     assert "past Python" in got.stderr
+
+
+NETWORKS = {
+    "of another width": ("Sequential(nn.Flatten(), nn.LazyLinear(7))", "gives [2, 7] for two pictures, not [2, 32]"),
+    "not flat": ("Conv2d(shape[0], 32, 3)", "gives [2, 32, "),
+    "no module": ("__name__", "one of the line-up nets fails: AttributeError"),
+    "that fails": ("Linear(1, 1)", "one of the line-up nets fails: RuntimeError"),
+}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_line_up_that_can_t_work_is_refused_before_anything_runs(here, capsys, kind):
+    body, words = NETWORKS[kind]
+    (here / "nets.py").write_text(
+        "from torch import nn\nfrom benchmark.api import Architecture, LineUp\n\n\n"
+        f"def build(shape, width):\n    return nn.{body}\n\n\n"
+        "ONE = Architecture('one', build, 32)\nLINE_UP = LineUp('nets', 'one', (ONE,), ONE, 16)\n"
+    )
+    assert main([*RUN, "--methods", "standalone", "--models", "./nets.py"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and words in said
+    assert not (here / "results").exists()

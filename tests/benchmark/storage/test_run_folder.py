@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -200,3 +201,21 @@ def test_a_file_that_is_no_run_is_refused(tmp_path, text, message):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(RequestError, match=message):
         folder.read()
+
+
+@pytest.mark.parametrize("depth", range(5))
+def test_a_folder_that_can_t_be_read_is_not_taken_for_absent(tmp_path, store, monkeypatch, depth):
+    """The folder of all, of an experiment, a data set, a method, a run: tests may run as root, who can read all."""
+    run = store(tmp_path, "a", [(4, 6)]).path
+    closed = tmp_path.joinpath(*run.relative_to(tmp_path).parts[:depth])
+    original = Path.iterdir
+
+    def iterdir(path):
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    for begun in (True, False):
+        with pytest.raises(RequestError, match=r"can't be read \(Permission denied\)"):
+            [*run_folders(tmp_path, begun=begun)]
