@@ -3,9 +3,11 @@
 The loop, the optimiser and the counting are the harness's.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 import torch.nn.functional as F
@@ -182,6 +184,14 @@ def with_client_rate(method: Method, lr: float) -> Method:
         if getattr(method, name) is None:
             object.__setattr__(resolved, name, lr)
     return resolved
+
+
+def misspelt_hooks(cls: type[Method]) -> list[str]:
+    """Say of functions of a method that are no hooks but are called nearly as one: nobody would ever call them."""
+    hooks = [name for name, _ in inspect.getmembers(Method, inspect.isfunction) if not name.startswith("_")]
+    own = [name for name, value in vars(cls).items() if inspect.isfunction(value) and not name.startswith("_")]
+    near = {name: get_close_matches(name.lower(), hooks, n=1, cutoff=0.8) for name in own if name not in hooks}
+    return [f"{cls.__name__} has {name}, which is no hook; did you mean {of[0]}?" for name, of in near.items() if of]
 
 
 def hyperparameters_of(method: Method) -> dict[str, Any]:

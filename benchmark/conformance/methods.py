@@ -6,20 +6,22 @@ from pathlib import Path
 
 from benchmark.conformance import exchange, repetition, training
 from benchmark.conformance.suite import Broken, Check
-from benchmark.method import Method
+from benchmark.method import Method, misspelt_hooks
 
 DOCSTRING_NEEDS = ("arXiv", "Client k holds", "trained", "travels", "One round", "Departures from the paper")
 """Words that the docstring of a method's file has to contain."""
 
 
 def file(method: Method) -> None:
-    """The file defines one frozen dataclass, named as the file, that inherits from Method and nothing else."""
+    """The file defines one frozen dataclass of its name that inherits from Method alone, its hooks spelt right."""
     cls = type(method)
     stem = Path(inspect.getfile(cls)).stem
     if cls.__name__.lower() != stem.replace("_", "").replace("-", "").lower():
         raise Broken(f"the file is called {stem} and the class {cls.__name__}; call one as the other")
     if cls.__bases__ != (Method,):
         raise Broken(f"{cls.__name__} inherits from {', '.join(b.__name__ for b in cls.__bases__)}, not Method alone")
+    if misspelt := misspelt_hooks(cls):
+        raise Broken(misspelt[0])
 
 
 def docstring(method: Method) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from benchmark.config import MethodSpec, TrainingConfig, request_error
-from benchmark.errors import RequestError, plural, refusing, unknown
+from benchmark.errors import RequestError, plural, refusing, tell, unknown
 from benchmark.plugins.listed import catalogue
 from benchmark.plugins.user_modules import is_module, is_path, module_of, name_of, source_file
 from benchmark.storage.names import file_name, folded
@@ -48,11 +48,13 @@ LINE_UP_MODULES = {
 
 def method(text: str) -> tuple["Method", MethodSpec]:
     """Make a method from `name+key=value+...`; name may be a .py file or a dotted module name. Raises RequestError."""
-    from benchmark.method import hyperparameters_of
+    from benchmark.method import hyperparameters_of, misspelt_hooks
 
     named, *settings = text.split("+")
     name, module, source_hash = _listed_or_own("method", "methods", named)
     cls = method_class(module)
+    for remark in misspelt_hooks(cls):
+        tell(remark)
     own = [f.name for f in dataclasses.fields(cls)]
     given = _settings("hyper-parameter", name, settings, (*own, *TrainingConfig.model_fields))
     instance = _filled(name, cls, {key: value for key, value in given.items() if key in own})

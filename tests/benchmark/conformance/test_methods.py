@@ -89,6 +89,11 @@ OWN_NETWORKS = """torch.manual_seed(0)
 BROKEN = {  # what is wrong with it: (the check that finds it, in its words, (this, becomes that), ...)
     "another class name": ("file", "the file is called mine and the class Yours", ("class Mine", "class Yours")),
     "a second base": ("file", "inherits from Method, Generic, not", ("(Method):", "(Method, Generic[TypeVar('T')]):")),
+    "a hook in capitals": (
+        "file",
+        r"Mine has Shares, which is no hook; did you mean shares\?",
+        ("def shares", "def Shares"),
+    ),
     "no departures": ("docstring", "not say: Departures from the paper$", ("Departures from the paper", "By the way")),
     "no arXiv id": ("docstring", "not say: arXiv$", (", arXiv 0000.00000", "")),
     "images of two channels alone": (
