@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from benchmark.cli.options import FiniteRange, Grid, execution_options
-from benchmark.errors import RequestError, plural
+from benchmark.errors import RequestError, plural, tell
 from benchmark.run.streams import users_code
 from benchmark.storage.files import check_writable
 
@@ -266,4 +266,6 @@ def _predict(grids: Sequence[tuple[Sequence["Run"], "Request"]], as_json: bool, 
     if plans:
         show_rows(dry_rows(plans))
     click.echo(dry_total(total, request.jobs or 1))
+    if request.audit:
+        tell("what an audit takes is left out of these seconds")
     return 0

@@ -204,6 +204,8 @@ def _named(
     if classes is not None and classes.ndim != 1:
         raise _Wrong(f"classes is {list(classes.shape)}, not a list of names")
     names = None if classes is None else tuple(map(text_of, classes.tolist()))
+    if twice := next((name for i, name in enumerate(names or ()) if name in (names or ())[:i]), None):
+        raise _Wrong(f"classes has {twice!r} twice")
     if object in (y_train.dtype, y_test.dtype):
         return _coded("y", y_train, y_test, names)
     found = np.unique(np.concatenate([y_train, y_test]))

@@ -454,3 +454,16 @@ def test_help_says_which_words_an_option_takes(capsys):
     said = capsys.readouterr().out
     for option in ("--initial own|shared", "--message-layout own|fixed", "--dp-noise local|central"):
         assert option in said
+
+
+def test_a_folder_above_results_is_told_from_them(done, capsys):
+    assert main(["verify", "--results", "."]) == 2
+    assert capsys.readouterr().err == "error: . is no folder of results; did you mean results?\n"
+
+
+def test_a_forecast_says_that_it_leaves_an_audit_out(here, capsys):
+    words = ["run", "--datasets", "mine/tiny.npz", *QUICK, "--dry-run"]
+    assert main(words) == 0
+    assert "audit" not in capsys.readouterr().err
+    assert main([*words, "--audit", "privacy:small"]) == 0
+    assert "what an audit takes is left out of these seconds" in capsys.readouterr().err

@@ -113,6 +113,7 @@ def test_labels_that_are_texts_name_themselves():
 @pytest.mark.parametrize(
     "given, message",
     [
+        ({"y_train": [0, 1], "classes": ["a", "b", "a"]}, "classes has 'a' twice"),
         ({"y_train": ["a", "b"], "classes": ["a", "c"]}, "y has 'b', which is not among the 2 names in classes"),
         ({"y_train": ["a", "a"]}, "there is only one class"),
         ({"y_train": [1, 2, 3]}, "labels run from 1 to 3, with 3 classes"),
