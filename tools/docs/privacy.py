@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from benchmark.config import DEFENCES
+from benchmark.defence.accounting import MOST_OF_A_RECORD, largest_area
 from benchmark.privacy.findings import AUDITOR, SERIES, SERVER
 from benchmark.privacy.verdicts import column_of
 from benchmark.report.audited import Audited, audited_of
@@ -45,7 +46,7 @@ def _told_apart(audited: Sequence[Audited]) -> list[str]:
 
 
 def defended(stored: Mapping[str, Sequence[Comparison]]) -> str:
-    """Return for each comparison of results/privacy that was run with noise and without: accuracy and membership.
+    """Return for each comparison of results/privacy that was run with noise and without: accuracy and members.
 
     A row is a method. Where a run with noise did not end, its row says how it ended instead.
     """
@@ -66,13 +67,29 @@ def _compared(plain: Comparison, noisy: Comparison) -> str:
     for of in audited_of(plain):
         row = [of.label, spread_cell(plain.scores(of.label)).text]
         if same := with_noise.get(of.label):
-            left = spread_cell(noisy.scores(of.label)).text
-            rows.append([*row, left, _member(of), _member(same), noise_cell(same).text])
+            left, (series, one) = spread_cell(noisy.scores(of.label)).text, _bounds(same)
+            members = [_member(of), _member(same), series, _auditor(of), _auditor(same), one]
+            rows.append([*row, left, *members, noise_cell(same).text])
         elif ends := noisy.ends(of.label):
-            rows.append([*row, ", ".join(sorted({*ends})), _member(of), NOTHING, NOTHING])
-    heads = ["method", "accuracy %", "with noise", "member, series", "with noise", "noise / clipping norm"]
+            lacking = [NOTHING, NOTHING]
+            rows.append([*row, ", ".join(sorted({*ends})), _member(of), *lacking, _auditor(of), *lacking, NOTHING])
+    behind_noise = ["with noise", "at most"]
+    heads = ["method", "accuracy %", "with noise", "member, series", *behind_noise, "auditor", *behind_noise]
+    heads.append("noise / clipping norm")
     options = ", ".join(f"{name.replace('_', ' ')} {noisy.setting[name]}" for name in DEFENCES if name in noisy.setting)
     return f"{plain.title}; noise: {options}.\n\n{markdown_table(heads, rows)}"
+
+
+def _bounds(of: Audited) -> tuple[str, str]:
+    """Return the largest areas of a record that noise allows, of all messages and of one."""
+    if of.promise is None:
+        return NOTHING, NOTHING
+    series, one = (largest_area(MOST_OF_A_RECORD * mu) for mu in (of.promise.mu, of.promise.one_message_mu))
+    return f"{series:.2f}", f"{one:.2f}"
+
+
+def _auditor(of: Audited) -> str:
+    return attack_cell(of, column_of("membership", AUDITOR), lambda each: each.auditor.area()).text
 
 
 def _member(of: Audited) -> str:

@@ -1,7 +1,6 @@
 """The tables of docs/privacy.md, from crafted scores."""
 
 import json
-from itertools import product
 
 import numpy as np
 
@@ -16,13 +15,15 @@ SHEET = {"up": DIRECTION, "down": DIRECTION, **FACTS}
 
 
 def scores(gain):
-    """Members of one client stand out by so many standard deviations; noise, the only control, is chance."""
+    """Members of one client, and records in a message, stand out by so many standard deviations; noise is chance."""
     tables = Tables()
     member, calibration = np.arange(90) < 30, np.arange(90) >= 60
-    for level, kind in product(("auditor", "server"), ("message", "noise")):
+    for kind in ("message", "noise"):
         score = np.random.default_rng(1).normal(size=90) + gain * member * (kind == "message")
-        of = {"round": 2, "client": 0, "level": level, "kind": kind}
-        tables.add("membership", **of, label=np.zeros(90, int), member=member, calibration=calibration, score=score)
+        of, label = {"client": 0, "kind": kind}, np.zeros(90, int)
+        place = {"round": 2, "level": "server"}
+        tables.add("membership", **of, **place, label=label, member=member, calibration=calibration, score=score)
+        tables.add("auditor", **of, label=label[:60], member=member[:60], score=score[:60])
     facts = {"sheet": SHEET, "seconds": 12.0, "rounds": [2], "candidates": 30, "attack": ATTACK}
     return {**tables.arrays(), "facts": np.array(json.dumps(facts))}
 
@@ -40,7 +41,10 @@ def test_without_audits_it_says_so(tmp_path, store):
 
 
 def test_what_was_found_and_what_noise_takes(tmp_path, store):
-    """65 % and 40 % with noise, of epsilon 8 in two rounds: sigma is sqrt(2) / 1.666 = 0.849, times 4 in 16 numbers."""
+    """65 % and 40 % with noise, of epsilon 8 in two rounds: sigma is sqrt(2) / 1.666 = 0.849, times 4 in 16 numbers.
+
+    Of a record the areas are Phi(sqrt(2) 1.666) = 0.99 and Phi(1.666) = 0.95 at most.
+    """
     keep(store(tmp_path, "one", [[6, 7]] * 2, experiment="privacy"), scores(9.0))
     store(tmp_path, "two", [[6, 7]] * 2, experiment="privacy")
     noise = {"message_layout": "fixed", "message_clip": 1.0, "dp_epsilon": 8.0}
@@ -52,9 +56,10 @@ def test_what_was_found_and_what_noise_takes(tmp_path, store):
     text = privacy.defended(stored)
     assert "noise: message layout fixed, message clip 1.0, dp epsilon 8.0" in text
     (row,) = (line for line in text.splitlines() if line.startswith("| one"))
-    assert row.startswith("| one | 65.00 | 40.00 | 1.00") and row.endswith("| 3.4 |")
+    assert row.startswith("| one | 65.00 | 40.00 | 1.00") and row.endswith("| 0.95 | 3.4 |")
+    assert row.count("| 0.99 | 1.00") == 1
     (row,) = (line for line in text.splitlines() if line.startswith("| breaks"))
-    assert row.startswith("| breaks | 65.00 | diverged | 1.00") and row.endswith("| – | – |")
+    assert row.startswith("| breaks | 65.00 | diverged | 1.00") and row.endswith("| – | – | 1.00 | – | – | – |")
     found = privacy.attacked(stored)
     assert "| Method | Accuracy [%] | Sent [MB] | Member, one message |" in found
     assert found.count("| one | 65.00 |") == 1 and found.count("| one | 30.00 |") == 1 and "| 40.00 |" not in found
