@@ -40,8 +40,8 @@ def write_privacy(comparison: Comparison, style: Style, commands: Sequence[str],
 
 
 def privacy_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
-    """Make the table of all attacks, a row per method, with accuracy and bytes beside them."""
-    attacks = attack_columns(audited)
+    """Make the table of the attacks that found any number, a row per method, with accuracy and bytes beside them."""
+    attacks = [attack for attack in attack_columns(audited) if any(attack.value(of) for of in audited)]
     columns = [
         Column("Method"),
         Column("Accuracy [%]", "high", f"mean over clients {comparison.moment.words}"),

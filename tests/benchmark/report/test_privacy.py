@@ -136,8 +136,8 @@ def test_who_sends_nothing_has_no_zero(tmp_path, store):
         )
     }
     comparison, found = audited(tmp_path, store, alone=nothing, one=scores())
-    member, copy = cells(privacy_table(comparison, found), "alone", "Member, one message", "Copy")
-    assert member.text == copy.text == "sends nothing" and member.value is None
+    member, known = cells(privacy_table(comparison, found), "alone", "Member, one message", "Auditor")
+    assert member.text == known.text == "sends nothing" and member.value is None
     (up,) = cells(sheet_table(comparison, found), "alone", "Up")
     assert up.text == "sends nothing"
 
