@@ -113,8 +113,8 @@ def _by_class(axes: Axes, places: np.ndarray, labels: np.ndarray, classes: int) 
 
 
 def inspected_runs(comparison: Comparison) -> list[StoredRun]:
-    """Return the finished runs that were inspected (`run --inspect`), by seed."""
-    return sorted((run for run in comparison.done if run.weights), key=lambda run: run.seed)
+    """Return the finished runs that were inspected (`run --inspect`), methods as they are before variants, by seed."""
+    return sorted((run for run in comparison.done if run.weights), key=lambda run: ("+" in run.label, run.seed))
 
 
 def embedded_runs(comparison: Comparison) -> list[StoredRun]:

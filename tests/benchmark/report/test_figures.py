@@ -10,7 +10,7 @@ from benchmark.report.charts import chart_data, client_data, partition_data
 from benchmark.report.figures import CUT_WORDS, PLOTS, write_figures
 from benchmark.report.frame import headings_of, read_experiment
 from benchmark.report.looks import Style
-from benchmark.report.one_federation import draw_embedding, draw_partition, draw_weights
+from benchmark.report.one_federation import draw_embedding, draw_partition, draw_weights, inspected_runs
 from benchmark.report.write import ReportOptions, write_report
 
 
@@ -66,6 +66,17 @@ def inspected(tmp_path, store):
         seen = {"inspection": {"shared expert": [{"0": 0.5, "1": 0.5}, {"2": 0.5, "3": 0.5}]}}
         store(tmp_path, "gated", [(5, 5)], seed=seed, inspection=arrays, of_round=seen)
     return tmp_path
+
+
+def test_a_method_is_shown_before_its_variants(tmp_path, store):
+    seen = {"inspection": {"shared expert": [{"0": 0.5, "1": 0.5}] * 2}}
+    for label, seed in (("gated+gate=static", 0), ("gated", 2), ("gated", 1)):
+        store(tmp_path, label, [(5, 5)], seed=seed, of_round=seen)
+    assert [(run.label, run.seed) for run in inspected_runs(comparison(tmp_path))] == [
+        ("gated", 1),
+        ("gated", 2),
+        ("gated+gate=static", 0),
+    ]
 
 
 def test_what_is_of_one_federation_says_of_which(inspected):
