@@ -83,7 +83,7 @@ def attack_cell(of: Audited, control: str, value: FoundOf, of_messages: bool = T
     if cell.value is None:
         return cell
     if why := of.why_invalid(control, cell.value if isinstance(cell.value, float) else None):
-        return Cell(f"invalid ({cell.text})", None, f"{of.label}: this says nothing, as {why}")
+        return Cell(f"invalid ({cell.text})", None, f"{of.label}, {control}: this says nothing, as {why}")
     if not of.controlled(control):
         return Cell(f"no control ({cell.text})", None, f"{of.label}: nothing tells whether this attack works")
     if control == "labels" and of.sheets[-1]["up"]["own_rows_only"]:
