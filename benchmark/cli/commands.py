@@ -173,10 +173,10 @@ def verify(results: Path, experiment: str | None, as_json: bool) -> int:
     from benchmark.cli.arguments import experiments_of
     from benchmark.storage.verify import verify as examine
 
-    if below := next(results.glob("*/*/*/*/*/run.json"), None):
+    findings, runs = examine(results, experiments_of(results, experiment))
+    if findings and (below := next(results.glob("*/*/*/*/*/run.json"), None)):
         meant = results / below.relative_to(results).parts[0]
         raise RequestError(f"{results} is no folder of results; did you mean {meant}?")
-    findings, runs = examine(results, experiments_of(results, experiment))
     if not runs:
         raise RequestError(f"there are no results in {results}; name a folder of results or of one experiment")
     if as_json:

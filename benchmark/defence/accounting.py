@@ -48,6 +48,11 @@ class NoisePromise:
         return 1 / self.sigma
 
     @property
+    def record_areas(self) -> tuple[float, float]:
+        """The largest areas of any attack on whether a record is among a client's: of one message, and of all."""
+        return largest_area(MOST_OF_A_RECORD * self.one_message_mu), largest_area(MOST_OF_A_RECORD * self.mu)
+
+    @property
     def words(self) -> str:
         """What is promised to whom, and what is not."""
         return (

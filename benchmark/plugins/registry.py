@@ -12,7 +12,7 @@ import importlib.util
 import inspect
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -133,12 +133,17 @@ def _listed_or_own(kind: str, package: str, text: str) -> tuple[str, ModuleType,
     if not is_module(text) and text not in known:
         raise unknown(kind, text, known)
     name = name_of(text) if is_module(text) else text
-    here = next((other for other in known if folded(other) == folded(name)), None)
+    here = _namesake(name, known)
     if here is None:
         return name, *module_of(text)
     if is_module(text) and source_file(text) != known[here].resolve():
         raise RequestError(f"{text} has the name of a {kind} that is here already; rename it")
     return here, _of_tree(package, known[here]), None
+
+
+def _namesake(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that some file system takes for this one, or None."""
+    return next((other for other in known if folded(other) == folded(name)), None)
 
 
 def _of_tree(package: str, file: Path, defines: str | None = None) -> ModuleType:
@@ -218,7 +223,7 @@ def _own_name(text: str, name: str, folder: Path) -> str:
 
     The file in which a known data set is kept has its name, and its data.
     """
-    known = next((other for other in catalogue("datasets.sources") if folded(other) == folded(name)), None)
+    known = _namesake(name, catalogue("datasets.sources"))
     if known and Path(text).resolve() != (folder / f"{known}.npz").resolve():
         raise RequestError(f"{text} has the name of a data set that is here already; rename it")
     return file_name("data set", name)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmark.privacy.findings import AUDITOR, SERVER
+from benchmark.privacy.findings import AUDITOR, SERVER, RawScores
 from benchmark.privacy.tables import ATTACK, Columns, rows_of, version_of
 
 STILL_READ = 2
@@ -13,7 +13,7 @@ OF_LEVELS = ("membership", "duplicates")
 """Tables of version 2 of which an auditor's rows are not read: they told what private state had learned by heart."""
 
 
-def as_of_today(arrays: Columns) -> Columns:
+def as_of_today(arrays: RawScores) -> RawScores:
     """Return what of these scores stands beside those of today; that is all that today's attacks have found."""
     if version_of(arrays) == ATTACK:
         return arrays

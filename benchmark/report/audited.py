@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from benchmark.config import FederationConfig
 from benchmark.defence.accounting import promise_of
 from benchmark.privacy.earlier import STILL_READ, as_of_today
-from benchmark.privacy.findings import Found, Membership, RawScores, RoundMembership
+from benchmark.privacy.findings import Found, Membership, RoundMembership
 from benchmark.privacy.tables import facts_of, version_of
 from benchmark.privacy.verdicts import verdicts, why_invalid
 from benchmark.report.frame import Comparison
@@ -26,7 +26,7 @@ class Audited:
     def __init__(self, comparison: Comparison, label: str) -> None:
         self.label = label
         self._runs = comparable(comparison.of(label))
-        self.scores: list[RawScores] = [as_of_today({**run.privacy}) for run in self._runs]
+        self.scores = [as_of_today(run.privacy) for run in self._runs]
         self.seeds = [run.seed for run in self._runs]
         self.sheets = [sheet for scores in self.scores if (sheet := facts_of(scores)["sheet"])]
         federations = [run.run["specification"]["federation"] for run in self._runs]

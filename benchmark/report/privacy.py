@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.defence.accounting import MOST_OF_A_RECORD, largest_area
+from benchmark.defence.accounting import largest_area
 from benchmark.errors import plural
 from benchmark.privacy.findings import (
     AUDITOR,
@@ -41,12 +41,14 @@ def write_privacy(comparison: Comparison, style: Style, commands: Sequence[str],
 
 def privacy_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
     """Make the table of the attacks that found any number, a row per method, with accuracy and bytes beside them."""
-    attacks = [attack for attack in attack_columns(audited) if any(attack.value(of) for of in audited)]
+    attacks = attack_columns(audited)
+    cells = [[attack_cell(of, attack.control, attack.value) for attack in attacks] for of in audited]
+    found = [i for i in range(len(attacks)) if {row[i].text for row in cells} - {NOTHING, SENDS_NOTHING}]
     columns = [
         Column("Method"),
         Column("Accuracy [%]", "high", f"mean over clients {comparison.moment.words}"),
         Column("Sent [MB]", "low", "up and down, all clients, all rounds"),
-        *(attack.column for attack in attacks),
+        *(attacks[i].column for i in found),
         Column("If released", None, "area of membership by the loss of the private network, which nobody sends"),
     ]
     rows = [
@@ -54,10 +56,10 @@ def privacy_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
             Cell(of.label, of.label),
             mean_cell(comparison.scores(of.label), NUMBER),
             mean_cell([run.total("bytes") / 1e6 for run in comparison.of(of.label)]),
-            *(attack_cell(of, attack.control, attack.value) for attack in attacks),
+            *(row[i] for i in found),
             attack_cell(of, "membership", lambda of: of.released, of_messages=False),
         ]
-        for of in audited
+        for of, row in zip(audited, cells, strict=True)
     ]
     return Table(
         "privacy",
@@ -128,9 +130,7 @@ def _promised(audited: Sequence[Audited]) -> str:
     promise = next((of.promise for of in audited if of.promise), None)
     if promise is None:
         return ""
-    told, record = (
-        [largest_area(apart * mu) for mu in (promise.one_message_mu, promise.mu)] for apart in (1, MOST_OF_A_RECORD)
-    )
+    told, record = [*map(largest_area, (promise.one_message_mu, promise.mu))], promise.record_areas
     return (
         f"Noise: {promise.words}. No attack tells a client's message from zeros with an area above {told[0]:.2f}, or "
         f"all of them with one above {told[1]:.2f}; what one record changes is twice as long at most, so of a record "

@@ -31,7 +31,7 @@ class AttackColumn(NamedTuple):
 
 
 def attack_columns(audited: Sequence[Audited]) -> list[AttackColumn]:
-    """Return the columns of what was asked in these audits."""
+    """Return the columns of all that audits can find; those that these audits have not found have no values."""
     candidates = max((identity_of(of.scores, SERVER).candidates for of in audited), default=0)
     networks = max((labels_of(of.scores).architectures for of in audited), default=0)
     network, picture = (f"chance {1 / max(1, number):.2g}" for number in (networks, candidates))
@@ -51,7 +51,11 @@ def attack_columns(audited: Sequence[Audited]) -> list[AttackColumn]:
             column_of("membership", SERVER),
             lambda of: of.membership.rate(SERIES),
         ),
-        *([_FOUND_RARELY] if any(_rare(of) for of in audited) else []),
+        AttackColumn(
+            Column("Found at 0.1 %", None, "the same at 0.1 %, all clients' and seeds' scores together; chance 0.001"),
+            column_of("membership", SERVER),
+            lambda of: of.membership.rate(SERIES, 0.001, POOLED_NON_MEMBERS),  # with fewer it would be chance's
+        ),
         AttackColumn(
             Column("Auditor", None, "area of which own records the last round's message is of; chance 0.5"),
             column_of("membership", AUDITOR),
@@ -62,11 +66,7 @@ def attack_columns(audited: Sequence[Audited]) -> list[AttackColumn]:
             "labels",
             lambda of: labels_of(of.scores).presence,
         ),
-        *[
-            _by_rule(rule)
-            for rule in (BIAS_SIGN, ROW_SUMS)
-            if any(labels_of(of.scores, rule).presence for of in audited)
-        ],
+        *map(_by_rule, (BIAS_SIGN, ROW_SUMS)),
         AttackColumn(
             Column("All classes", None, "share of clients of which all classes and no other are guessed"),
             "labels",
@@ -115,15 +115,3 @@ def _by_rule(rule: str) -> AttackColumn:
     title = f"Classes by {rule}"
     words = "the same without learning, by what grows in the classifier, if one travels; chance 0.5"
     return AttackColumn(Column(title, None, words), rule, lambda of: labels_of(of.scores, rule).presence)
-
-
-_FOUND_RARELY = AttackColumn(
-    Column("Found at 0.1 %", None, "the same at 0.1 %, all clients' and seeds' scores together; chance 0.001"),
-    column_of("membership", SERVER),
-    lambda of: _rare(of),
-)
-"""A column for audits with 10,000 non-members or more: with fewer it would be chance's."""
-
-
-def _rare(of: Audited) -> Found | None:
-    return of.membership.rate(SERIES, 0.001, POOLED_NON_MEMBERS)

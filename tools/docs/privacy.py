@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 
 from benchmark.config import DEFENCES
-from benchmark.defence.accounting import MOST_OF_A_RECORD, largest_area
 from benchmark.privacy.findings import AUDITOR, SERIES, SERVER
 from benchmark.privacy.verdicts import column_of
 from benchmark.report.audited import Audited, audited_of
@@ -67,7 +66,8 @@ def _compared(plain: Comparison, noisy: Comparison) -> str:
     for of in audited_of(plain):
         row = [of.label, spread_cell(plain.scores(of.label)).text]
         if same := with_noise.get(of.label):
-            left, (series, one) = spread_cell(noisy.scores(of.label)).text, _bounds(same)
+            left = spread_cell(noisy.scores(of.label)).text
+            one, series = (f"{area:.2f}" for area in same.promise.record_areas) if same.promise else (NOTHING, NOTHING)
             members = [_member(of), _member(same), series, _auditor(of), _auditor(same), one]
             rows.append([*row, left, *members, noise_cell(same).text])
         elif ends := noisy.ends(of.label):
@@ -78,14 +78,6 @@ def _compared(plain: Comparison, noisy: Comparison) -> str:
     heads.append("noise / clipping norm")
     options = ", ".join(f"{name.replace('_', ' ')} {noisy.setting[name]}" for name in DEFENCES if name in noisy.setting)
     return f"{plain.title}; noise: {options}.\n\n{markdown_table(heads, rows)}"
-
-
-def _bounds(of: Audited) -> tuple[str, str]:
-    """Return the largest areas of a record that noise allows, of all messages and of one."""
-    if of.promise is None:
-        return NOTHING, NOTHING
-    series, one = (largest_area(MOST_OF_A_RECORD * mu) for mu in (of.promise.mu, of.promise.one_message_mu))
-    return f"{series:.2f}", f"{one:.2f}"
 
 
 def _auditor(of: Audited) -> str:
