@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmark.cli.tables import LACKING, console, print_table, settings_of
-from benchmark.report.differences import DEFAULT_REFERENCE, MARK_LEVEL, OVER_SEEDS
-from benchmark.report.statistics import Paired, holm, mean_interval, paired_t
+from benchmark.report.differences import DEFAULT_REFERENCE, MARK_LEVEL, OVER_SEEDS, corrected_p
+from benchmark.report.statistics import Paired, mean_interval, paired_t
 from benchmark.storage.moments import MOMENTS, Moment
 
 if TYPE_CHECKING:
@@ -88,9 +88,10 @@ def _differences(methods: Sequence[OfMethod], moment: Moment) -> list[str]:
         ]
         for label, of_method in zip(labels, scores, strict=True)
     ]
-    tests = {i: test for i, paired in enumerate(pairs) if (test := paired_t(*np.array(paired).reshape(-1, 2).T))}
-    corrected = dict(zip(tests, holm([test.p for test in tests.values()]), strict=True))
-    return [_difference(paired, tests.get(i), corrected.get(i)) for i, paired in enumerate(pairs)]
+    by_label = dict(zip(labels, pairs, strict=True))
+    tests = {k: test for k, paired in by_label.items() if (test := paired_t(*np.array(paired).reshape(-1, 2).T))}
+    corrected = corrected_p(tests)
+    return [_difference(paired, tests.get(label), corrected.get(label)) for label, paired in by_label.items()]
 
 
 def _difference(pairs: Sequence[tuple[float, float]], test: Paired | None, p: float | None) -> str:

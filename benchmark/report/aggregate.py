@@ -11,6 +11,7 @@ import numpy as np
 from benchmark.errors import plural
 from benchmark.report.cells import NOTHING, Cell, Column, Table, interval_text, spread_cell
 from benchmark.report.differences import (
+    HOLM,
     OVER_SEEDS,
     Difference,
     corrected,
@@ -124,7 +125,7 @@ def _aggregate_caption(comparisons: Sequence[Comparison], reference: str) -> str
         f"{_unranked(comparisons)}Differences to {reference} in points of accuracy, paired by seed: for each seed "
         f"the mean over {number}, then mean and Student's interval over seeds. Comparisons that differ only in rounds, "
         "local work, training or evaluation are one task, and are averaged first. Interval and test (paired, "
-        "Holm-corrected over the rows) are over seeds: they do not say what other tasks would give."
+        f"{HOLM}) are over seeds: they do not say what other tasks would give."
     )
 
 
@@ -144,7 +145,7 @@ def accuracy_matrix(comparisons: Sequence[Comparison], reference: str) -> Table 
     text = (
         f"Accuracy in percent {inside[0].moment.words}: mean over all clients, each on its own test data, and over "
         f"seeds; ± is half the 95 % interval over seeds. {OVER_SEEDS} differs from {reference} over seeds: paired "
-        f"t-test, Holm-corrected over the methods of a column. {_unranked(inside)}"
+        f"t-test, {HOLM}, of a column. {_unranked(inside)}"
     )
     return Table("methods", "Methods against data sets", "", text.strip(), columns, rows)
 

@@ -3,6 +3,7 @@
 sentences.py puts them into words. No test is made here: differences and marks are those of the tables.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 
 from benchmark.errors import plural
 from benchmark.report.aggregate import differences_over_tasks, tasks
-from benchmark.report.differences import Difference, differences, not_told_apart
+from benchmark.report.differences import Difference, differences, is_variant, not_told_apart
 from benchmark.report.frame import LEAST_SEEDS, Comparison
 from benchmark.report.statistics import detectable
 from benchmark.storage.moments import Moment
@@ -91,9 +92,11 @@ class Answer:
     @property
     def detectable(self) -> float | None:
         """From how many points on these seeds tell a difference from chance, median over methods; None for one seed."""
-        found = self.effects[self.moments[0]].values() if self.moments else ()
-        tests = [difference.test for difference in found if difference.test]
-        return float(np.median([detectable(test, len(tests)) for test in tests])) if tests else None
+        found = self.effects[self.moments[0]] if self.moments else {}
+        tests = {label: difference.test for label, difference in found.items() if difference.test}
+        family = Counter(map(is_variant, tests))
+        sizes = [detectable(test, family[is_variant(label)]) for label, test in tests.items()]
+        return float(np.median(sizes)) if sizes else None
 
     @property
     def enough(self) -> bool:

@@ -6,6 +6,7 @@ initial weights and its luck. Over clients, differences are described and not te
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from benchmark.storage.moments import Moment
 
 DEFAULT_REFERENCE: str = preset("demo")["reference"]
 """The reference, unless another is asked for: federation has to beat it."""
+HOLM = "Holm-corrected over the methods, and over their variants"
 MARK_LEVEL = 0.05
 """Differences with a corrected p-value below it are marked."""
 OVER_SEEDS = "†"
@@ -47,7 +49,7 @@ class Difference(NamedTuple):
     """A method's difference to the reference at one moment, in points of accuracy, paired by seeds and by clients.
 
     by_seed: (seed, difference) of each seed that both have
-    test: over seeds, None for one; p: of the test, corrected for the number of methods
+    test: over seeds, None for one; p: of the test, corrected for the number of methods, or of variants
     clients: of each client under each seed
     """
 
@@ -83,10 +85,28 @@ def differences(comparison: Comparison, reference: str, moment: Moment) -> dict[
 
 
 def corrected(found: Mapping[str, Difference]) -> dict[str, Difference]:
-    """Return the differences with their p-values, Holm-corrected over those that are tested."""
-    tests = {label: difference.test for label, difference in found.items() if difference.test}
-    by_label = dict(zip(tests, holm([test.p for test in tests.values()]), strict=True))
-    return {label: difference._replace(p=by_label.get(label)) for label, difference in found.items()}
+    """Return the differences with their p-values, Holm-corrected over those that are tested of each family."""
+    p_values = corrected_p({label: difference.test for label, difference in found.items() if difference.test})
+    return {label: difference._replace(p=p_values.get(label)) for label, difference in found.items()}
+
+
+def corrected_p(tests: Mapping[str, Paired]) -> dict[str, float]:
+    """Return label -> p-value, Holm-corrected over the tests of its family."""
+    families = [[*family] for _, family in groupby(sorted(tests, key=is_variant), is_variant)]
+    found = {
+        label: p
+        for family in families
+        for label, p in zip(family, holm([tests[label].p for label in family]), strict=True)
+    }
+    return {label: found[label] for label in tests}
+
+
+def is_variant(label: str) -> bool:
+    """Return to which of two families of tests a method belongs: variants, which are named by a setting, or methods.
+
+    Each is corrected for its own number, so that what is said of methods doesn't hang on how many controls were run.
+    """
+    return "+" in label
 
 
 def not_told_apart(comparison: Comparison, moment: Moment) -> list[str]:
@@ -143,7 +163,7 @@ def _table(comparison: Comparison, reference: str, moment: Moment) -> Table:
     several = any(difference.test for difference in found.values())
     text = (
         f"Differences to {reference} in points of accuracy, paired: {comparison.selection_at(moment)}. "
-        + ("Over seeds: paired t-test, Holm-corrected over the rows, and its interval. " if several else "")
+        + (f"Over seeds: paired t-test, {HOLM}, and its interval. " if several else "")
         + ("" if several else "One seed: no test. ")
         + "Over clients: each client paired with itself; the clients of a seed share one federation, so this describes "
         "these federations and tests nothing."

@@ -57,6 +57,18 @@ def test_a_row_per_method_with_interval_and_difference(shown):
     assert row(lines, "standalone")[:3] == ["3", "51.00 ± 2.48", "–"]
 
 
+def test_a_variant_more_does_not_move_the_mark_of_a_method(shown):
+    """Gains 1, 2, 3: t = 2 sqrt 3 = 3.46, p = 0.074; 5, 6, 7: t = 10.4, p = 0.009, and 0.018 with a second method.
+
+    Were the six variants of its family, 0.009 x 8 = 0.07 would be no mark.
+    """
+    rows = [outcome(label, seed, 50 + gain + seed) for seed in range(3) for label, gain in (("fml", 1), ("fd", 5))]
+    rows += [outcome("standalone", seed, 50) for seed in range(3)]
+    rows += [outcome(f"fml+x={i}", seed, 51 + seed) for seed in range(3) for i in range(6)]
+    lines = shown(rows)
+    assert [row(lines, label)[2].endswith("†") for label in ("fd", "fml", "fml+x=0")] == [True, False, False]
+
+
 def test_one_seed_has_no_interval_and_each_moment_its_difference(shown):
     lines = shown([outcome("standalone", 0, 50.0, download=50.0), outcome("fml", 0, 52.5, download=40.0)])
     assert row(lines, "fml")[:5] == ["1", "52.50", "+2.50", "40.00", "-10.00"]

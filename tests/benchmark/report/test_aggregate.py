@@ -69,8 +69,8 @@ def test_the_table_over_tasks_says_what_it_is(comparison_of):
     assert table.caption == (
         "Differences to standalone in points of accuracy, paired by seed: for each seed the mean over 2 tasks, then "
         "mean and Student's interval over seeds. Comparisons that differ only in rounds, local work, training or "
-        "evaluation are one task, and are averaged first. Interval and test (paired, Holm-corrected over the rows) are "
-        "over seeds: they do not say what other tasks would give."
+        "evaluation are one task, and are averaged first. Interval and test (paired, Holm-corrected over the "
+        "methods, and over their variants) are over seeds: they do not say what other tasks would give."
     )
     assert (table.title, table.order) == ("Differences to standalone over tasks", True)
     one_seed = [comparison_of(scores([70], [72])), comparison_of(scores([10], [15]), dataset="x")]

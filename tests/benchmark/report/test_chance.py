@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.report.aggregate import aggregate_table
+from benchmark.report.answer import answer_of
 from benchmark.report.cells import spread_cell
 from benchmark.report.differences import OVER_SEEDS, difference_tables, differences, marks_of
 from benchmark.storage.moments import LOCAL
@@ -47,6 +48,24 @@ def test_there_is_one_kind_of_mark_and_the_tables_show_it(comparison_of):
     assert marks_of(found, "standalone", LOCAL) == {"even": OVER_SEEDS, "uneven": ""}
     (table,) = difference_tables(found, "standalone")
     assert [row[1].text for row in table.rows] == ["+4.10 †", "+0.67"]
+
+
+def test_variants_are_corrected_apart_so_that_a_control_more_moves_no_method(comparison_of):
+    """Two methods with p = 0.02 and 0.03, which Holm makes 0.04, and variants with 0.03 and 0.18 beside them.
+
+    Gains of mean m and deviation s over three seeds have t = m sqrt(3) / s: p = 0.02 is t = 6.965, p = 0.03 is 5.643.
+    """
+    base = np.full((SEEDS, CLIENTS), 70.0)
+    gains = {"a": 6.965, "b": 5.643, "a+x=1": 5.643, "a+x=2": 2.0}
+    scores = {k: base + t / np.sqrt(3) + np.array([[-1.0, 0.0, 1.0]]).T for k, t in gains.items()}
+    without = comparison_of({"standalone": base, "a": scores["a"], "b": scores["b"]})
+    with_controls = comparison_of({"standalone": base, **scores})
+    for found in (without, with_controls):
+        of = differences(found, "standalone", LOCAL)
+        assert [round(of[label].p, 3) for label in ("a", "b")] == [0.04, 0.04]
+    assert [round(of[label].p, 3) for label in ("a+x=1", "a+x=2")] == [0.06, 0.184]  # 2 x 0.03, and t = 2 alone
+    sizes = [answer_of(found, "standalone").detectable for found in (without, with_controls)]
+    assert sizes[0] == pytest.approx(sizes[1])  # two tests in each family, all of one spread
 
 
 @pytest.mark.parametrize("spread", [0.5, 2])

@@ -48,7 +48,7 @@ def test_methods_against_data_sets(two):
     assert table.caption == (
         "Accuracy in percent after local training: mean over all clients, each on its own test data, and over "
         "seeds; ± is half the 95 % interval over seeds. † differs from standalone over seeds: paired t-test, "
-        "Holm-corrected over the methods of a column."
+        "Holm-corrected over the methods, and over their variants, of a column."
     )
     assert accuracy_matrix(two[:1], "standalone") is None
 
