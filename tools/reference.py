@@ -13,9 +13,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from benchmark.errors import Terminated
 from benchmark.plugins.presets import preset
-
-INTERRUPTED = 130
+from benchmark.run.ending import INTERRUPTED, TERMINATED, raise_on_sigterm
 
 MISSION: list[str] = preset("demo")["methods"]
 OTHERS = [name for name in preset("catalogue")["methods"] if name not in MISSION]
@@ -101,7 +101,7 @@ class Left(NamedTuple):
 
 
 def run_or_forecast(argv: Sequence[str]) -> int:
-    """Run all grids, or say what is left of them; return 0, 1 if one of them failed, or 130 if interrupted."""
+    """Run all grids, or say what is left; return 0, 1 if one of them failed, 130 if interrupted, 143 if terminated."""
     try:
         from benchmark.run.executor.local_pool import cores  # imports torch, which takes seconds to interrupt
 
@@ -116,6 +116,8 @@ def run_or_forecast(argv: Sequence[str]) -> int:
         return forecast_all(options, given.jobs) if given.dry_run else run_all(options)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Terminated:
+        return TERMINATED
 
 
 def run_all(options: Sequence[str]) -> int:
@@ -124,8 +126,8 @@ def run_all(options: Sequence[str]) -> int:
     for words in GRIDS:
         print(f"python -m benchmark {shlex.join([*words, *options])}", file=sys.stderr, flush=True)
         code, _ = ended([*words, *options])
-        if code == INTERRUPTED:
-            return INTERRUPTED
+        if code in (INTERRUPTED, TERMINATED):
+            return code
         codes.append(code)
     return int(any(codes))
 
@@ -139,8 +141,8 @@ def forecast_all(options: Sequence[str], jobs: int) -> int:
     found, codes = [], []
     for words in GRIDS:
         code, printed = ended([*words, *options, "--dry-run", "--json"], subprocess.PIPE)
-        if code == INTERRUPTED:
-            return INTERRUPTED
+        if code in (INTERRUPTED, TERMINATED):
+            return code
         codes.append(code)
         if code:
             print(f"no forecast: {shlex.join(words)}", flush=True)
@@ -170,7 +172,7 @@ def left_of(document: Mapping[str, Any], counted: set[tuple[str, ...]], jobs: in
 def ended(words: Sequence[str], output: int | None = None) -> tuple[int, str]:
     """Run one command of the program to its end; return its exit code and what it has written to a pipe.
 
-    Ctrl-C reaches the command, too: it is given the time to end its processes.
+    Ctrl-C reaches the command, too: it is given the time to end its processes. SIGTERM is passed on to it.
     """
     with subprocess.Popen([sys.executable, "-m", "benchmark", *words], stdout=output, text=True) as process:
         try:
@@ -178,8 +180,13 @@ def ended(words: Sequence[str], output: int | None = None) -> tuple[int, str]:
         except KeyboardInterrupt:
             process.wait()
             return INTERRUPTED, ""
+        except Terminated:
+            process.terminate()
+            process.wait()
+            return TERMINATED, ""
     return process.returncode, printed or ""
 
 
 if __name__ == "__main__":
+    raise_on_sigterm()
     sys.exit(run_or_forecast(sys.argv[1:]))

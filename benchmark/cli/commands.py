@@ -1,6 +1,7 @@
 """The command line: it turns words into a request, and outcomes into words and an exit code.
 
-Exit codes: 0 all done, 1 some runs failed or a check did not hold, 2 the request itself is wrong, 130 interrupted.
+Exit codes: 0 all done, 1 some runs failed or a check did not hold, 2 the request itself is wrong, 130 interrupted,
+143 terminated.
 
 Commands import torch when they run, if they need it; also pydantic, which takes longer to import than all else that
 `--help` needs.
@@ -21,7 +22,8 @@ import click
 from benchmark import __version__
 from benchmark.cli.grids import run, tune
 from benchmark.cli.options import COUNT, FiniteRange, folder_option, image_size_option, json_option
-from benchmark.errors import RequestError, StorageError, plain, plural, printable_line, telling, unknown
+from benchmark.errors import RequestError, StorageError, Terminated, plain, plural, printable_line, telling, unknown
+from benchmark.run.ending import INTERRUPTED, TERMINATED
 from benchmark.run.streams import discard_output, users_code
 from benchmark.storage.files import check_writable
 from benchmark.storage.moments import MOMENTS
@@ -68,9 +70,10 @@ def main(argv: Sequence[str]) -> int:
         place = error.filename[:SHOWN_CHARACTERS] if named else "the output"
         wrong = error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP, errno.ENOTDIR)
         return _refuse(f"{place}: {error.strerror or error}", 2 if wrong else 1)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; the same command, without --force, goes on after the last checkpoint", err=True)
-        return 130
+    except (click.Abort, KeyboardInterrupt, Terminated) as error:
+        how, code = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
+        click.echo(f"{how}; the same command, without --force, goes on after the last checkpoint", err=True)
+        return code
 
 
 def _refuse(message: str, code: int) -> int:

@@ -34,11 +34,11 @@ class Started:
         return found
 
     def end(self, death: str) -> str:
-        """Send Ctrl-C to the group, or SIGKILL to the parent; return its stderr once all have ended."""
+        """Send Ctrl-C to the group, or a signal to the parent; return its stderr once all have ended."""
         if death == "Ctrl-C":
             os.killpg(self.parent.pid, signal.SIGINT)
         else:
-            self.parent.kill()
+            self.parent.send_signal(signal.Signals[death])
         _, err = self.parent.communicate(timeout=60)
         wait_until(lambda: not self.alive())
         return err

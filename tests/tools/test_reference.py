@@ -6,9 +6,11 @@ import shlex
 import pytest
 
 from benchmark.cli.commands import cli
+from benchmark.errors import Terminated
 from benchmark.plugins.presets import preset
+from benchmark.run.ending import INTERRUPTED, TERMINATED
 from tools import reference
-from tools.reference import GRIDS, INTERRUPTED, MISSION, run_or_forecast
+from tools.reference import GRIDS, MISSION, run_or_forecast
 
 
 def options_of(words):
@@ -69,6 +71,9 @@ def grids(monkeypatch):
             def wait(self):
                 called.append("waited")
 
+            def terminate(self):
+                called.append("terminated")
+
         monkeypatch.setattr(reference.subprocess, "Popen", Command)
         monkeypatch.setattr(reference.os, "nice", lambda _: None)
         monkeypatch.setattr(reference, "GRIDS", [("run", "--preset", f"p{i}") for i in range(len(answers))])
@@ -86,9 +91,10 @@ def test_a_grid_that_fails_or_is_killed_is_not_hidden_by_another(codes, expected
     ]
 
 
-def test_after_an_interruption_nothing_else_begins(grids):
-    called = grids((INTERRUPTED, None), (0, None))
-    assert run_or_forecast([]) == INTERRUPTED
+@pytest.mark.parametrize("code", [INTERRUPTED, TERMINATED])
+def test_after_a_command_was_ended_nothing_else_begins(code, grids):
+    called = grids((code, None), (0, None))
+    assert run_or_forecast([]) == code
     assert len(called) == 1
 
 
@@ -97,6 +103,13 @@ def test_ctrl_c_waits_for_the_command_that_has_it_too(options, grids):
     called = grids((0, KeyboardInterrupt), (0, None))
     assert run_or_forecast(options) == INTERRUPTED
     assert len(called) == 2 and called[1] == "waited"
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_sigterm_is_passed_on_to_the_command(options, grids):
+    called = grids((0, Terminated), (0, None))
+    assert run_or_forecast(options) == TERMINATED
+    assert called[1:] == ["terminated", "waited"]
 
 
 def test_as_many_runs_at_a_time_as_cores_that_may_be_used(grids, monkeypatch):

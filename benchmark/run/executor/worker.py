@@ -13,11 +13,10 @@ from typing import Any, Protocol
 
 from benchmark.errors import DeviceLost, RequestError, StorageError, Terminated
 from benchmark.problem import Run
+from benchmark.run.ending import TERMINATED, raise_on_sigterm
 from benchmark.run.plan import Request, plan
 from benchmark.run.runner import attempt, use_threads
 from benchmark.run.streams import leave_to_users_code
-
-TERMINATED = 128 + signal.SIGTERM
 
 
 class Pipe(Protocol):
@@ -59,17 +58,13 @@ class PipeProgress:
 def serve_as_process(request: Request, pipe: Pipe) -> None:
     """Serve a request in a process of its own until the parent ends it, or ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
-    signal.signal(signal.SIGTERM, _terminate)  # so that claims are given back before it ends
+    raise_on_sigterm()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     leave_to_users_code()
     try:
         serve(partial(plan, request), request, pipe)
     except (Terminated, EOFError, BrokenPipeError):  # the parent ends it, or has ended
         sys.exit(TERMINATED)
-
-
-def _terminate(*_: object) -> None:
-    raise Terminated
 
 
 def serve(planned: Callable[[], Sequence[Run]], request: Request, pipe: Pipe) -> None:

@@ -155,7 +155,10 @@ def test_a_lost_device_costs_one_run(tmp_path, write_data, monkeypatch, Recordin
     assert verify(Path("results")) == ([], 2)
 
 
-@pytest.mark.parametrize("death", ["Ctrl-C", "SIGKILL"])
+ENDS = {"Ctrl-C": (130, "interrupted"), "SIGTERM": (143, "terminated"), "SIGKILL": (-signal.SIGKILL, None)}
+
+
+@pytest.mark.parametrize("death", ENDS)
 def test_no_process_outlives_the_parent(tmp_path, write_data, running, death):
     """Ctrl-C reaches all processes of a terminal, and only the parent handles it; killed, it can't stop the others."""
     write_data(tmp_path)
@@ -163,13 +166,23 @@ def test_no_process_outlives_the_parent(tmp_path, write_data, running, death):
     grid = running(tmp_path, words, runs=2)
     assert len(grid.alive()) >= 3
     err = grid.end(death)
-    assert grid.parent.returncode == (130 if death == "Ctrl-C" else -signal.SIGKILL)
+    code, how = ENDS[death]
+    assert grid.parent.returncode == code
     runs = [json.loads(path.read_text()) for path in tmp_path.glob("results/*/*/*/*/run.json")]
     assert [run["status"] for run in runs] == ["running", "running"]
-    if death == "Ctrl-C":
+    if how:
         assert "Traceback" not in err
-        assert "without --force, goes on after the last checkpoint" in err
+        assert f"\n{how}; the same command, without --force, goes on after the last checkpoint\n" in err
         assert not [*tmp_path.glob("results/*/*/*/*/claim")]
+
+
+def test_sigterm_ends_a_run_without_processes_and_says_what_goes_on(tmp_path, write_data, running):
+    write_data(tmp_path)
+    grid = running(tmp_path, [*WORDS, "--methods", "standalone", "--rounds", "100000", "--no-report"], runs=1)
+    err = grid.end("SIGTERM")
+    assert grid.parent.returncode == 143
+    assert err.endswith("terminated; the same command, without --force, goes on after the last checkpoint\n")
+    assert not [*tmp_path.glob("results/*/*/*/*/claim")]
 
 
 @pytest.fixture
