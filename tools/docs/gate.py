@@ -17,7 +17,7 @@ SHARED_EXPERT = "shared expert"
 
 
 def gate(stored: Stored) -> str:
-    """Return a row for the first and the last inspected round of each cell and variant of FedMoE that was inspected."""
+    """Return a row for the first and the last inspected round of each cell and variant of FedMoE whose gate learns."""
     rows = []
     for title, comparison in long_cells(stored):
         for label in sorted(label for label in comparison.complete if label.partition("+")[0] == METHOD):
@@ -29,9 +29,14 @@ def gate(stored: Stored) -> str:
 
 
 def _rows(title: str, label: str, runs: Sequence[StoredRun]) -> list[list[str]]:
-    """Return those of one method. Clients are of all seeds together; correlations are means over seeds, if any."""
+    """Return those of one method, none if all weights are alike: such a gate is static.
+
+    Clients are of all seeds together; correlations are means over seeds, if any.
+    """
     rounds = sorted(set.intersection(*(set(run.weights) for run in runs)))
     first, last = ([GateWeights.of(run.weights[t][SHARED_EXPERT]) for run in runs] for t in (rounds[0], rounds[-1]))
+    if np.ptp([of.means for of in first + last]) == 0 and not any(of.apart.any() for of in first + last):
+        return []
     moving = [(a.means, b.means) for a, b in zip(first, last, strict=True) if np.ptp(a.means) and np.ptp(b.means)]
     kept = f"{np.mean([stats.spearmanr(a, b).statistic for a, b in moving]):.2f}" if moving else NOTHING
     found = []

@@ -31,10 +31,9 @@ def stored(tmp_path, store):
 def test_weights_of_all_clients_and_correlations_of_each_seed(stored, monkeypatch):
     """In the end one seed keeps the order of its clients, the other turns it round: 1 and -1, 0 on average."""
     monkeypatch.setattr("tools.docs.cells.published_cells", lambda: [("cifar10", 3)])
-    first, last, *static = gate(stored).splitlines()[2:]
+    first, last = gate(stored).splitlines()[2:]  # no row of the static gate, whose weights never move
     assert first == "| CIFAR-10, N = 3 | `fedmoe` | 2 | 2 | 0.50 | 0.10 | 0.90 | 0.00 | – |"
     assert last == "| CIFAR-10, N = 3 | `fedmoe` | 2 | 16 | 0.40 | 0.20 | 0.60 | 0.20 | 0.00 |"
-    assert static[1] == "| CIFAR-10, N = 3 | `fedmoe+gate=static` | 1 | 16 | 0.50 | 0.50 | 0.50 | 0.00 | – |"
 
 
 def test_without_inspected_runs_it_says_so(stored):
