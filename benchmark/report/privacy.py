@@ -112,11 +112,14 @@ def _caption(audited: Sequence[Audited]) -> str:
         "client, matched class by class. Attacks are a server's, which sees messages, and knows the shares of a "
         "client's classes where it looks for members. An auditor knows private state before the last round too, and "
         "asks which of a client's own records that round was trained on. "
-        f"{NO_PROOF} "
-        + _promised(audited)
-        + _of_earlier_attacks(facts)
-        + (f"An audit took {min(seconds):.0f} to {max(seconds):.0f} s a run." if seconds else "")
+        f"{NO_PROOF} " + _promised(audited) + _of_earlier_attacks(facts) + _taken(seconds)
     )
+
+
+def _taken(seconds: Sequence[float]) -> str:
+    """Say how long audits took; nothing if nobody sends anything."""
+    span = list(dict.fromkeys(f"{of(seconds):.0f}" for of in (min, max))) if seconds else []
+    return f"An audit took {' to '.join(span)} s a run." if span else ""
 
 
 def _of_earlier_attacks(facts: Sequence[AuditFacts]) -> str:

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmark.errors import plural
 from benchmark.privacy.findings import AUDITOR, SERIES, SERVER, Attacked
 from benchmark.privacy.verdicts import column_of
 from benchmark.report.audited import Audited
-from benchmark.report.cells import Cell, Column, Table, interval_text
+from benchmark.report.cells import NOTHING, Cell, Column, Table, interval_text
 from benchmark.report.differences import MARK_LEVEL, p_cell
 from benchmark.report.frame import Comparison
 from benchmark.report.statistics import Paired, holm, paired_t
@@ -68,7 +69,10 @@ def _upward(one: str, other: str, test: Paired, p: float) -> Contrast:
 
 
 def contrast_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
-    """Make the table of those two methods that chance does not explain, the largest difference first."""
+    """Make the table of those two methods that chance does not explain, the largest difference first.
+
+    A level at which there are pairs, and chance explains them all, has one row that says so.
+    """
     columns = [
         Column("Attacker"),
         Column("Gives away more"),
@@ -80,10 +84,10 @@ def contrast_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
     ]
     rows, notes = [], []
     for level in (SERVER, AUDITOR):
-        found = contrasts(audited, level)
-        told = beyond_chance(found)
-        rows += [_row(level, of) for of in told]
-        notes.append(f"{level}: {len(told)} of {len(found)} pairs are told apart")
+        if found := contrasts(audited, level):
+            told = beyond_chance(found)
+            rows += [_row(level, of) for of in told] or [_nobody(level, len(columns))]
+            notes.append(f"{level}: {len(told)} of {plural(len(found), 'pair')} told apart")
     caption = (
         "Pairs of methods whose messages are told apart by what they give away of members, on the same records of the "
         "same clients: a server's series, an auditor's last round. Clients of a seed share one federation, so with "
@@ -91,6 +95,10 @@ def contrast_table(comparison: Comparison, audited: Sequence[Audited]) -> Table:
         "does not hold."
     )
     return Table("privacy-contrasts", "Who gives away more", comparison.title, caption, columns, rows, notes)
+
+
+def _nobody(level: str, width: int) -> list[Cell]:
+    return [Cell(level), Cell("no one"), *[Cell(NOTHING)] * (width - 2)]
 
 
 def _row(level: str, of: Contrast) -> list[Cell]:

@@ -66,7 +66,16 @@ def test_all_pairs_share_the_correction_and_a_table_has_those_that_are_told_apar
         ["auditor", "c", "a", "0.30"],
         ["auditor", "c", "b", "0.30"],
     ]
-    assert "server: 2 of 3 pairs are told apart" in table.notes
+    assert "server: 2 of 3 pairs told apart" in table.notes
+
+
+def test_a_table_says_so_where_no_pair_is_told_apart(audited):
+    comparison, found = audited(a=[scores(6)] * 2, b=[scores(6)] * 2)
+    table = contrast_table(comparison, found)
+    assert [[cell.text for cell in row[:3]] for row in table.rows] == [
+        [who, "no one", "–"] for who in ("server", "auditor")
+    ]
+    assert table.notes == ["server: 0 of 1 pair told apart", "auditor: 0 of 1 pair told apart"]
 
 
 def test_who_has_a_control_that_fails_is_not_compared(audited):
