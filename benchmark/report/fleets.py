@@ -15,9 +15,14 @@ BAND = (10, 90)
 
 
 def fleet_tables(found: DeviceComparison, profiles: Sequence[Profile]) -> list[Table]:
-    """Make the tables of random fleets: seconds of each method, and how often each is before each other."""
+    """Make the tables of random fleets: seconds of each method, and how often each is before each other.
+
+    They are of the seeds that all methods have; without any there are no tables.
+    """
     works = {label: found.to_target(label) for label in found.comparison.complete}
     seeds = sorted(set.intersection(*map(set, works.values())))
+    if not seeds:
+        return []
     fleets = draw_fleets(profiles, found.comparison.setting["clients"])
     never = np.full(FLEET_DRAWS, np.inf)
     drawn: dict[str, np.ndarray] = {}

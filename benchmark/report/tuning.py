@@ -17,6 +17,7 @@ from benchmark.report.formats import write_table
 from benchmark.report.frame import Comparison
 from benchmark.report.looks import Style
 from benchmark.report.statistics import mean_interval
+from benchmark.storage.moments import LOCAL
 from benchmark.tuning.choice import best, expected_best
 from benchmark.tuning.record import Tuning, without_validation
 
@@ -97,7 +98,7 @@ def tuning_table(comparison: Comparison, tuned: Sequence[Tuned]) -> Table:
 
 def _accuracies(comparison: Comparison, method: Tuned) -> list[Cell]:
     """Return the cells of default, tuned, gain and its interval."""
-    values = [spread_cell(comparison.values(label, "accuracy_mean")) for label in (method.label, method.chosen_label)]
+    values = [spread_cell(comparison.scores(label)) for label in (method.label, method.chosen_label)]
     gains = _gains(comparison, method)
     if not gains:
         return [*values, Cell(NOTHING), Cell(NOTHING)]
@@ -108,8 +109,11 @@ def _accuracies(comparison: Comparison, method: Tuned) -> list[Cell]:
 
 def _gains(comparison: Comparison, method: Tuned) -> list[float]:
     """Return tuned less default under each seed; nothing if the default was chosen, or one of both is not done."""
-    pairs = comparison.paired(method.chosen_label, method.label) if method.chosen_label != method.label else []
-    return [a.summary["accuracy_mean"] - b.summary["accuracy_mean"] for a, b in pairs]
+    if method.chosen_label == method.label:
+        return []
+    key = comparison.moment.key("accuracy_mean")
+    scores = [[run.summary[key] for run in pair] for pair in comparison.paired(method.chosen_label, method.label)]
+    return [tuned - default for tuned, default in scores if None not in (tuned, default)]
 
 
 def _ranks(tuned: Sequence[Tuned], k: int) -> list[Cell]:
@@ -129,11 +133,12 @@ def _caption(comparison: Comparison, tuned: Sequence[Tuned]) -> str:
     return (
         f"{' or '.join(map(str, numbers))} trials of each method under {'seed' if len(seeds) == 1 else 'seeds'} "
         f"{', '.join(map(str, seeds))}, the first being the default; chosen is the best on validation samples "
-        f"({' or '.join(f'{100 * share:g}' for share in shares)} % of each client's training samples; mean over the "
-        "last five evaluated rounds or the last tenth, whichever is more, and of fewer than five the last one). "
+        f"({' or '.join(f'{100 * share:g}' for share in shares)} % of each client's training samples, {LOCAL.words}; "
+        "mean over the last five evaluated rounds or the last tenth, whichever is more, and of fewer than five the last "
+        "one). "
         f"Default and tuned: new runs on seeds that nothing was chosen on, {comparison.selection}. Nothing is chosen "
-        "by a test accuracy: a trial's serves ranks and figure alone. A rank is that of the test accuracy, on the "
-        "tuning seeds, of the trial that is best on validation samples among the first ones."
+        f"by a test accuracy: a trial's serves ranks and figure alone. A rank is that of the test accuracy {LOCAL.words}, "
+        "on the tuning seeds, of the trial that is best on validation samples among the first ones."
     )
 
 

@@ -119,6 +119,15 @@ def test_the_whole_report(results, capsys):
     assert "Seconds in random fleets" in (folder / "report.md").read_text()
 
 
+def test_methods_without_a_seed_in_common_are_in_no_random_fleets(results, store):
+    for label, seed in (("fedmoe", 0), ("standalone", 1)):
+        store(results, label, [[8, 8]], seed=seed, experiment="apart")
+    assert main(["report", "--experiment", "apart", "--devices", "cable"]) == 0
+    made = {path.stem for path in (results.parent / "reports" / "apart" / "tables").glob("*.csv")}
+    assert "digits-devices-cable" in made
+    assert not {"digits-fleets", "digits-fleet-order"} & made
+
+
 def test_without_a_target_there_are_curves_alone(results, store):
     store(results, "standalone", [[7, 7]], target=None, experiment="aimless")
     assert main(["report", "--experiment", "aimless", "--devices", "cable"]) == 0

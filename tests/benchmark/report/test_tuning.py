@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from benchmark.report.latex import as_latex
 from benchmark.report.looks import Style
 from benchmark.report.tuning import draw_expected, tuned_methods, tuning_table
 from benchmark.report.write import ReportOptions, write_report
+from benchmark.storage.moments import DOWNLOAD
 from benchmark.tuning.record import read_tunings, store_tunings
 
 
@@ -62,6 +64,17 @@ def tuned(results):
 def texts(table):
     """Row name -> column -> text."""
     return {row[0].text: {c.title: cell.text for c, cell in zip(table.columns, row, strict=True)} for row in table.rows}
+
+
+def test_the_table_has_the_accuracies_of_the_moment_that_is_asked_for(results):
+    """After the download all score half: 22.5 and 35 of the 45 and 70 below."""
+    comparison, methods = tuned(results)
+    for run in comparison.runs:
+        run.summary["accuracy_mean_post_download"] /= 2
+    got = texts(tuning_table(replace(comparison, moments=(DOWNLOAD,)), methods))
+    assert got["a"]["Default [%]"].startswith("22.50")
+    assert got["a"]["Tuned [%]"].startswith("35.00")
+    assert got["a"]["Gain"] == "+12.50"
 
 
 def test_the_table_by_hand(results):
