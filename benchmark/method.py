@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
-from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_type_hints
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -62,6 +62,8 @@ class Phase:
     """Learning rate per part; parts that are not named have the federation's."""
     weight_decay: float | None = None
     """Weight decay of all parts in this phase. None: the federation's."""
+    optimizer: Literal["sgd", "adam"] | None = None
+    """What takes the steps, if `lr` has rates that mean something to it alone. None: the federation's."""
     epochs: int | None = None
     """Passes over the local data. None: the federation's local epochs."""
     steps: int | None = None

@@ -70,12 +70,12 @@ class FedKD(Method):
 
     def download(self, server: State, client: ClientInfo) -> Message:
         """Send the update to clients that hold the student before it, and the student to the others."""
-        name = "update" if server["synced"][client.id] else "student"
-        return {name: server[name]}
+        synced = server["synced"][client.id]
+        return {"mean_update": server["update"]} if synced else {"student": server["student"]}
 
     def receive(self, state: State, message: Message, client: ClientInfo) -> State:
         """Hold the new student, and the same as the reference of the next update."""
-        student = message["student"] if "student" in message else moved(state["reference"], message["update"])
+        student = message["student"] if "student" in message else moved(state["reference"], message["mean_update"])
         return state | {"student": student, "reference": student}
 
     def upload(self, client: Client, statistics: dict[str, Tensor]) -> Message:

@@ -26,7 +26,8 @@ Departures from the paper:
       are random vectors when the networks begin to train.
     - The quiz set is a share of the samples, where their code takes a batch; the networks train on the others alone, so
       a round computes less than one of Standalone.
-    - No clipping of gradients (`clip_norm` has it); eta_v is that of their script for this variant. v is never decayed.
+    - No clipping of gradients (`clip_norm` has it); eta_v is that of their script for this variant. v is never decayed,
+      and takes a step of plain descent whatever the networks' optimiser is.
     - While v is trained batch normalisation goes by the batch: running means of a few steps make deep networks
       overflow.
 """
@@ -62,10 +63,19 @@ class FedL2G(Method):
 
     def phases(self) -> tuple[Phase, ...]:
         """Train the network for many steps, then the vectors for one."""
-        quiz, study, rate = (0.0, self.quiz), (self.quiz, 1.0), {"guide": self.guide_lr}
+        quiz, study = (0.0, self.quiz), (self.quiz, 1.0)
         return (
             Phase(trains=("extractor", "header"), samples=(study,), first_round=self.warm_up + 1),
-            Phase(("guide",), self.quiz_loss, lr=rate, weight_decay=0, epochs=1, steps=1, samples=(study, quiz)),
+            Phase(
+                trains=("guide",),
+                loss=self.quiz_loss,
+                lr={"guide": self.guide_lr},
+                optimizer="sgd",
+                weight_decay=0,
+                epochs=1,
+                steps=1,
+                samples=(study, quiz),
+            ),
         )
 
     def loss(self, client: Client, batch: Batch) -> Tensor:

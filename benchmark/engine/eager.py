@@ -280,7 +280,7 @@ class EagerEngine:
             "weight_decay": config.weight_decay if phase.weight_decay is None else phase.weight_decay,
             "fused": True,
         }
-        if config.optimizer == "adam":
+        if (phase.optimizer or config.optimizer) == "adam":
             return torch.optim.Adam(groups, capturable=self.device.type == "cuda", **common)
         return torch.optim.SGD(groups, momentum=config.momentum, **common)
 

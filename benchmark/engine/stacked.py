@@ -107,7 +107,7 @@ class StackedEngine(EagerEngine):
     def _trained_together(self, participants: list[Participant], t: RoundNumber) -> dict[int, "_Row"]:
         if self.config.augmentation != "none":
             raise RuntimeError("augmentation draws at random")
-        if self.config.optimizer == "adam":
+        if "adam" in {phase.optimizer or self.config.optimizer for _, phase in self.phases(t)}:
             raise RuntimeError("Adam counts the steps of all clients together")
         groups: dict[tuple, list[Participant]] = {}
         for participant in participants:
@@ -138,7 +138,9 @@ class StackedEngine(EagerEngine):
                 self._advance(stack, phase, names, steps)
                 span.end()
                 for row, own in zip(rows, steps, strict=True):
-                    row.spans.append((span, len(own) / sum(map(len, steps))))  # by steps: only the stack is timed
+                    row.spans.append(
+                        (span, len(own) / max(1, sum(map(len, steps))))
+                    )  # by steps: only the stack is timed
         return {participant.id: row for participant, row in zip(participants, rows, strict=True)}
 
     def _advance(self, stack: Stack, phase: Phase, names: Mapping[str, list[str]], steps: list[list[Step]]) -> None:

@@ -134,11 +134,11 @@ def _caption(comparison: Comparison, tuned: Sequence[Tuned]) -> str:
         f"{' or '.join(map(str, numbers))} trials of each method under {'seed' if len(seeds) == 1 else 'seeds'} "
         f"{', '.join(map(str, seeds))}, the first being the default; chosen is the best on validation samples "
         f"({' or '.join(f'{100 * share:g}' for share in shares)} % of each client's training samples, {LOCAL.words}; "
-        "mean over the last five evaluated rounds or the last tenth, whichever is more, and of fewer than five the last "
-        "one). "
+        "mean over the last five evaluated rounds or the last tenth, whichever is more, and of fewer than five the "
+        "last one). "
         f"Default and tuned: new runs on seeds that nothing was chosen on, {comparison.selection}. Nothing is chosen "
-        f"by a test accuracy: a trial's serves ranks and figure alone. A rank is that of the test accuracy {LOCAL.words}, "
-        "on the tuning seeds, of the trial that is best on validation samples among the first ones."
+        "by a test accuracy: a trial's serves ranks and figure alone. A rank is that of the test accuracy "
+        f"{LOCAL.words}, on the tuning seeds, of the trial that is best on validation samples among the first ones."
     )
 
 

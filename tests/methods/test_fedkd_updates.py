@@ -7,6 +7,7 @@ from torch import nn
 
 from benchmark.api import Client, ClientInfo, Inbox, Progress
 from benchmark.conformance.toy import federate, make_task, same
+from benchmark.defence.wire import clipped
 from methods.fedkd import FedKD, moved
 
 
@@ -85,11 +86,11 @@ def test_the_mean_update_is_weighted_and_compressed_again():
 def test_students_of_server_and_clients_stay_equal_to_the_bit():
     """After three rounds of compressed updates, whatever the compression has lost."""
     federation, records = federate(FedKD(energy_start=0.5, energy_end=0.5), make_task(), rounds=3)
-    assert [set(r["clients"][0]["bytes_down"]) for r in records] == [{"student"}, {"update"}, {"update"}]
+    assert [set(r["clients"][0]["bytes_down"]) for r in records] == [{"student"}, {"mean_update"}, {"mean_update"}]
     for k, state in federation.states.items():
         info = federation.task.infos[k]
         message = federation.method.download(federation.server, info)
-        assert any(name.endswith(".u") for name in message["update"])
+        assert any(name.endswith(".u") for name in message["mean_update"])
         received = federation.method.receive(state, message, info)
         assert same(received["student"], federation.server["student"])
         assert same(received["reference"], federation.server["student"])
@@ -101,7 +102,7 @@ def test_who_missed_a_round_gets_the_whole_student():
     turns = [set(record["participants"]) for record in records]
     for before, record in zip([set(), *turns], records, strict=False):
         for k in record["clients"]:
-            assert set(k["bytes_down"]) == ({"update"} if k["id"] in before else {"student"})
+            assert set(k["bytes_down"]) == ({"mean_update"} if k["id"] in before else {"student"})
     assert any(now & before for before, now in pairwise(turns))
     for k in range(5):
         info = federation.task.infos[k]
@@ -109,6 +110,16 @@ def test_who_missed_a_round_gets_the_whole_student():
             federation.state(k), federation.method.download(federation.server, info), info
         )
         assert same(received["student"], federation.server["student"])
+
+
+def test_clipping_bounds_the_update_itself_whatever_the_mean_update_was():
+    """What an upload adds is counted from the broadcast of its name: an update, from zeros. At a norm of 0 it is 0."""
+    start, step = student_of(torch.zeros(8, 9)), student_of(torch.outer(torch.arange(8.0), torch.arange(9.0)))
+    message = FedKD().upload(holder(step, start), {})
+    server = {"student": start, "update": message["update"], "synced": torch.ones(1, dtype=torch.bool)}
+    broadcast = FedKD().download(server, ClientInfo(0, "linear", 1))
+    through = clipped(message, broadcast, norm=0.0)
+    assert not any(part.any() for part in through["update"].values())
 
 
 def test_moved_is_start_plus_step():

@@ -43,6 +43,13 @@ def test_loss_by_hand():
     assert FedL2G().loss(held, batch).item() == pytest.approx(log(2) + (0.5 + 2) / 2)
 
 
+def test_guides_take_a_step_of_plain_descent_whatever_the_networks_optimiser_is():
+    """A rate of 100 is for a small gradient: Adam would move each number by 100."""
+    federation, _ = federate(FedL2G(), make_task(), rounds=1, optimizer="adam", lr=0.001)
+    before = FedL2G().server_init(federation.task)["guide"]["weight"]
+    assert float((federation.server["guide"]["weight"] - before).abs().max()) < 10
+
+
 def test_quiz_loss_and_its_gradient_by_hand():
     """F(x) = a x, scores b F(x), with a = 1, b = (0, 0), v_0 = 3, eta = 0.1, a study sample (x = 1, y = 0).
 

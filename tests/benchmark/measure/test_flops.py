@@ -209,7 +209,7 @@ def test_fedkd_by_hand():
     config = FederationConfig(clients=1, rounds=2, batch_size=BATCH)
     federation = Federation(FedKD(), task, config, CPU, observers=[watching])
     _, second = federation.run()
-    down, up = (message["update"] for message in watching.seen[2:])
+    down, up = watching.seen[2]["mean_update"], watching.seen[3]["update"]
     mapping = 3 * 500 * 500
     step = BATCH * 2 * (2 * (3 * 2_875_800 - CONV1) + mapping)
     assert second["clients"][0]["flops"] == step + products(down) + apart
