@@ -13,7 +13,7 @@ from benchmark.problem import Run
 from benchmark.run.engine_choice import WORTH_TRYING
 from benchmark.run.executor.local_pool import requests_of_workers
 from benchmark.run.plan import Request
-from benchmark.run.runner import is_complete, use_threads
+from benchmark.run.runner import interrupted_attempt, is_complete, use_threads
 from benchmark.storage.schema import Prediction
 
 COSTS = ("client_flops", "bytes_up", "bytes_down")
@@ -76,7 +76,7 @@ def _status(run: Run, request: Request) -> str:
         return "already there"
     if not run.folder.exists:
         return "new"
-    return "again" if request.force or run.folder.read()["status"] != "running" else "goes on"
+    return "goes on" if interrupted_attempt(run, request) else "again"
 
 
 def totals(plans: Sequence[Planned], jobs: int) -> dict[str, float | int | None]:

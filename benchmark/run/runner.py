@@ -149,7 +149,7 @@ def execute(run: Run, request: Request, shown: RunProgress) -> Outcome:
 def _train(run: Run, request: Request, device: torch.device, log: RunLog, shown: RunProgress) -> dict[str, Any]:
     """Do the remaining rounds; return the hash of the final weights, and the reason if an engine fell back."""
     checkpoint = Checkpoint(run.folder.path)
-    interrupted = _interrupted(run, request, checkpoint)
+    interrupted = interrupted_attempt(run, request)
     task, config = run.problem.task(), run.spec.config
     engine = _engine(request, interrupted) or choose(task, run.spec.federation, device)
     log.watch_memory()  # anew, without that of the engines' trials
@@ -281,8 +281,9 @@ def _same_audit(request: Request, found: RunRecord) -> bool:
     return found.get("audit", request.audit) == request.audit
 
 
-def _interrupted(run: Run, request: Request, checkpoint: Checkpoint) -> tuple[Mapping[str, Any], Manifest] | None:
+def interrupted_attempt(run: Run, request: Request) -> tuple[Mapping[str, Any], Manifest] | None:
     """Return the run.json and the checkpoint of an interrupted attempt, if this one can resume from them."""
+    checkpoint = Checkpoint(run.folder.path)
     manifest = checkpoint.manifest()
     if not manifest:
         return None

@@ -303,6 +303,11 @@ def test_a_dry_run_writes_nothing_and_a_run_keeps_what_it_told(here, capsys):
     assert capsys.readouterr().out.startswith("0 to run")
 
 
+def statuses(capsys, *words):
+    assert main([*WORDS, "--dry-run", "--json", *words]) == 0
+    return [run["status"] for run in json.loads(capsys.readouterr().out)["runs"]]
+
+
 def test_what_goes_on_keeps_the_prediction_of_its_start(here, monkeypatch, capsys):
     def stopped(self, rounds_done=0):
         yield self.round(rounds_done + 1)
@@ -314,10 +319,11 @@ def test_what_goes_on_keeps_the_prediction_of_its_start(here, monkeypatch, capsy
         patch.setattr(Federation, "run", stopped)
         assert main([*WORDS, "--no-report", "--forecast"]) == 130
     capsys.readouterr()
-    assert main([*WORDS, "--dry-run", "--json"]) == 0
-    assert [run["status"] for run in json.loads(capsys.readouterr().out)["runs"]] == ["goes on", "new"]
-    assert main([*WORDS, "--no-report"]) == 0
     (path,) = (here / "results").glob("default/tiny/lg-fedavg/*")
+    assert [statuses(capsys, *words)[0] for words in ((), ("--force",))] == ["goes on", "goes on"]
+    RunFolder(path).write(RunFolder(path).read() | {"status": "failed", "reason": "it was killed"})
+    assert [statuses(capsys, *words)[0] for words in ((), ("--force",))] == ["goes on", "again"]
+    assert main([*WORDS, "--no-report"]) == 0
     run = RunFolder(path).read()
     assert run["prediction"] == made
     assert run["prediction_error"]["bytes_up"] == (12 - run["summary"]["bytes_up"]) / run["summary"]["bytes_up"]
