@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmark.errors import Terminated
+from benchmark.measure.cores import cores
 from benchmark.plugins.presets import preset
 from benchmark.run.ending import INTERRUPTED, TERMINATED, raise_on_sigterm
 
@@ -103,8 +104,6 @@ class Left(NamedTuple):
 def run_or_forecast(argv: Sequence[str]) -> int:
     """Run all grids, or say what is left; return 0, 1 if one of them failed, 130 if interrupted, 143 if terminated."""
     try:
-        from benchmark.run.executor.local_pool import cores  # imports torch, which takes seconds to interrupt
-
         parser = argparse.ArgumentParser(
             "python -m tools.reference", description=__doc__, epilog="Other options are those of `run`."
         )

@@ -157,6 +157,8 @@ def _listed(part: Path, listed: Path, split: str, remarks: Remarks) -> tuple[lis
                 f"{listed}: {name} is {'one of several pictures' if others else 'a picture that another row names'}; "
                 "name each once, by its path inside the folder"
             )
+        if row.split and row.split.casefold() not in SPLITS:
+            raise RequestError(f"{listed}: {name} is of the split {row.split!r:.40}; expected train, val or test")
         held = SPLITS.get((row.split or file.relative_to(part).parts[0]).casefold(), split)
         samples[file] = Sample(file, held, text_of(row.label), row.owner)
     for file in everything:

@@ -13,7 +13,7 @@ LABEL_COLUMNS = {
     "file": ("file", "filename", "file_name", "image", "image_id", "img", "path", "filepath", "picture", "name", "id"),
     "label": ("label", "class", "target", "category", "y", "diagnosis", "dx", "class_name", "classname"),
     "owner": ("owner", "user", "user_id", "client", "client_id", "writer", "patient", "patient_id", "camera", "site"),
-    "split": ("split", "set", "subset", "part", "fold"),
+    "split": ("split", "set", "subset", "part"),
 }
 """What a column holds -> the names by which it is known, in any case; of several in a header, the first listed here."""
 
@@ -26,10 +26,14 @@ class Row(NamedTuple):
     split: str
 
 
+WORDS = ("classes", "owners", "splits")
+"""What the fields of a row are called where there are two of one."""
+
+
 def label_list(path: Path) -> dict[str, Row]:
     """Read a labels.csv: name of a picture, inside the folder, with or without its suffix -> what is said of it.
 
-    Raises RequestError if it can't be read, lacks a column, or names a picture twice with two classes.
+    Raises RequestError if it can't be read, lacks a column, or says two things of one picture.
     """
     try:
         with regular_file(path) as file:
@@ -48,10 +52,11 @@ def label_list(path: Path) -> dict[str, Row]:
     for number, line in enumerate(lines, start=2):
         if any(cell.strip() for cell in line):
             name, row = _row(path, number, line, places)
-            if rows.setdefault(name, row).label != row.label:
-                raise RequestError(
-                    f"{path} gives {name} two classes, {rows[name].label} and {row.label}, in line {number}"
-                )
+            for what, one, other in zip(WORDS, rows.setdefault(name, row), row, strict=True):
+                if one != other:
+                    raise RequestError(
+                        f"{path} gives {name} two {what}, {one or 'none'} and {other or 'none'}, in line {number}"
+                    )
     return rows
 
 

@@ -18,6 +18,9 @@ from benchmark.data.image_folder import SPLITS, is_picture
 from benchmark.data.levels import as_bytes
 from benchmark.errors import RequestError, tell
 
+USER_DATA = b'"user_data"'
+LOOKED_THROUGH = 2**22
+"""Bytes that are read at a time where that word is looked for."""
 LEAF_FORM = '{"users": [...], "user_data": {user: {"x": [[pixels], ...], "y": [labels]}}}'
 
 
@@ -39,8 +42,13 @@ def _is_leaf(file: Path) -> bool:
     """Return whether a file has the word `user_data` at its beginning, or behind a list of users."""
     if file.suffix.lower() != ".json":
         return False
+    before = b""
     with regular_file(file) as opened:
-        return any(b'"user_data"' in block for block in iter(lambda: opened.read(2**22), b""))
+        for block in iter(lambda: opened.read(LOOKED_THROUGH), b""):
+            if USER_DATA in before + block:
+                return True
+            before = block[1 - len(USER_DATA) :]
+    return False
 
 
 def read_leaf(folder: Path, files: Mapping[str, Sequence[Path]]) -> Arrays:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
-NO_PART_OF_RUNS = ("cli", "conformance", "report")
+NO_PART_OF_RUNS = ("cli", "conformance", "devices", "report")
 """Packages of benchmark/ that no run imports."""
 CODE_DIGITS = 16
 

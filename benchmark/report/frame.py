@@ -1,7 +1,6 @@
 """Comparisons: stored runs that differ in method and seed alone."""
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ import pandas as pd
 
 from benchmark.config import DEFENCES, TrainingConfig
 from benchmark.errors import plural
+from benchmark.measure.cores import cores
 from benchmark.plugins.listed import changed_defaults
 from benchmark.report.levelling import not_levelled
 from benchmark.report.statistics import intervals
@@ -282,7 +282,7 @@ def _natural(name: str) -> list[tuple[bool, float, str]]:
 
 def on_all_cores(work: Callable[[Any], Any], items: Sequence[Any], few: int) -> list[Any]:
     """Return work(item) of every item, in order; with a process per core unless there are fewer than `few` items."""
-    processes = min(os.cpu_count() or 1, len(items))
+    processes = min(cores(), len(items))
     if len(items) < few or processes < 2:
         return [work(item) for item in items]
     # Not forked: a fork of a process whose threads have worked (torch's, scikit-learn's) can hang.

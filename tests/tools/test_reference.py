@@ -113,7 +113,7 @@ def test_sigterm_is_passed_on_to_the_command(options, grids):
 
 
 def test_as_many_runs_at_a_time_as_cores_that_may_be_used(grids, monkeypatch):
-    monkeypatch.setattr("benchmark.run.executor.local_pool.cores", lambda: 5)
+    monkeypatch.setattr("tools.reference.cores", lambda: 5)
     called = grids((0, None))
     assert run_or_forecast([]) == 0
     assert called == ["-m benchmark run --preset p0 --jobs 5 --no-report"]

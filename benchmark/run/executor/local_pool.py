@@ -3,7 +3,6 @@
 If a process dies, its run is recorded as failed.
 """
 
-import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from multiprocessing import connection, get_context
 from typing import Any
 
 from benchmark.errors import DeviceLost
+from benchmark.measure.cores import cores
 from benchmark.problem import Run
 from benchmark.run.executor import pool
 from benchmark.run.executor.worker import serve_as_process
@@ -131,11 +131,6 @@ def requests_of_workers(request: Request) -> list[Request]:
     """
     threads = request.threads or max(1, cores() // (request.jobs or 1))
     return [replace(request, device=device, threads=threads) for device in request.devices]
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cause_of_process_death(exit_code: int) -> str:

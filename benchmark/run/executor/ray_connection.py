@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from benchmark.errors import RequestError
-from benchmark.run.executor.local_pool import cores
+from benchmark.measure.cores import cores
 from benchmark.run.executor.ray_node_check import NodeCheck, complaint, inspect_node
 from benchmark.run.executor.ray_resources import Node
 from benchmark.run.plan import Request

@@ -12,6 +12,7 @@ from benchmark.cli.commands import main
 from benchmark.data.arrays import checked
 from benchmark.data.client_folders import write_client_folders
 from benchmark.data.folders import read_folder
+from benchmark.data.leaf import leaf_files
 from benchmark.data.npz import write_npz
 from benchmark.data.unpickling import Forbidden, read_plain
 from benchmark.errors import RequestError, telling
@@ -387,6 +388,14 @@ def test_leaf_s_users_are_owners(tmp_path):
     assert found.y_train.tolist() == [0, 2, 1, 0, 1, 1, 2]
     assert found.owners.tolist() == [1, 1, 1, 1, 0, 0, 0, 1, 1, 0]  # f2_1 before f10_1
     assert told == [f"{tmp_path}: pixels between 0 and 1: scaled to 8 bits"]
+
+
+@pytest.mark.parametrize("before", range(20))
+def test_leaf_is_known_wherever_a_block_ends(tmp_path, monkeypatch, before):
+    monkeypatch.setattr("benchmark.data.leaf.LOOKED_THROUGH", 16)
+    (tmp_path / "all.json").write_text(" " * before + json.dumps({"user_data": {}}))
+    (tmp_path / "other.json").write_text(" " * before + json.dumps({"user_dates": {}}))
+    assert leaf_files(tmp_path) == {"train": [tmp_path / "all.json"]}
 
 
 def test_leaf_in_colour_in_one_folder_and_in_several_files(tmp_path):

@@ -224,7 +224,7 @@ def test_other_names_of_columns_a_mark_at_the_beginning_and_spaces(tmp_path):
 
 
 def test_a_column_for_the_split(tmp_path):
-    rows = "file,label,split\n1.png,a,train\n2.png,b,Test\n3.png,b,val\n4.png,a,7\n"
+    rows = "file,label,split\n1.png,a,train\n2.png,b,Test\n3.png,b,val\n4.png,a,\n"
     found, _ = read(listed(tmp_path, rows, "1.png", "2.png", "3.png", "4.png"))
     assert (found.y_train.tolist(), found.y_test.tolist()) == ([0, 0, 1], [1])
 
@@ -279,6 +279,10 @@ def test_a_row_names_one_picture_and_a_picture_has_one_row(tmp_path, rows, messa
         ("file,label\n1.png\n", "lacks a picture's name or its class in line 2"),
         ("file,label\n1.png,a\n,b\n", "lacks a picture's name or its class in line 3"),
         ("file,label\n1.png,a\n1.png,b\n", "gives 1.png two classes, a and b, in line 3"),
+        ("file,label,split\n1.png,a,train\n1.png,a,test\n", "gives 1.png two splits, train and test, in line 3"),
+        ("file,label,split\n1.png,a,\n1.png,a,test\n", "gives 1.png two splits, none and test, in line 3"),
+        ("file,label,user\n1.png,a,ann\n1.png,a,bob\n", "gives 1.png two owners, ann and bob, in line 3"),
+        ("file,label,split\n1.png,a,tset\n2.png,b,test\n", "1.png is of the split 'tset'; expected train, val or test"),
         ("file,label\n1.png,a\n2.png,a\n", "there is only one class"),
         ("file,label\n9.png,a\n8.png,b\n", "has no images"),
     ],
