@@ -11,6 +11,7 @@ from rich.table import Table
 
 from benchmark.errors import plural
 from benchmark.run.pace import duration
+from benchmark.storage.files import MEBIBYTE
 
 if TYPE_CHECKING:
     from benchmark.config import RunSpec
@@ -120,7 +121,7 @@ def dry_rows(plans: Sequence["Planned"]) -> list[dict[str, str]]:
             "TFLOP": cell(p, "client_flops", 1e12, ".3f"),
             "up MB": cell(p, "bytes_up", 1e6, ".2f"),
             "down MB": cell(p, "bytes_down", 1e6, ".2f"),
-            "memory MB": cell(p, "peak_memory_bytes", 1e6, ".0f"),
+            "memory MiB": cell(p, "peak_memory_bytes", MEBIBYTE, ".0f"),
             "s": cell(p, "seconds", 1, ".1f"),
             "status": p.status,
         }

@@ -46,7 +46,7 @@ def read_image_folder(folder: Path, side: int | None = None) -> Arrays:
     """
     remarks = Remarks(folder)
     root = unwrapped(folder)
-    splits = splits_of(root, remarks)
+    splits = splits_of(root)
     samples: list[Sample] = []
     names: set[str] = set()
     for part in splits or {root: "train"}:
@@ -90,7 +90,7 @@ def unwrapped(folder: Path) -> Path:
         folder = folders[0]
 
 
-def splits_of(root: Path, remarks: Remarks) -> dict[Path, str]:
+def splits_of(root: Path) -> dict[Path, str]:
     """Return the folders that are splits, with the part that they hold; none if no training part is among them."""
     folders, _ = content(root, Remarks(root))
     found = {f: SPLITS[f.name.casefold()] for f in folders if f.name.casefold() in SPLITS and _is_split(f)}

@@ -12,7 +12,7 @@ from benchmark.client import Client
 from benchmark.engine.eager import EagerEngine
 
 MOST_SAMPLES = 400
-"""Test samples of all clients together whose representations are kept."""
+"""Test samples of all clients together whose representations are kept, but two of each client at least."""
 COMPONENTS = 32
 """Principal components of a representation that are kept; t-SNE starts from them."""
 
@@ -30,8 +30,8 @@ class InspectionObserver(Observer):
 
     def artefacts(self, federation: Any, rounds: Sequence[Any]) -> dict[str, dict[str, np.ndarray]]:
         """Return the arrays of inspection.npz if the method shows representations."""
-        clients = range(federation.task.num_clients)
-        found = condensed({k: representations(federation.engine, federation.client(k)) for k in clients})
+        t, clients = RoundNumber(len(rounds), federation.config.rounds), range(federation.task.num_clients)
+        found = condensed({k: representations(federation.engine, federation.client(k, t)) for k in clients})
         return {"inspection": found} if found else {}
 
 

@@ -231,14 +231,13 @@ def _ranks(runs: Sequence[RawScores], kind: str, level: str) -> Iterator[np.ndar
 
 
 class Fidelity(NamedTuple):
-    """Agreement of a copy with the private network, without a message, with it, and distilled; and the gain, 0 to 1.
+    """Agreement of a copy with the private network, without a message and with it; and the gain, 0 to 1.
 
     differences: of each client, with the message less without it
     """
 
     blind: Found | None
     agreement: Found | None
-    reachable: Found | None
     gain: Found | None
     differences: Sequence[float]
 
@@ -254,10 +253,10 @@ def fidelity_of(runs: Sequence[RawScores], kind: str = "message") -> Fidelity:
             of = {str(table["kind"][i]): i for i in np.flatnonzero(table["client"] == client)}
             rows.append([table["blind"][of[kind]], table["agreement"][of[kind]], table["agreement"][of["clear"]]])
     agreements = np.array(rows, dtype=float).reshape(len(rows), 3)
-    blind, seen, best = agreements.T
+    blind, seen, _ = agreements.T
     gain = _gain_of(agreements)
     share = None if np.isnan(gain) else Found(gain, _interval_of_gain(agreements), ())
-    return Fidelity(found([*blind]), found([*seen]), found([*best]), share, [*(seen - blind)])
+    return Fidelity(found([*blind]), found([*seen]), share, [*(seen - blind)])
 
 
 def _interval_of_gain(agreements: np.ndarray) -> tuple[float, float] | None:

@@ -17,6 +17,8 @@ from jinja2 import Environment, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from benchmark.storage.names import apart
+
 ASSETS = files("benchmark.report") / "assets"
 SCRIPTS = (
     "elements",
@@ -100,11 +102,7 @@ def _refuse_unless(safe: bool, link: str) -> None:
 
 def _anchors(names: Sequence[str]) -> list[str]:
     """Return an id for each comparison, readable and unique: the page's address names it while it is shown."""
-    anchors: list[str] = []
-    for name in names:
-        anchor = re.sub(r"[^\w.=+-]+", "-", name, flags=re.ASCII).strip("-") or "unnamed"
-        anchors.append(anchor if anchor not in anchors else f"{anchor}-{len(anchors) + 1}")
-    return anchors
+    return apart(re.sub(r"[^\w.=+-]+", "-", name, flags=re.ASCII).strip("-") or "unnamed" for name in names)
 
 
 def _marks(leaderboard: Mapping[str, Any]) -> dict[str, str]:

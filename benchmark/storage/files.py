@@ -25,7 +25,8 @@ T = TypeVar("T")
 
 
 MEBIBYTE = 2**20
-MOST_ARTEFACT_BYTES = 2**30
+MOST_FILE_BYTES = 2**31
+"""Bytes of a rounds.jsonl or an artefact: with more it can't be read into memory."""
 _SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 """Opens no link, in whose place a file elsewhere would be read or written."""
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)
@@ -45,7 +46,7 @@ def read_arrays(path: Path) -> "dict[str, np.ndarray]":
     """Return the arrays of a run's .npz file. Raises OSError, and whatever NumPy raises on a foreign file."""
     import numpy as np  # only here: `--help` imports this file
 
-    with np.load(BytesIO(read_whole(path, MOST_ARTEFACT_BYTES)), allow_pickle=False) as file:
+    with np.load(BytesIO(read_whole(path, MOST_FILE_BYTES)), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 

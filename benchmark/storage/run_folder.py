@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from benchmark.errors import RequestError
-from benchmark.storage.files import TEMPORARY, append, claim, read_whole, remove, storing, write_whole
+from benchmark.storage.files import MOST_FILE_BYTES, TEMPORARY, append, claim, read_whole, remove, storing, write_whole
 from benchmark.storage.schema import BEFORE, FINAL, ROUND, RUN, SCHEMA, Round, RunRecord
 from benchmark.storage.strict_json import loads
 
@@ -30,8 +30,6 @@ MANIFEST = "checkpoint.json"
 """The file of a run that says where to resume."""
 MOST_RECORD_BYTES = 2**26
 """Bytes of a run.json, or another file of facts: with more it is none."""
-MOST_ROUNDS_BYTES = 2**31
-"""Bytes of a rounds.jsonl or an artefact: with more it can't be read into memory."""
 CLAIM = "claim"
 """The file of a run that a process holds while it works on the run."""
 
@@ -91,7 +89,7 @@ class RunFolder:
         """
         path = self.rounds_file
         try:
-            lines = read_whole(path, MOST_ROUNDS_BYTES).splitlines(keepends=True)
+            lines = read_whole(path, MOST_FILE_BYTES).splitlines(keepends=True)
         except OSError as error:
             raise RequestError(f"{path} is missing") from error
         lines = [line for line in lines if line.endswith(b"\n")][:rounds]
@@ -183,7 +181,7 @@ class RunFolder:
         """Read all rounds."""
         path = self.rounds_file
         try:
-            lines = read_whole(path, MOST_ROUNDS_BYTES).splitlines()
+            lines = read_whole(path, MOST_FILE_BYTES).splitlines()
         except OSError as error:
             raise RequestError(f"{path} can't be read ({error.strerror})") from error
         return [_round(path, line) for line in lines]
@@ -207,7 +205,7 @@ def digest(run: Facts) -> str:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file of a run. Raises OSError, also for what is no regular file."""
-    return hashlib.sha256(read_whole(path, MOST_ROUNDS_BYTES)).hexdigest()
+    return hashlib.sha256(read_whole(path, MOST_FILE_BYTES)).hexdigest()
 
 
 def _round(path: Path, line: bytes) -> Round:

@@ -1,6 +1,7 @@
 """The generated parts of a page, each as Markdown."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from benchmark.compatibility import unsupported
@@ -62,7 +63,10 @@ def _messages(each: Sequence[Costs]) -> list[list[str]]:
             "in the first round": [getattr(c, f"first_{direction}") for c in each],
             "from the second round on": [getattr(c, direction) for c in each],
         }
-        for name in sorted({name for sizes in moments.values() for size in sizes for name in size}):
+        soonest_first = [
+            [*dict.fromkeys(sorted(name for size in sizes for name in size))] for sizes in moments.values()
+        ]
+        for name in dict.fromkeys(chain.from_iterable(soonest_first)):
             by_moment = {when: [size.get(name, 0) for size in sizes] for when, sizes in moments.items()}
             if len({*map(tuple, by_moment.values())}) == 1:
                 by_moment = {"in every round": by_moment["in the first round"]}

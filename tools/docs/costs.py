@@ -100,24 +100,26 @@ def written(costs: Catalogue) -> str:
 
 def _costs(name: str, problem: Task) -> Costs:
     method, _ = registry.method(name)
-    config = FederationConfig(clients=CLIENTS, rounds=3, eval_every=3)  # only two are done, so none is evaluated
+    config = FederationConfig(clients=CLIENTS, rounds=4, eval_every=4)  # only three are done, so none is evaluated
     federation = Federation(method, problem, config, torch.device("cpu"), engine=OneStepEngine)
-    first, later = (federation.round(t) for t in (1, 2))
-    varying = _varying(later)
+    first, later, last = (federation.round(t) for t in (1, 2, 3))
+    up, down = (_varying([later, last], way) for way in ("bytes_up", "bytes_down"))
     return Costs(
-        first_up=_sizes(first, "bytes_up", varying),
-        first_down=_sizes(first, "bytes_down", varying),
-        up=_sizes(later, "bytes_up", varying),
-        down=_sizes(later, "bytes_down", varying),
+        first_up=_sizes(first, "bytes_up", up),
+        first_down=_sizes(first, "bytes_down", down),
+        up=_sizes(later, "bytes_up", up),
+        down=_sizes(later, "bytes_down", down),
         client_flops=later["client_flops"],
-        server_flops=None if varying else later["server_flops"],
+        server_flops=None if up else later["server_flops"],
     )
 
 
-def _varying(record: Round) -> set[str]:
-    """Return the messages whose size depends on what was learned: clients with equally many classes differ in it."""
-    sent = [turn["bytes_up"] for turn in record["clients"]]
-    return {name for name in sent[0] if len({sizes[name] for sizes in sent}) > 1}
+def _varying(records: Sequence[Round], direction: str) -> set[str]:
+    """Return the messages whose size depends on what was learned: it differs by client or round for as many classes."""
+    turns: list[Mapping[str, Any]] = [turn for record in records for turn in record["clients"]]
+    sent = [turn[direction] for turn in turns]
+    names = {name for sizes in sent for name in sizes}
+    return {name for name in names if len({sizes[name] for sizes in sent if name in sizes}) > 1}
 
 
 def _sizes(record: Mapping[str, Any], direction: str, varying: set[str]) -> MessageBytes:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from benchmark.config import FederationConfig
 from benchmark.errors import plural
 from benchmark.report.answer import answer_of
 from benchmark.report.cells import NOTHING, mean_cell
@@ -94,8 +95,9 @@ def accuracy(comparison: Comparison, label: str) -> str:
 
 def _kilobytes(comparison: Comparison, label: str) -> str:
     """Return what a participant sends and receives in a round, in thousands of bytes: mean over rounds and seeds."""
-    setting = comparison.setting
-    visits = setting["rounds"] * setting["clients"] * setting["participation"]
+    numbers = {name: comparison.setting[name] for name in ("rounds", "clients", "participation")}
+    config = FederationConfig(**numbers)
+    visits = config.rounds * config.participants
     return mean_cell([run.total("bytes") / visits / 1e3 for run in comparison.of(label)]).text
 
 

@@ -15,10 +15,12 @@ LEVELLED = "mnist5k"
 
 
 def levelled(stored: Mapping[str, Sequence[Comparison]]) -> str:
-    """Return a table with a row per method, the floor below, and whether its curve has levelled."""
-    if not (comparisons := stored.get(LEVELLED)):
-        return f"There are no results in `results/{LEVELLED}`."
-    (comparison,) = comparisons
+    """Return a table of each comparison: a row per method, the floor below, and whether its curve has levelled."""
+    tables = map(_table, stored.get(LEVELLED, ()))
+    return "\n\n".join(tables) or f"There are no results in `results/{LEVELLED}`."
+
+
+def _table(comparison: Comparison) -> str:
     moments = comparison.stored_moments
     rows = [
         [

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from benchmark.report.charts import DARK_GROUND, at_night, contrast
-from benchmark.report.html import render
+from benchmark.report.html import _anchors, render
 from benchmark.report.links import links_of
 from benchmark.report.looks import catalogue_looks
 
@@ -256,3 +256,9 @@ def test_links_of_methods():
     assert links_of("fedapen")["paper"] == "https://doi.org/10.1145/3580305.3599344"
     assert links_of("lg-fedavg")["page"].endswith("lg-fedavg.md")
     assert links_of("mine") == links_of("../x") == {}
+
+
+def test_anchors_are_unique_whatever_comparisons_are_called():
+    """The third would be a-2, which the second has; the last two differ in nothing that an address may have."""
+    found = _anchors(["a", "a", "a-2", "é", "è"])
+    assert len({*found}) == 5

@@ -136,7 +136,7 @@ def test_messages_of_the_first_round_stand_apart_where_they_differ():
     assert blocks._messages([*STORED["fedkd"]["cnn5"].values()]) == [
         ["up: `update`", "in every round", "varies", "varies"],
         ["down: `student`", "in the first round", "2,680,232", "2,860,592"],
-        ["down: `update`", "from the second round on", "varies", "varies"],
+        ["down: `mean_update`", "from the second round on", "varies", "varies"],
     ]
 
 
