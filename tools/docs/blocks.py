@@ -63,10 +63,8 @@ def _messages(each: Sequence[Costs]) -> list[list[str]]:
             "in the first round": [getattr(c, f"first_{direction}") for c in each],
             "from the second round on": [getattr(c, direction) for c in each],
         }
-        soonest_first = [
-            [*dict.fromkeys(sorted(name for size in sizes for name in size))] for sizes in moments.values()
-        ]
-        for name in dict.fromkeys(chain.from_iterable(soonest_first)):
+        by_round = [sorted(name for size in sizes for name in size) for sizes in moments.values()]
+        for name in dict.fromkeys(chain.from_iterable(by_round)):
             by_moment = {when: [size.get(name, 0) for size in sizes] for when, sizes in moments.items()}
             if len({*map(tuple, by_moment.values())}) == 1:
                 by_moment = {"in every round": by_moment["in the first round"]}
