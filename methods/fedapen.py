@@ -53,7 +53,7 @@ class FedAPEN(Method):
     weighting: ClientWeights = "samples"  # of the clients in the mean; uniform in the authors' code
 
     def shares(self) -> tuple[str, ...]:
-        """SampleShare the small network."""
+        """Share the small network."""
         return ("shared",)
 
     def parts(self, model: LocalModel, task: Task) -> dict[str, nn.Module]:

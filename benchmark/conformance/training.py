@@ -14,6 +14,7 @@ from benchmark.client import Client
 from benchmark.compatibility import unsupported
 from benchmark.conformance.suite import Broken, where
 from benchmark.conformance.toy import HEADS, SHAPE, TOYS, federate, make_task, same, toy_federation, toy_task
+from benchmark.engine.eager import set_to_train
 from benchmark.federation import Federation
 from benchmark.method import Batch, Method, Phase
 from benchmark.models.line_up import LineUp, Shape
@@ -172,9 +173,7 @@ def _on_meta(method: Method, federation: Federation, k: int) -> None:
 
 
 def _on_meta_trained(method: Method, phase: Phase, client: Client, batch: Batch) -> None:
-    for name, part in client.parts.items():
-        active = phase.trains is None or name in phase.trains
-        part.train(active).requires_grad_(active)
+    set_to_train(client.parts, phase)
     loss = (phase.loss or method.loss)(client, *[batch] * len(phase.samples))
     loss.backward()
     with torch.no_grad():

@@ -10,6 +10,7 @@ from benchmark.channel import Message, RoundNumber, State
 from benchmark.method import Method
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.findings import AUDITOR, SERVER
+from benchmark.privacy.membership import every_second
 from benchmark.privacy.shadow_clients import ShadowClients
 from benchmark.privacy.vectors import same
 from benchmark.seeds import torch_seeded
@@ -87,9 +88,7 @@ class Victims:
         with torch_seeded("audit", seed=self._task.seed, client=k):
             shuffled = pool[torch.randperm(len(pool)).to(pool.device)]
         labels = self._task.labels[shuffled]
-        first = torch.zeros_like(labels, dtype=torch.bool)
-        for c in labels.unique():
-            first[(labels == c).nonzero()[::2, 0]] = True
+        first = every_second(labels)
         return shuffled[first], shuffled[~first]
 
     def like(self, k: int, pool: Tensor, most: int) -> Tensor:

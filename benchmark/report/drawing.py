@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
+from scipy.optimize import isotonic_regression
 
 from benchmark.report.fonts import choose_fonts
 from benchmark.report.paper import SCREEN, SMALL_SHARE, Paper
@@ -118,21 +119,10 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     order = np.argsort(heights, kind="stable")
     steps = gap * np.arange(len(order))
     wanted = np.asarray(heights, dtype=float)[order] - steps
-    found = np.clip(_rising(wanted), 0, max(0.0, 1 - steps[-1])) + steps if len(order) else wanted
+    found = np.clip(isotonic_regression(wanted).x, 0, max(0.0, 1 - steps[-1])) + steps if len(order) else wanted
     placed = np.empty(len(order))
     placed[order] = found
     return placed.tolist()
-
-
-def _rising(values: np.ndarray) -> np.ndarray:
-    """Return the non-decreasing values that are nearest by least squares: neighbours that fall are pooled."""
-    blocks: list[list[float]] = []
-    for value in values:
-        blocks.append([float(value), 1])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (mean, size), (last, more) = blocks[-2], blocks.pop()
-            blocks[-1] = [(mean * size + last * more) / (size + more), size + more]
-    return np.repeat([mean for mean, _ in blocks], [int(size) for _, size in blocks])
 
 
 def _end(axes: Axes, handle: Any) -> tuple[float, float]:
