@@ -91,6 +91,17 @@ def copied(state: State) -> State:
     return {name: packed(value) for name, value in state.items()}
 
 
+def same(a: object, b: object) -> bool:
+    """Return whether two states, messages or values are equal to the bit."""
+    if isinstance(a, Tensor):
+        return isinstance(b, Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, Mapping):
+        return isinstance(b, Mapping) and a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, tuple):
+        return isinstance(b, tuple) and len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return a == b
+
+
 def nbytes(value: Value) -> int:
     """Return the size of a value on the wire, in bytes."""
     return int(_size(value))

@@ -71,8 +71,9 @@ class Phase:
     samples: tuple[Stretch, ...] = (WHOLE,)
     """Stretches of the local training data; a step takes one batch from each, as long as all have one."""
     collects: bool = False
-    """Whether the method's statistics are sums over the batches of this phase's last pass, instead of a pass of their
-    own after training. What parts have computed for the loss is not computed again."""
+    """Whether the method's statistics are sums over this phase's last steps, as many as its last pass has batches,
+    instead of a pass of their own after training. What parts have computed for the loss is not computed again. Steps
+    cut short (`steps`, or `--local-steps`) may end within a pass: then these lie in two, or there are fewer."""
     first_round: int = 1
     """The round from which on the phase takes place."""
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.channel import Inbox, Message, Rows, State
+from benchmark.channel import Inbox, Message, Rows, State, same
 from benchmark.client import Client, ClientInfo
 from benchmark.conformance.suite import Broken
-from benchmark.conformance.toy import TOY_LR, federate, same, tensors, toy_federation, toy_task, watched
+from benchmark.conformance.toy import TOY_LR, federate, tensors, toy_federation, toy_task, watched
 from benchmark.method import Method, initial_parts, with_client_rate
 from benchmark.privacy.vectors import same_structure
 

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmark.channel import same
 from benchmark.conformance.suite import Broken, Check, where
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.conformance.toy import federate, make_task
 from benchmark.errors import plural
 from benchmark.method import Method
 from benchmark.models.line_up import Architecture, LineUp, LocalModel

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
+from benchmark.channel import same
 from benchmark.conformance.suite import Broken, where
-from benchmark.conformance.toy import federate, same, tensors, toy_federation, toy_task
+from benchmark.conformance.toy import federate, tensors, toy_federation, toy_task
 from benchmark.federation import Federation
 from benchmark.method import Method
 from benchmark.storage.checkpoint import Checkpoint, fingerprint

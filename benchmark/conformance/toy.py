@@ -118,17 +118,6 @@ def federate(method: Method, task: Task, **config: object) -> tuple[Federation, 
     return federation, list(federation.run())
 
 
-def same(a: object, b: object) -> bool:
-    """Return whether two states, messages or values are equal to the bit."""
-    if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
-    if isinstance(a, Mapping):
-        return isinstance(b, Mapping) and a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, tuple):
-        return isinstance(b, tuple) and len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return a == b
-
-
 def tensors(value: Any) -> list[torch.Tensor]:
     """Return all tensors in a state, a message or a value."""
     if isinstance(value, torch.Tensor):

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from benchmark.channel import RoundNumber, Value
+from benchmark.channel import RoundNumber, Value, same
 from benchmark.client import Client
 from benchmark.compatibility import unsupported
 from benchmark.conformance.suite import Broken, where
-from benchmark.conformance.toy import HEADS, SHAPE, TOYS, federate, make_task, same, toy_federation, toy_task
+from benchmark.conformance.toy import HEADS, SHAPE, TOYS, federate, make_task, toy_federation, toy_task
 from benchmark.engine.eager import set_to_train
 from benchmark.federation import Federation
 from benchmark.method import Batch, Method, Phase

@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.channel import Message, RoundNumber, State
+from benchmark.channel import Message, RoundNumber, State, same
 from benchmark.client import Client
 from benchmark.engine.eager import EVALUATION_BATCH, EagerEngine, frozen
 from benchmark.method import Method
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.shadow_clients import ShadowClients
-from benchmark.privacy.vectors import same, same_structure
+from benchmark.privacy.vectors import same_structure
 from benchmark.seeds import torch_seeded
 from benchmark.task import Task
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.channel import Message, RoundNumber, State, copied
+from benchmark.channel import Message, RoundNumber, State, copied, same
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.exposure import exposure
 from benchmark.privacy.findings import SERVER, of_noise
@@ -19,7 +19,7 @@ from benchmark.privacy.record_attacks import RecordAttacks, Shown
 from benchmark.privacy.shadow_clients import ShadowClients
 from benchmark.privacy.sums import sums_suffice
 from benchmark.privacy.tables import Columns, Tables
-from benchmark.privacy.vectors import noise_like, same, with_all_rows
+from benchmark.privacy.vectors import noise_like, with_all_rows
 from benchmark.privacy.victims import Victim, Victims
 
 NO_GUESS = -1

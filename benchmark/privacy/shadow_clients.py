@@ -8,13 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.channel import Message, RoundNumber, State, Wire, copied
+from benchmark.channel import Message, RoundNumber, State, Wire, copied, same
 from benchmark.config import FederationConfig
 from benchmark.defence.wire import wire_of
 from benchmark.engine.eager import EagerEngine
 from benchmark.measure.meter import Meter
 from benchmark.method import Method
-from benchmark.privacy.vectors import same
 from benchmark.schedule import Schedule
 from benchmark.task import ClientData, Task
 

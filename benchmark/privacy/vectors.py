@@ -73,18 +73,6 @@ def same_structure(value: object, other: object) -> bool:
     return isinstance(value, Tensor) and isinstance(other, Tensor) and value.shape == other.shape
 
 
-def same(value: object, other: object) -> bool:
-    """Return whether two values are equal to the bit."""
-    if not same_structure(value, other):
-        return False
-    if isinstance(value, dict) and isinstance(other, dict):
-        return all(same(value[key], other[key]) for key in value)
-    if isinstance(value, Rows) and isinstance(other, Rows):
-        return torch.equal(value.values, other.values) and torch.equal(value.present, other.present)
-    assert isinstance(value, Tensor) and isinstance(other, Tensor)
-    return torch.equal(value, other)
-
-
 def broadcast_like(message: Message, broadcast: State) -> Message:
     """Return the broadcast in the names and shapes of a message; zeros where nothing like it was broadcast."""
     return with_change(message, broadcast, lambda x, known: known)

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from benchmark.channel import Message, RoundNumber, State
+from benchmark.channel import Message, RoundNumber, State, same
 from benchmark.method import Method
 from benchmark.privacy.audit_size import AuditSize
 from benchmark.privacy.findings import AUDITOR, SERVER
 from benchmark.privacy.membership import every_second
 from benchmark.privacy.shadow_clients import ShadowClients
-from benchmark.privacy.vectors import same
 from benchmark.seeds import torch_seeded
 from benchmark.task import Task
 

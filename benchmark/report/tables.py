@@ -11,7 +11,7 @@ from benchmark.report.levelling import RULE
 from benchmark.report.notes import noted_table, spread_rule
 from benchmark.report.stored_run import StoredRun
 from benchmark.storage.moments import LOCAL, Moment
-from benchmark.storage.summary import BY_VALIDATION
+from benchmark.storage.summary import BY_VALIDATION, worst_tenth
 
 FLOOR = "majority class of each client"
 """Name of the row of what each client has by always answering its most frequent class."""
@@ -142,13 +142,9 @@ def accuracy_table(comparison: Comparison) -> Table:
     columns = [Column("Method"), *(Column(title, "high", short=SHORT.get(title, "")) for title in kinds)]
     columns += [Column(f"By {name}", "high") for name in predictors]
     text = f"Accuracies in percent, {comparison.selection}; {spread_rule(comparison)}. {FLOOR_RULE}"
-    floors = [np.mean, _worst_tenth, None, *[np.mean] * len(others)]
+    floors = [np.mean, worst_tenth, None, *[np.mean] * len(others)]
     foot = _floor(comparison, [*floors, *[None] * (len(columns) - 1 - len(floors))])
     return noted_table(comparison, "accuracy", "Accuracy in detail [%]", text, columns, rows, foot)
-
-
-def _worst_tenth(clients: np.ndarray) -> float:
-    return float(np.sort(clients)[: int(np.ceil(0.1 * len(clients)))].mean())
 
 
 FLOOR_RULE = f"The last row is no method: it is what the {FLOOR} alone would score."

@@ -138,13 +138,17 @@ def _accuracies(rounds: Sequence[Record], moment: Moment, chosen: Sequence[int])
         return dict.fromkeys(names)
     scores = accuracies(averaged, moment.stored)  # [averaged rounds, N]
     clients = scores.mean(0)
-    worst = np.sort(clients)[: ceil(0.1 * len(clients))]
     pooled = [100 * sum(r[moment.stored]["correct"]) / sum(r[moment.stored]["total"]) for r in averaged]
     over_rounds = scores.mean(1).std(ddof=1) if len(averaged) > 1 else None
     over_clients = clients.std(ddof=1) if len(clients) > 1 else 0.0
     oracle = accuracies(rounds, moment.stored).mean(1).max()
-    values = (clients.mean(), over_rounds, over_clients, worst.mean(), np.mean(pooled), oracle)
+    values = (clients.mean(), over_rounds, over_clients, worst_tenth(clients), np.mean(pooled), oracle)
     return {name: None if value is None else float(value) for name, value in zip(names, values, strict=True)}
+
+
+def worst_tenth(clients: np.ndarray) -> float:
+    """Return the mean of the lowest tenth of the clients' values [N], rounded up."""
+    return float(np.sort(clients)[: ceil(0.1 * len(clients))].mean())
 
 
 def _by_predictor(rounds: Sequence[Record], moment: Moment, chosen: Sequence[int]) -> dict[str, float]:

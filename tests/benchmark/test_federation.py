@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from benchmark.api import Progress, RoundNumber
+from benchmark.channel import same
 from benchmark.config import FederationConfig
-from benchmark.conformance.toy import ALIKE, federate, make_task, same
+from benchmark.conformance.toy import ALIKE, federate, make_task
 from benchmark.engine.eager import EagerEngine
 from benchmark.federation import Federation
 from benchmark.method import Method, Phase

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from benchmark.api import Batch, Client, Message, Method, Phase, RequestError
+from benchmark.channel import same
 from benchmark.cli.commands import main
 from benchmark.compatibility import unsupported
-from benchmark.conformance.toy import ALIKE, federate, make_task, same, toy_federation
+from benchmark.conformance.toy import ALIKE, federate, make_task, toy_federation
 from benchmark.plugins import registry
 from methods.fedavg import FedAvg
 from methods.fedl2g import FedL2G

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from benchmark.api import Observer, Rows
+from benchmark.channel import same
 from benchmark.cli.arguments import request_of
 from benchmark.config import FederationConfig
-from benchmark.conformance.toy import ALIKE, CPU, make_task, same
+from benchmark.conformance.toy import ALIKE, CPU, make_task
 from benchmark.errors import HookError
 from benchmark.federation import Federation
 from benchmark.method import Method

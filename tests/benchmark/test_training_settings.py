@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.channel import same
 from benchmark.cli.commands import main
 from benchmark.config import FederationConfig, RunSpec
-from benchmark.conformance.toy import ALIKE, CPU, MIXED, federate, make_task, same
+from benchmark.conformance.toy import ALIKE, CPU, MIXED, federate, make_task
 from benchmark.federation import Federation
 from benchmark.method import Method, hyperparameters_of, with_client_rate
 from benchmark.plugins import registry

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Rows
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from methods.fd import FD
 from methods.standalone import Standalone
 

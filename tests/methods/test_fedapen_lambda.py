@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from methods.fedapen import FedAPEN
 
 

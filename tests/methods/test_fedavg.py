@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from benchmark.api import Inbox
+from benchmark.channel import same
 from benchmark.compatibility import unsupported
-from benchmark.conformance.toy import ALIKE, federate, make_task, same
+from benchmark.conformance.toy import ALIKE, federate, make_task
 from benchmark.method import initial_parts
 from methods.fedavg import FedAvg
 from methods.standalone import Standalone

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from benchmark.method import initial_parts
 from benchmark.plugins import registry
 from benchmark.seeds import torch_seeded

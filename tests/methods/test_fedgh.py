@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from benchmark.api import Client, ClientInfo, Inbox
-from benchmark.conformance.toy import ALIKE, federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import ALIKE, federate, make_task
 from benchmark.method import initial_parts
 from benchmark.plugins import registry
 from benchmark.seeds import torch_seeded

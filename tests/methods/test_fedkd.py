@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Phase, Progress
-from benchmark.conformance.toy import ALIKE, federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import ALIKE, federate, make_task
 from benchmark.functional import rank
 from methods.fedkd import FedKD
 from methods.standalone import Standalone

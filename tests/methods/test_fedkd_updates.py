@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from benchmark.api import Client, ClientInfo, Inbox, Progress
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from benchmark.defence.wire import clipped
 from methods.fedkd import FedKD, moved
 

@@ -11,7 +11,8 @@ from torch.autograd.functional import jvp
 from torch.func import functional_call
 
 from benchmark.api import Batch, Client, ClientInfo, Inbox, Method, Phase, Rows
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from methods.fedl2g import FedL2G
 from methods.standalone import Standalone
 

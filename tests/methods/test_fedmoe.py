@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from benchmark.api import Client, ClientInfo, SwitchNorm2d
-from benchmark.conformance.toy import ALIKE, federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import ALIKE, federate, make_task
 from methods.fedmoe import FedMoE, Gate
 from methods.fedper import FedPer
 from methods.standalone import Standalone

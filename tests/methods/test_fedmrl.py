@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Method, Phase
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from benchmark.method import initial_parts
 from benchmark.models.line_up import Architecture, LineUp
 from benchmark.plugins import registry

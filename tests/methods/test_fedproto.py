@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from benchmark.api import Batch, Inbox
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from methods.fedproto import FedProto
 from methods.standalone import Standalone
 

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo
+from benchmark.channel import same
 from benchmark.compatibility import unsupported
-from benchmark.conformance.toy import ALIKE, federate, make_task, same
+from benchmark.conformance.toy import ALIKE, federate, make_task
 from benchmark.method import initial_parts
 from methods.fedavg import FedAvg
 from methods.fedprox import FedProx

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.channel import same
 from benchmark.compatibility import unsupported
-from benchmark.conformance.toy import ALIKE, federate, make_task, same
+from benchmark.conformance.toy import ALIKE, federate, make_task
 from benchmark.method import Phase, initial_parts
 from methods.fedper import FedPer
 from methods.fedrep import FedRep

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from benchmark.api import Client, ClientInfo, Inbox, Progress
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from methods.fedssa import FedSSA, table
 from methods.lg_fedavg import LGFedAvg
 from methods.standalone import Standalone

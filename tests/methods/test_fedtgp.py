@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmark.api import Batch, Inbox, Rows
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from benchmark.plugins import registry
 from methods import fedtgp
 from methods.fedproto import FedProto

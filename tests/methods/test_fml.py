@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo, Method
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from methods.fml import FML
 from methods.standalone import Standalone
 

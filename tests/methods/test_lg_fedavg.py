@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from benchmark.conformance.toy import ALIKE, federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import ALIKE, federate, make_task
 from methods.fedavg import FedAvg
 from methods.lg_fedavg import LGFedAvg
 

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from methods.pfedafm import PFedAFM
 from methods.standalone import Standalone
 

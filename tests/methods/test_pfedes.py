@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from benchmark.api import Batch, Client, ClientInfo
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from benchmark.method import initial_parts
 from methods.pfedes import PFedES
 from methods.standalone import Standalone

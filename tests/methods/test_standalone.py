@@ -5,7 +5,8 @@ from itertools import chain, islice
 import torch
 from torch import nn
 
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.channel import same
+from benchmark.conformance.toy import federate, make_task
 from methods.standalone import Standalone
 
 

@@ -5,9 +5,8 @@ from math import ceil, log2
 import pytest
 import torch
 
-from benchmark.channel import Channel, RoundNumber
+from benchmark.channel import Channel, RoundNumber, same
 from benchmark.config import FederationConfig, federation_config
-from benchmark.conformance.toy import same
 from benchmark.defence.secure_aggregation import KEYS_AND_SHARES, key_bytes, summed_bytes
 from benchmark.defence.wire import clipped, in_few_bits, noisy, wire_of
 from benchmark.errors import RequestError

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from benchmark.api import Method, Phase
-from benchmark.channel import copied
-from benchmark.conformance.toy import ALIKE, MIXED, federate, make_task, same
+from benchmark.channel import copied, same
+from benchmark.conformance.toy import ALIKE, MIXED, federate, make_task
 from benchmark.errors import Diverged
 from benchmark.federation import Federation
 from benchmark.measure.meter import Meter

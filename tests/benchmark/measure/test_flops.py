@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from benchmark.api import Observer
+from benchmark.channel import same
 from benchmark.config import FederationConfig
-from benchmark.conformance.toy import ALIKE, CPU, federate, make_task, same
+from benchmark.conformance.toy import ALIKE, CPU, federate, make_task
 from benchmark.federation import Federation
 from benchmark.measure.flops import FORMULAS, FlopCounter, FlopTable
 from benchmark.models.cnn import CNNS, LINE_UPS

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.channel import same
 from benchmark.compatibility import unsupported
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.conformance.toy import federate, make_task
 from benchmark.models.cnn import CNNS
 from benchmark.models.line_up import Architecture, LineUp
 from benchmark.models.switch_norm import SwitchNorm2d

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmark.channel import RoundNumber, copied
+from benchmark.channel import RoundNumber, copied, same
 from benchmark.config import FederationConfig
 from benchmark.conformance.toy import CPU
 from benchmark.federation import Federation
@@ -13,7 +13,6 @@ from benchmark.plugins import registry
 from benchmark.privacy.audit import PrivacyAudit
 from benchmark.privacy.findings import labels_of
 from benchmark.privacy.shadow_clients import ShadowClients
-from benchmark.privacy.vectors import same
 from benchmark.privacy.victims import Victim, Victims
 
 

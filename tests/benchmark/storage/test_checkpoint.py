@@ -6,8 +6,7 @@ import pickle
 import pytest
 import torch
 
-from benchmark.channel import Rows
-from benchmark.conformance.toy import same
+from benchmark.channel import Rows, same
 from benchmark.storage.checkpoint import Checkpoint, fingerprint
 from benchmark.storage.client_states import ClientStates
 

@@ -5,9 +5,9 @@ from threading import current_thread
 import pytest
 import torch
 
-from benchmark.channel import FIRST, Rows
+from benchmark.channel import FIRST, Rows, same
 from benchmark.config import FederationConfig
-from benchmark.conformance.toy import federate, make_task, same
+from benchmark.conformance.toy import federate, make_task
 from benchmark.errors import StorageError
 from benchmark.federation import Federation
 from benchmark.plugins import registry

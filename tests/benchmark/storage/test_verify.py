@@ -69,10 +69,6 @@ def flip(path, position):
     path.write_bytes(content)
 
 
-def other_seed(results):
-    return [p.parent for p in results.glob("exp/digits/fedmoe/*/run.json")]
-
-
 DAMAGE = {
     "truncated line": (lambda f: (f / "rounds.jsonl").write_bytes((f / "rounds.jsonl").read_bytes()[:-20]), "damaged"),
     "missing last round": (
