@@ -67,6 +67,7 @@ GRIDS: tuple[tuple[str, ...], ...] = (
     ("run", "--preset", "levelled-n10", *FIVE, *CIFAR10, *HERE),
     ("run", "--preset", "levelled-n100", *FIVE, *CIFAR10, *HERE),
     ("run", "--preset", "levelled-n100", *GATE, *CIFAR10, *HERE),
+    ("tune", "--preset", "mnist5k", *FRESH, "--inspect", "--experiment", "tuned-mnist5k"),
     (*TUNED_N10, *FIRST_TRIALS),
     *(("run", "--preset", "levelled-n10", *CIFAR10, *change, *ONE_CHANGE_HERE) for change in ONE_CHANGE),
     ("run", "--preset", "lab-short-n10", "--inspect", "--experiment", "lab-short"),

@@ -12,7 +12,7 @@ from tools.docs.costs import CLIENTS, DATASETS, REFERENCE, TRAIN, Catalogue, Cos
 from tools.docs.source import hyperparameters, module_docstring
 
 PAGE_LINE_UPS = ("cnn5", "cnn1", "vision4", "vision4-native")
-TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist5k": "MNIST 5k"}
 EXPERIMENTS = ("catalogue", "reference")
 """Folders of results that pages report, if they exist."""
 VARIES = "varies"
@@ -161,7 +161,7 @@ def exchange(glances: Mapping[str, Mapping[str, str]]) -> str:
 
 def costs_of_all(catalogue: Catalogue) -> str:
     """Return the catalogue by what it costs."""
-    heads = ["method", "networks", "measured on", *(f"{title} up + down" for title in TITLES.values())]
+    heads = ["method", "networks", "measured on", *(f"{TITLES[dataset]} up + down" for dataset in DATASETS)]
     heads += ["client FLOPs", "server MFLOP"]
     rows = []
     for name, by_line_up in catalogue.items():

@@ -13,14 +13,14 @@ from benchmark.report.frame import LEAST_SEEDS, Comparison
 from benchmark.report.levelling import too_few
 from benchmark.report.sentences import listed, sentences
 from benchmark.storage.moments import DOWNLOAD, LOCAL
-from tools.docs.blocks import TITLES, accuracy_text, markdown_table
-from tools.docs.cells import MAIN_RESULTS, gain_text, judged, long_enough, side_of
+from tools.docs.blocks import accuracy_text, markdown_table
+from tools.docs.cells import DIGITS, DIGITS_RESULTS, MAIN_RESULTS, cell_title, gain_text, judged, long_enough, side_of
 from tools.docs.costs import REFERENCE
 from tools.reference import MISSION
 
-SHOWN = ("mnist5k", MAIN_RESULTS)
+SHOWN = (DIGITS_RESULTS, MAIN_RESULTS)
 """The folders of results that the README shows, if they exist."""
-CELLS = (("mnist5k", 10), ("cifar10", 10), ("cifar10", 100), ("cifar100", 10))
+CELLS = (DIGITS, ("cifar10", 10), ("cifar10", 100), ("cifar100", 10))
 """The data sets and numbers of clients that it has columns for, if they were run."""
 BESIDE = (*MISSION, "fedmoe+gate=static")
 """What it says of comparisons that are not ranked: the five methods, and equal weights in place of FedMoE's gate."""
@@ -77,13 +77,12 @@ def longest(comparisons: Iterable[Comparison]) -> list[Comparison]:
     return [*found.values()]
 
 
+def _title(comparison: Comparison) -> str:
+    return cell_title(*_cell(comparison))
+
+
 def _cell(comparison: Comparison) -> tuple[str, int]:
     return comparison.dataset, comparison.setting["clients"]
-
-
-def _title(comparison: Comparison) -> str:
-    name = (TITLES | {"mnist5k": "MNIST 5k"}).get(comparison.dataset, comparison.dataset)
-    return f"{name}, N = {comparison.setting['clients']}"
 
 
 def accuracy(comparison: Comparison, label: str) -> str:

@@ -9,15 +9,13 @@ from benchmark.report.cells import mean_cell, spread_cell
 from benchmark.report.frame import Comparison
 from benchmark.storage.moments import LOCAL
 from tools.docs.blocks import markdown_table
-
-LEVELLED = "mnist5k"
-"""The folder of results."""
+from tools.docs.cells import DIGITS_RESULTS
 
 
 def levelled(stored: Mapping[str, Sequence[Comparison]]) -> str:
     """Return a table of each comparison: a row per method, the floor below, and whether its curve has levelled."""
-    tables = map(_table, stored.get(LEVELLED, ()))
-    return "\n\n".join(tables) or f"There are no results in `results/{LEVELLED}`."
+    tables = map(_table, stored.get(DIGITS_RESULTS, ()))
+    return "\n\n".join(tables) or f"There are no results in `results/{DIGITS_RESULTS}`."
 
 
 def _table(comparison: Comparison) -> str:

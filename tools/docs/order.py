@@ -1,6 +1,6 @@
 """The order of the five methods at default and tuned rates, at both moments: the head of docs/reproduction.md."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ from benchmark.storage.moments import DOWNLOAD, LOCAL, Moment
 from benchmark.tuning.record import Tuning
 from tools.docs.blocks import accuracy_text, markdown_table
 from tools.docs.cells import (
+    DIGITS,
+    DIGITS_RESULTS,
     MAIN_RESULTS,
     SIDES,
     Judged,
@@ -31,7 +33,9 @@ from tools.docs.cells import (
 from tools.docs.costs import REFERENCE
 from tools.reference import MISSION
 
-TUNED_RESULTS = ("tuned-n10", "tuned-n100")
+DEFAULT_RESULTS = (MAIN_RESULTS, DIGITS_RESULTS)
+"""Folders of results at default rates, if they exist."""
+TUNED_RESULTS = ("tuned-n10", "tuned-n100", "tuned-mnist5k")
 """Folders of results of `tune`, if they exist."""
 BOTH = (LOCAL, DOWNLOAD)
 CLIMBS = "↗"
@@ -74,8 +78,8 @@ class Standings(NamedTuple):
 
 
 def order(stored: Stored, tunings: Tunings) -> str:
-    """Return a row for each cell and method of the mission, and a sentence for each cell."""
-    found = {cell: _standings(stored, tunings, *cell) for cell in published_cells()}
+    """Return a row for each method of the mission on the digits and in each cell, and a sentence for each of them."""
+    found = {cell: _standings(stored, tunings, *cell) for cell in (DIGITS, *published_cells())}
     run = {cell: by_rates for cell, by_rates in found.items() if any(by_rates.values())}
     waiting = [cell_title(*cell) for cell in found if cell not in run]
     missing = f"Not run yet, or in too few rounds to judge: {'; '.join(waiting)}."
@@ -94,11 +98,14 @@ def order(stored: Stored, tunings: Tunings) -> str:
 
 def _standings(stored: Stored, tunings: Tunings, dataset: str, clients: int) -> dict[str, Standings | None]:
     """Return kind of rates -> the methods at these rates; None if Standalone was not run long enough at them."""
-    default = of_cell(stored.get(MAIN_RESULTS, ()), dataset, clients)
-    tuned = ((name, of_cell(stored.get(name, ()), dataset, clients)) for name in TUNED_RESULTS)
-    at_tuned = (_tuned(comparison, tunings.get(name, ())) for name, comparison in tuned if comparison)
+
+    def among(folders: Sequence[str]) -> Iterator[tuple[str, Comparison]]:
+        found = ((name, of_cell(stored.get(name, ()), dataset, clients)) for name in folders)
+        return ((name, comparison) for name, comparison in found if comparison and long_enough(comparison))
+
+    at_tuned = (_tuned(comparison, tunings.get(name, ())) for name, comparison in among(TUNED_RESULTS))
     return {
-        "default": _default(default) if default and long_enough(default) else None,
+        "default": next((_default(comparison) for _, comparison in among(DEFAULT_RESULTS)), None),
         "tuned": next((standings for standings in at_tuned if standings), None),
     }
 

@@ -19,7 +19,7 @@ from tools.docs import blocks, costs, front, privacy, reproduction
 from tools.docs.claims import claims
 from tools.docs.data_sets import data_sets
 from tools.docs.gate import gate
-from tools.docs.levelled import LEVELLED, levelled
+from tools.docs.levelled import levelled
 from tools.docs.order import TUNED_RESULTS, order
 from tools.docs.overfitting import overfitting
 
@@ -32,7 +32,7 @@ CATALOGUE = "README"
 COSTS_FILE = "costs.json"
 REPORTED = (
     *(*blocks.EXPERIMENTS, *front.SHOWN, *reproduction.COMPARED, *TUNED_RESULTS),
-    *(reproduction.VARIED, LEVELLED, privacy.TRIED),
+    *(reproduction.VARIED, privacy.TRIED),
 )
 """The folders of results that pages report, if they exist."""
 DOCS_PARALLEL_FROM_RUNS = 1000
