@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -43,7 +44,7 @@ class TrainingConfig(BaseModel):
     @model_validator(mode="after")
     def _momentum_is_of_sgd(self) -> Self:
         if self.optimizer == "adam" and self.momentum:
-            raise ValueError("momentum is of sgd; leave it out with optimizer adam")
+            raise ValueError("`momentum` is of sgd; leave it out with adam")
         return self
 
 
@@ -121,21 +122,21 @@ class FederationConfig(TrainingConfig):
     @model_validator(mode="after")
     def _defences_fit_together(self) -> Self:
         if self.message_bits not in (None, 8, 4):
-            raise ValueError(f"message_bits is 8 or 4, not {self.message_bits}")
+            raise ValueError(f"`message_bits` is 8 or 4, not {self.message_bits}")
         if self.dp_epsilon is None and (self.dp_noise, self.dp_delta) != ("local", 1e-5):
-            raise ValueError("dp_noise and dp_delta are of use with dp_epsilon only; add that, or leave them out")
+            raise ValueError("`dp_noise` and `dp_delta` are of use with `dp_epsilon` only; add that, or leave them out")
         if self.dp_epsilon is not None and self.message_clip is None:
-            raise ValueError("dp_epsilon needs message_clip: noise is in proportion to the largest norm of an upload")
+            raise ValueError("`dp_epsilon` needs `message_clip`: noise is in proportion to the largest norm")
         if self.dp_epsilon is not None and self.message_layout != "fixed":
-            raise ValueError("dp_epsilon needs message_layout fixed: noise does not hide which rows are there")
+            raise ValueError("`dp_epsilon` needs `message_layout` fixed: noise does not hide which rows are there")
         if self.dp_epsilon is not None and self.dp_delta >= 1 / self.clients:
             raise ValueError(
-                f"dp_delta should be below 1 / clients, here {1 / self.clients:.3g}, not {self.dp_delta:g}"
+                f"`dp_delta` should be below 1 / `clients`, here {1 / self.clients:.3g}, not {self.dp_delta:g}"
             )
         if self.message_bits and self.dp_epsilon is not None and self.dp_noise == "central":
-            raise ValueError("message_bits with dp_noise central rounds each share of the noise; leave out one of them")
+            raise ValueError("`message_bits` with `dp_noise` central rounds each share of the noise; leave one out")
         if self.message_bits and self.secure_aggregation and self.message_clip is None:
-            raise ValueError("message_bits with secure_aggregation needs message_clip: a sum needs one scale for all")
+            raise ValueError("`message_bits` with `secure_aggregation` needs `message_clip`: a sum has one scale")
         return self
 
     @property
@@ -152,7 +153,7 @@ class FederationConfig(TrainingConfig):
     @model_validator(mode="after")
     def _steps_or_epochs(self) -> Self:
         if self.local_steps is not None and self.local_epochs != 1:
-            raise ValueError("local_steps stands in place of local_epochs; give one of them")
+            raise ValueError("`local_steps` stands in place of `local_epochs`; give one of them")
         return self
 
     @model_serializer(mode="wrap")
@@ -226,14 +227,20 @@ def federation_config(values: dict[str, Any], own: dict[str, Any] | None = None)
     try:
         return FederationConfig(**values | (own or {}))
     except ValidationError as error:
-        raise request_error(error, lambda name: "--" + name.replace("_", "-")) from error
+        raise request_error(error, _option) from error
+
+
+def _option(name: str) -> str:
+    """Return a setting's name as it is typed."""
+    return "--" + name.replace("_", "-")
 
 
 def request_error(error: ValidationError, spell: Any = str) -> RequestError:
     """Return the first complaint of a validation as one line; `spell` turns a field's name into what the user typed."""
     first = error.errors()[0]
-    if first["type"] == "value_error":  # of several fields together, which it names itself
-        return RequestError(first["msg"].removeprefix("Value error, "))
+    if first["type"] == "value_error":  # of several fields together, which it names in backquotes
+        said = first["msg"].removeprefix("Value error, ")
+        return RequestError(re.sub(r"`(\w+)`", lambda name: spell(name[1]), said))
     name = spell(str(first["loc"][0]) if first["loc"] else "value")
     if first["type"] == "missing":
         return RequestError(f"{name} has no default; give it a value")

@@ -172,15 +172,15 @@ BAD = [
     (["--methods", "fml+optimizer=rmsprop"], "optimizer of fml should be 'sgd' or 'adam'"),
     (["--methods", "fml+lr_decay=2"], "lr_decay of fml should be less than or equal to 1"),
     (["--methods", "fml+clip_norm=-1"], "clip_norm of fml should be greater than 0"),
-    (["--methods", "fml+optimizer=adam+momentum=0.9"], "momentum is of sgd"),
+    (["--methods", "fml+optimizer=adam+momentum=0.9"], "momentum of fml is of sgd"),
     (["--methods", "fml+lrr=1"], "did you mean 'lr'?"),
     (["--methods", "fml+optimizer=adam", "--momentum", "0.9"], "momentum is of sgd"),
-    (["--optimizer", "adam", "--momentum", "0.9"], "momentum is of sgd"),
+    (["--optimizer", "adam", "--momentum", "0.9"], "error: --momentum is of sgd"),
     (["--optimizer", "lion"], "--optimizer should be 'sgd' or 'adam'"),
     (["--clip-norm", "0"], "--clip-norm should be greater than 0"),
     (["--lr-decay", "0"], "--lr-decay should be greater than 0"),
     (["--local-steps", "0"], "--local-steps should be greater than or equal to 1"),
-    (["--local-steps", "3", "--local-epochs", "2"], "local_steps stands in place of local_epochs"),
+    (["--local-steps", "3", "--local-epochs", "2"], "--local-steps stands in place of --local-epochs"),
     (["--initial", "same"], "--initial should be 'own' or 'shared'"),
 ]
 

@@ -133,13 +133,13 @@ def test_the_server_gets_what_travels():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"dp_epsilon": "8"}, "dp_epsilon needs message_clip"),
-        ({"dp_epsilon": "8", "message_clip": "1"}, "dp_epsilon needs message_layout fixed"),
+        ({"dp_epsilon": "8"}, "^--dp-epsilon needs --message-clip: noise"),
+        ({"dp_epsilon": "8", "message_clip": "1"}, "^--dp-epsilon needs --message-layout fixed"),
         ({"dp_epsilon": "-1", "message_clip": "1"}, "--dp-epsilon should be greater than 0, not '-1'"),
         ({"dp_epsilon": "nan"}, "--dp-epsilon should be"),
         ({"dp_delta": "2"}, "--dp-delta should be less than 1, not '2'"),
-        ({"dp_noise": "central"}, "dp_noise and dp_delta are of use with dp_epsilon only"),
-        ({"message_bits": "5"}, "message_bits is 8 or 4, not 5"),
+        ({"dp_noise": "central"}, "^--dp-noise and --dp-delta are of use with --dp-epsilon only"),
+        ({"message_bits": "5"}, "^--message-bits is 8 or 4, not 5"),
         (
             {
                 "message_bits": "8",
@@ -148,16 +148,16 @@ def test_the_server_gets_what_travels():
                 "dp_epsilon": "8",
                 "dp_noise": "central",
             },
-            "message_bits with dp_noise central rounds each share of the noise",
+            "^--message-bits with --dp-noise central rounds each share of the noise",
         ),
         (
             {"message_layout": "fixed", "message_clip": "1", "dp_epsilon": "8", "dp_delta": "0.1", "clients": "10"},
-            "dp_delta should be below 1 / clients, here 0.1, not 0.1",
+            "^--dp-delta should be below 1 / --clients, here 0.1, not 0.1",
         ),
         ({"message_clip": "0"}, "--message-clip should be greater than 0, not '0'"),
         (
             {"message_bits": "8", "secure_aggregation": "true"},
-            "message_bits with secure_aggregation needs message_clip",
+            "^--message-bits with --secure-aggregation needs --message-clip",
         ),
     ],
 )
