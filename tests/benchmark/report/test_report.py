@@ -366,7 +366,7 @@ def test_a_damaged_result_is_named_and_the_old_report_stays(results, without_fig
     before = {p: p.read_bytes() for p in reports.rglob("*") if p.is_file()}
     (damaged,) = results.glob("exp/digits/a/*/rounds.jsonl")
     damaged.write_text(damaged.read_text()[:-10])
-    with pytest.raises(RequestError, match=r"rounds.jsonl is damaged"):
+    with pytest.raises(RequestError, match=r"rounds.jsonl is damaged: Invalid JSON"):
         write_report(results, reports, [], ReportOptions())
     assert {p: p.read_bytes() for p in reports.rglob("*") if p.is_file()} == before
 
