@@ -200,3 +200,9 @@ def test_help_and_report_do_not_import_torch(words, tmp_path):
     )
     got = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True)
     assert got.returncode == (2 if "nowhere" in words else 0), got.stderr
+
+
+def test_help_does_not_import_pydantic():
+    """It takes longer to import than all else that the help needs."""
+    code = "import sys; from benchmark.cli.commands import main; main(['--help']); sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 0

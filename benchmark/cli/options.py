@@ -4,10 +4,12 @@ from collections.abc import Callable
 from functools import cache
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
-from pydantic.fields import FieldInfo
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 COUNT = click.IntRange(min=1, max=1_000_000)
 PROCESSES = click.IntRange(min=1, max=10_000)
@@ -58,7 +60,7 @@ def _axes_and_settings() -> list[click.Parameter]:
     ]
 
 
-def _values(field: FieldInfo) -> str:
+def _values(field: "FieldInfo") -> str:
     """Return what stands for the value of a field in help: the words that it may be, if these are few."""
     return "|".join(get_args(field.annotation)) if get_origin(field.annotation) is Literal else "X"
 
