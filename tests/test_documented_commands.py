@@ -48,6 +48,10 @@ ELSEWHERE = {
         "tests/benchmark/run/test_tuned.py",
         '"tune"',
     ),
+    "python -m benchmark tune --preset mnist5k --seeds 3,4,5 --inspect --experiment tuned-mnist5k --jobs 2": (
+        "tools/reference.py",
+        '("tune", "--preset", "mnist5k", *FRESH, "--inspect", "--experiment", "tuned-mnist5k")',
+    ),
     "python -m benchmark run --methods fedmoe,fml --datasets cifar10 --tuned tune": (
         "tests/benchmark/run/test_tuned.py",
         '"--tuned", "tune"',

@@ -122,7 +122,7 @@ cli.add_command(tune)
 @cli.command()
 @folder_option("results", "Where results are kept.")
 @folder_option("reports", "Where reports are written.")
-@click.option("--experiment", metavar="A,B,...", help="Only these experiments.  [all]")
+@click.option("--experiment", metavar="A,B,...", help="Only these experiments.  [all but trials of `tune`]")
 @click.option("--target", metavar="X or NAME=X,...", help="Accuracy in percent whose cost is given.  [the data set's]")
 @click.option("--reference", metavar="METHOD", help="What others are tested against.  [standalone]")
 @click.option(

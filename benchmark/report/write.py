@@ -35,7 +35,7 @@ from benchmark.report.tuning import write_tuning
 from benchmark.storage.files import claim, storing, write_whole
 from benchmark.storage.moments import MOMENTS
 from benchmark.storage.run_folder import run_folders
-from benchmark.tuning.record import Tuning, read_tunings
+from benchmark.tuning.record import Tuning, has_trials, read_tunings
 
 NEW = ".new-"
 """Prefix of the name of a folder that is not complete yet."""
@@ -72,11 +72,13 @@ class ReportOptions:
 
 
 def write_report(results: Path, reports: Path, experiments: Sequence[str], options: ReportOptions) -> list[Path]:
-    """Write reports/<experiment>/ anew for these experiments, or for all, and return the pages.
+    """Write reports/<experiment>/ anew for these experiments, or for all but trials of a tuning, and return the pages.
 
     Raises RequestError if there are no results, or damaged ones; then nothing is written.
     """
     found = sorted({folder.path.relative_to(results).parts[0] for folder in run_folders(results, experiments)})
+    if not experiments:
+        found = [name for name in found if not has_trials(results / name)] or found
     if not found:
         raise RequestError(f"there are no results in {results}; `run` makes some")
     moment = next((moment for moment in MOMENTS if moment.name == options.moment), None)

@@ -93,6 +93,11 @@ def trials_experiment(experiment: str) -> str:
     return f"{experiment}-trials"
 
 
+def has_trials(folder: Path) -> bool:
+    """Return whether the runs of an experiment are trials, so that nothing may be chosen by their test accuracies."""
+    return (folder / FILE).exists()
+
+
 def store_tunings(results: Path, experiment: str, records: Sequence[TuningRecord]) -> None:
     """Add tunings to those of an experiment, in place of earlier ones of the same method on the same comparison.
 

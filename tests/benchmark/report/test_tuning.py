@@ -103,6 +103,12 @@ def test_the_table_by_hand(results):
     }
 
 
+def test_trials_have_a_report_only_if_they_are_asked_for(results, tmp_path):
+    """Read as a comparison they would invite to choose by test accuracy."""
+    pages = [write_report(results, tmp_path / "r", names, ReportOptions()) for names in ([], ["exp-trials"])]
+    assert [[page.parent.name for page in some] for some in pages] == [["exp"], ["exp-trials"]]
+
+
 def test_methods_are_ranked_after_one_four_and_all_trials(results, store):
     """With two trials more there are five, of which the last counts only after all."""
     folder = results / "exp-trials" / "tuning.json"
