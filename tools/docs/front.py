@@ -109,10 +109,10 @@ def _caption(shown: Sequence[Comparison], priced: Comparison, labels: Collection
     ]
     s = priced.setting
     return (
-        f"Accuracy after local training, with its 95 % interval from {LEAST_SEEDS} seeds on, in brackets after the "
-        f"next download if that is another; N clients on `{s['models']}`. "
-        f"{'; '.join(settings)}. Kilobytes that a client sends and receives in a round, and FLOPs of clients and "
-        f"server beside Standalone's: {_title(priced)}."
+        f"Accuracy after local training, at default rates, with its 95 % interval from {LEAST_SEEDS} seeds on, in "
+        f"brackets after the next download if that is another; N clients on `{s['models']}`. {'; '.join(settings)}. "
+        "Kilobytes that a client sends and receives in a round, and FLOPs of clients and server beside Standalone's: "
+        f"{_title(priced)}."
     )
 
 
