@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from benchmark.errors import RequestError
+from benchmark.errors import RequestError, as_option
 from benchmark.fields import MOST, NonNegative, Positive, PositiveInt
 
 SEEDS = 2**63
@@ -227,12 +227,7 @@ def federation_config(values: dict[str, Any], own: dict[str, Any] | None = None)
     try:
         return FederationConfig(**values | (own or {}))
     except ValidationError as error:
-        raise request_error(error, _option) from error
-
-
-def _option(name: str) -> str:
-    """Return a setting's name as it is typed."""
-    return "--" + name.replace("_", "-")
+        raise request_error(error, as_option) from error
 
 
 def request_error(error: ValidationError, spell: Any = str) -> RequestError:

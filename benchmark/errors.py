@@ -73,6 +73,11 @@ def plain(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+def as_option(setting: str) -> str:
+    """Return a setting's name as it is typed: --local-epochs for local_epochs."""
+    return "--" + setting.replace("_", "-")
+
+
 def plural(n: int, word: str) -> str:
     """Return a number and what is counted: 1 run, 3 runs."""
     return f"{n} {word}" if n == 1 else f"{n} {word}s"

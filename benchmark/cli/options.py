@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 
+from benchmark.errors import as_option
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
@@ -67,7 +69,7 @@ def _values(field: "FieldInfo") -> str:
 
 def _option(name: str, default: str, text: str | None, metavar: str) -> click.Option:
     """Return an option that has a value; or none, if it is off unless it is given."""
-    words = ["--" + name.replace("_", "-")]
+    words = [as_option(name)]
     if default == "False":
         return click.Option(words, flag_value="true", help=text)
     return click.Option(words, metavar=metavar, help=f"{text}  [{default}]" if default else text)

@@ -219,7 +219,7 @@ def _complaint(error: ValidationError) -> str:
     """Return the first problem and its place, without the value in the file, which may come from anywhere."""
     first = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(str(step) for step in first["loc"] if str(step).isidentifier())
-    return f"{where}: {first['msg']}".removeprefix(": ")[:200]
+    return (f"{where}: {first['msg']}" if where else first["msg"])[:200]
 
 
 def run_folders(results: Path, experiments: Sequence[str] = (), begun: bool = True) -> Iterator[RunFolder]:

@@ -1,6 +1,6 @@
 """The order of the five methods at default and tuned rates, at both moments: the head of docs/reproduction.md."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -98,16 +98,11 @@ def order(stored: Stored, tunings: Tunings) -> str:
 
 def _standings(stored: Stored, tunings: Tunings, dataset: str, clients: int) -> dict[str, Standings | None]:
     """Return kind of rates -> the methods at these rates; None if Standalone was not run long enough at them."""
-
-    def among(folders: Sequence[str]) -> Iterator[tuple[str, Comparison]]:
-        found = ((name, of_cell(stored.get(name, ()), dataset, clients)) for name in folders)
-        return ((name, comparison) for name, comparison in found if comparison and long_enough(comparison))
-
-    at_tuned = (_tuned(comparison, tunings.get(name, ())) for name, comparison in among(TUNED_RESULTS))
-    return {
-        "default": next((_default(comparison) for _, comparison in among(DEFAULT_RESULTS)), None),
-        "tuned": next((standings for standings in at_tuned if standings), None),
-    }
+    found = {name: of_cell(stored.get(name, ()), dataset, clients) for name in (*DEFAULT_RESULTS, *TUNED_RESULTS)}
+    long_run = {name: comparison for name, comparison in found.items() if comparison and long_enough(comparison)}
+    default = (_default(long_run[name]) for name in DEFAULT_RESULTS if name in long_run)
+    tuned = (_tuned(long_run[name], tunings.get(name, ())) for name in TUNED_RESULTS if name in long_run)
+    return {"default": next(default, None), "tuned": next(filter(None, tuned), None)}
 
 
 def _default(comparison: Comparison) -> Standings:
